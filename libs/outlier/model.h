@@ -1,0 +1,88 @@
+// A model: preparation + fitted detector + score scale. The unit that is saved, cached, served and explained, the same
+// bytes on the command line and on the platform.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "outlier/detector.h"
+#include "outlier/registry.h"
+#include "outlier/threshold.h"
+#include "table/prepare.h"
+#include "table/table.h"
+
+namespace vedette::outlier {
+
+struct FitOptions {
+  std::string algorithm;                       ///< a name of the catalog
+  std::map<std::string, std::string> params;   ///< as the user gave them
+  double contamination = 0.1;
+};
+
+/// One scored row.
+struct RowScore {
+  double score = 0;
+  double probability = 0;
+  double confidence = 0;
+  bool anomaly = false;
+  Severity severity = Severity::kNone;
+};
+
+/// One feature's part in a row's score, in the user's own units.
+struct FeatureContribution {
+  std::string feature;      ///< source column, or column=category
+  double contribution = 0;  ///< positive pushes towards anomalous
+  double share = 0;         ///< of the positive contributions, [0, 1]
+  double actual = 0;        ///< NaN when missing or not a number
+  double expected = 0;
+  std::string actual_text;  ///< what the cell says (category or number)
+  std::string expected_text;
+};
+
+class Model {
+ public:
+  /// Fits on a matrix that `preparation` made. Identity (algorithm, parameters, seed) is kept in the model.
+  static absl::StatusOr<std::unique_ptr<Model>> Fit(const Catalog& catalog, const FitOptions& options,
+                                                    table::Preparation preparation, MatrixView X, const Context& ctx);
+
+  /// Scores rows of a matrix that this model's preparation made. Thread-safe.
+  absl::StatusOr<std::vector<RowScore>> Score(MatrixView X, const Context& ctx) const;
+  /// The scored training rows, in order (empty after Load).
+  std::vector<RowScore> TrainingRows() const;
+  /// For each row of X: every feature, largest contribution first. `table` holds the same rows (for the cells' texts).
+  /// Falls back to robust z-scores against the background when the algorithm has no native attribution (space says so).
+  absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Explain(MatrixView X, const Context& ctx,
+                                                                        std::string* space = nullptr) const;
+
+  const Descriptor& descriptor() const { return *descriptor_; }
+  const Detector& detector() const { return *detector_; }
+  const ScoreScale& scale() const { return scale_; }
+  /// Re-derives the threshold for another contamination; needs training scores or the sketch.
+  const table::Preparation& preparation() const { return preparation_; }
+  const std::map<std::string, std::string>& params() const { return params_; }
+  int64_t training_rows() const { return training_rows_; }
+  uint64_t seed() const { return seed_; }
+  /// Up to 100 training rows that are not anomalous, drawn by seed: the background of explanations.
+  const Matrix& background() const { return background_; }
+
+  /// "VDTM", version, sections, SHA-256 of all before it. Load checks everything and never runs anything from the file.
+  std::string Serialize() const;
+  static absl::StatusOr<std::unique_ptr<Model>> Parse(const Catalog& catalog, std::string_view bytes);
+
+ private:
+  const Descriptor* descriptor_ = nullptr;
+  std::map<std::string, std::string> params_;
+  std::unique_ptr<Detector> detector_;
+  ScoreScale scale_;
+  table::Preparation preparation_;
+  Matrix background_;
+  int64_t training_rows_ = 0;
+  uint64_t seed_ = 0;
+};
+
+}  // namespace vedette::outlier

@@ -1,0 +1,52 @@
+// From raw scores to decisions: threshold, probability, severity, confidence.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace vedette::outlier {
+
+enum class Severity { kNone, kLow, kMedium, kHigh, kCritical };
+std::string_view SeverityName(Severity severity);
+
+/// numpy's percentile with linear interpolation; `percent` in [0, 100]; NaN is not allowed; reorders a copy.
+double Percentile(std::span<const double> values, double percent);
+
+/// What the training scores say about any later score. Keeps a sorted sketch of at most 4096 training scores.
+class ScoreScale {
+ public:
+  /// scores: not empty, finite. contamination in (0, 0.5]: threshold = Percentile(scores, 100 (1 - contamination)).
+  static absl::StatusOr<ScoreScale> Fit(std::span<const double> scores, double contamination);
+
+  double threshold() const { return threshold_; }
+  double contamination() const { return contamination_; }
+  /// Anomalous when strictly greater than the threshold (as PyOD).
+  bool IsAnomaly(double score) const { return score > threshold_; }
+  /// erf((s - mean) / (sd sqrt 2)), clipped at 0 (Kriegel et al., "Interpreting and unifying outlier scores", 2011).
+  double Probability(double score) const;
+  /// Min-max by the training scores, clipped to [0, 1].
+  double LinearProbability(double score) const;
+  /// Share of training scores that are <= score, in [0, 1].
+  double Quantile(double score) const;
+  /// Confidence that the label would stay the same under a resampled training set (Perini et al., ECML 2020), [0, 1].
+  double Confidence(double score) const;
+  /// kNone up to the threshold; above it by how far the score lies beyond the training scores' own tail.
+  Severity SeverityOf(double score) const;
+
+  void Save(ByteWriter& out) const;
+  static absl::StatusOr<ScoreScale> Load(ByteReader& in);
+
+ private:
+  double threshold_ = 0, contamination_ = 0.1;
+  double mean_ = 0, sd_ = 0, min_ = 0, max_ = 0;
+  int64_t n_ = 0;
+  std::vector<double> sketch_;
+};
+
+}  // namespace vedette::outlier
