@@ -39,7 +39,7 @@ TEST_CASE("uniform and normal have their moments") {
 
 TEST_CASE("a sample has distinct indices, small or nearly all of them") {
   Rng rng(3);
-  for (const auto [n, k] : {std::pair{1000000, 10}, std::pair{20, 19}, std::pair{5, 9}}) {
+  for (const auto& [n, k] : {std::pair{1000000, 10}, std::pair{20, 19}, std::pair{5, 9}}) {
     const auto s = rng.Sample(n, k);
     CHECK(s.size() == static_cast<size_t>(std::min(n, k)));
     CHECK(std::set(s.begin(), s.end()).size() == s.size());
