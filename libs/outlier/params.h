@@ -22,7 +22,7 @@ struct ParamSpec {
   ParamType type = ParamType::kInt;
   std::string_view default_value;         ///< in the form that a user types
   double min = 0, max = 0;                ///< inclusive, for kInt and kReal
-  std::string_view choices = {};          ///< for kChoice: "euclidean|manhattan"
+  std::string_view choices = {};          ///< for kChoice: "euclidean|manhattan"; for numbers, words for values: "auto=0"
   std::string_view summary;               ///< one sentence, with the unit and the paper's advice
 };
 

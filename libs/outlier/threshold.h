@@ -19,10 +19,23 @@ std::string_view SeverityName(Severity severity);
 double Percentile(std::span<const double> values, double percent);
 
 /// What the training scores say about any later score. Keeps a sorted sketch of at most 4096 training scores.
+///
+/// Severity is measured in tail units: u = (score - threshold) / t, where t is the scale of the exponential tail that
+/// runs through the training scores' median and the threshold, t = (threshold - median) / ln(0.5 / contamination).
+/// For an exponential tail P(S > s) = contamination exp(-u), so a unit means the same for every algorithm and every
+/// contamination, and t comes from the bulk below the threshold, so anomalies in the training data do not widen it.
+/// low: u < 1, medium: u < 2.5, high: u < 5, critical: from 5 on (of exponential scores one flagged row in 150).
+/// Where more than half of the scores equal the threshold, t is their standard deviation.
 class ScoreScale {
  public:
+  static constexpr size_t kSketchSize = 4096;
+  static constexpr double kMediumFrom = 1, kHighFrom = 2.5, kCriticalFrom = 5;
+
   /// scores: not empty, finite. contamination in (0, 0.5]: threshold = Percentile(scores, 100 (1 - contamination)).
   static absl::StatusOr<ScoreScale> Fit(std::span<const double> scores, double contamination);
+
+  /// The same training scores with another threshold; exact while there are at most kSketchSize of them.
+  absl::StatusOr<ScoreScale> WithContamination(double contamination) const;
 
   double threshold() const { return threshold_; }
   double contamination() const { return contamination_; }
@@ -38,15 +51,20 @@ class ScoreScale {
   double Confidence(double score) const;
   /// kNone up to the threshold; above it by how far the score lies beyond the training scores' own tail.
   Severity SeverityOf(double score) const;
+  /// (score - threshold) / t as above; 0 up to the threshold.
+  double TailUnits(double score) const;
 
   void Save(ByteWriter& out) const;
   static absl::StatusOr<ScoreScale> Load(ByteReader& in);
 
  private:
+  void DeriveTail();
+
   double threshold_ = 0, contamination_ = 0.1;
   double mean_ = 0, sd_ = 0, min_ = 0, max_ = 0;
   int64_t n_ = 0;
-  std::vector<double> sketch_;
+  double tail_ = 1;  ///< t, derived from the others
+  std::vector<double> sketch_;  ///< sorted; all training scores, or kSketchSize evenly spaced order statistics
 };
 
 }  // namespace vedette::outlier

@@ -1,0 +1,59 @@
+// Per-column statistics and standardisation that neither overflow nor underflow, for any finite doubles.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/context.h"
+#include "base/matrix.h"
+
+namespace vedette::outlier {
+
+/// The power of two (exact to multiply by) that brings values of magnitude `max_abs` near 1; 1 for ordinary magnitudes
+/// (1e-100..1e100), so that ordinary data is left untouched.
+double UnitFor(double max_abs);
+double UnitFor(std::span<const double> values);
+
+/// Mean and population variance (ddof 0) of values * unit, by two passes in a fixed order of summation.
+struct Moments {
+  double mean = 0;
+  double variance = 0;
+};
+Moments MomentsOf(std::span<const double> values, double unit);
+
+/// Median (mean of the middle two), without overflow; reorders `values`. Not empty.
+double MedianInPlace(std::span<double> values);
+
+/// (x - center) / scale per column. |z| is bounded by kMaxZ, so that sums of squares stay finite.
+class Standardizer {
+ public:
+  static constexpr double kMaxZ = 1e100;
+
+  /// Mean and standard deviation (ddof 0) of each column. A column that is constant up to rounding gets scale 1, by the
+  /// rule of scikit-learn's StandardScaler: variance <= n eps variance + (n mean eps)^2.
+  absl::Status FitMeanAndDeviation(MatrixView X, const Context& ctx);
+  /// Sets one column: z = (x * unit - center * unit) * inverse, all finite, unit and inverse > 0.
+  void Add(double unit, double center_in_units, double inverse);
+
+  int64_t size() const { return static_cast<int64_t>(unit_.size()); }
+  double Z(int64_t column, double x) const {
+    const auto j = static_cast<size_t>(column);
+    const double z = (x * unit_[j] - center_[j]) * inverse_[j];
+    return z > kMaxZ ? kMaxZ : (z < -kMaxZ ? -kMaxZ : z);
+  }
+  /// The value of the column that z stands for (the inverse of Z), bounded to finite doubles.
+  double Unscaled(int64_t column, double z) const;
+  double Center(int64_t column) const { return Unscaled(column, 0); }
+
+  void Save(ByteWriter& out) const;
+  /// Fails the reader unless there are `size` columns of usable numbers.
+  void Load(ByteReader& in, int64_t size);
+
+ private:
+  std::vector<double> unit_, center_, inverse_;
+};
+
+}  // namespace vedette::outlier

@@ -1,0 +1,35 @@
+// Blocks of rows or columns in parallel, with the context asked before each block.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "base/context.h"
+#include "base/thread_pool.h"
+
+namespace vedette::outlier {
+
+/// ParallelFor over [0, n) in pieces of `grain`, where ctx.Check() is asked before every piece: after a cancellation or
+/// a passed deadline the remaining pieces are skipped and the error is returned. The pieces depend only on n and grain.
+template <typename Body>
+absl::Status ParallelBlocks(const Context& ctx, int64_t n, int64_t grain, const Body& body) {
+  std::atomic<bool> stopped{false};
+  std::mutex mutex;
+  absl::Status status;
+  ParallelFor(ctx.pool, n, grain, [&](int64_t begin, int64_t end) {
+    if (stopped.load(std::memory_order_relaxed)) return;
+    if (absl::Status check = ctx.Check(); !check.ok()) {
+      const std::lock_guard lock(mutex);
+      if (status.ok()) status = std::move(check);
+      stopped.store(true, std::memory_order_relaxed);
+      return;
+    }
+    body(begin, end);
+  });
+  return status;
+}
+
+}  // namespace vedette::outlier

@@ -1,0 +1,234 @@
+#include "outlier/threshold.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/status.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr uint32_t kStateVersion = 1;
+constexpr double kMaxFinite = std::numeric_limits<double>::max();
+
+/// Continued fraction of the incomplete beta function by Lentz's method (DLMF 8.17.22; Press et al., section 6.4).
+double BetaFraction(double a, double b, double x) {
+  constexpr double kTiny = 1e-300;
+  const auto guard = [](double v) { return std::fabs(v) < kTiny ? kTiny : v; };
+  double c = 1;
+  double d = 1 / guard(1 - (a + b) * x / (a + 1));
+  double h = d;
+  const int limit = 200 + static_cast<int>(20 * std::sqrt(std::min(1e10, std::max(a, b))));  // needs about sqrt(max(a, b))
+  for (int m = 1; m <= limit; ++m) {
+    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+    d = 1 / guard(1 + even * d);
+    c = guard(1 + even / c);
+    h *= d * c;
+    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    d = 1 / guard(1 + odd * d);
+    c = guard(1 + odd / c);
+    const double step = d * c;
+    h *= step;
+    if (std::fabs(step - 1) < 1e-16) break;
+  }
+  return h;
+}
+
+/// std::lgamma writes the global `signgam`, which is a race between threads.
+double LogGamma(double x) {
+  int sign = 0;
+  return lgamma_r(x, &sign);
+}
+
+/// Regularised incomplete beta function I_x(a, b); a, b > 0.
+double RegularizedBeta(double a, double b, double x) {
+  if (x <= 0) return 0;
+  if (x >= 1) return 1;
+  const double front = std::exp(LogGamma(a + b) - LogGamma(a) - LogGamma(b) + a * std::log(x) + b * std::log1p(-x));
+  if (x < (a + 1) / (a + b + 2)) return std::clamp(front * BetaFraction(a, b, x) / a, 0.0, 1.0);
+  return std::clamp(1 - front * BetaFraction(b, a, 1 - x) / b, 0.0, 1.0);
+}
+
+/// P(B > k) for B ~ Binomial(n, p).
+double BinomialSurvival(double k, double n, double p) {
+  if (k >= n) return 0;
+  if (k < 0) return 1;
+  return RegularizedBeta(k + 1, n - k, p);
+}
+
+/// numpy's linear interpolation between order statistics; halves avoid overflow of the difference.
+double SortedPercentile(std::span<const double> sorted, double percent) {
+  const double position = std::clamp(percent, 0.0, 100.0) / 100.0 * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(std::floor(position));
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  const double t = position - static_cast<double>(below);
+  const double a = sorted[below], b = sorted[above];
+  const double gap = b - a;
+  if (!std::isfinite(gap)) return a * (1 - t) + b * t;
+  return t >= 0.5 ? b - gap * (1 - t) : a + gap * t;
+}
+
+}  // namespace
+
+std::string_view SeverityName(Severity severity) {
+  switch (severity) {
+    case Severity::kNone: return "none";
+    case Severity::kLow: return "low";
+    case Severity::kMedium: return "medium";
+    case Severity::kHigh: return "high";
+    case Severity::kCritical: return "critical";
+  }
+  return "none";
+}
+
+double Percentile(std::span<const double> values, double percent) {
+  if (values.empty()) return 0;
+  std::vector<double> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  return SortedPercentile(sorted, percent);
+}
+
+absl::StatusOr<ScoreScale> ScoreScale::Fit(std::span<const double> scores, double contamination) {
+  if (scores.empty()) return absl::InvalidArgumentError("there are no training scores to derive a threshold from");
+  if (!(contamination > 0 && contamination <= 0.5)) {
+    return InvalidArgument("contamination is {}: must be in (0, 0.5]", contamination);
+  }
+  for (const double s : scores) {
+    if (!std::isfinite(s)) return absl::InternalError("a training score is not finite");
+  }
+  std::vector<double> sorted(scores.begin(), scores.end());
+  std::sort(sorted.begin(), sorted.end());
+  ScoreScale scale;
+  scale.n_ = static_cast<int64_t>(sorted.size());
+  scale.contamination_ = contamination;
+  scale.min_ = sorted.front();
+  scale.max_ = sorted.back();
+  scale.threshold_ = SortedPercentile(sorted, 100 * (1 - contamination));
+  // Moments of scores / unit, where unit is a power of two, so that squares of huge scores stay finite.
+  const double magnitude = std::max(std::fabs(scale.min_), std::fabs(scale.max_));
+  const double unit = magnitude > 1e100 || (magnitude < 1e-100 && magnitude > 0) ? std::ldexp(1.0, std::ilogb(magnitude)) : 1;
+  const auto n = static_cast<double>(sorted.size());
+  double sum = 0;
+  for (const double s : sorted) sum += s / unit;
+  const double mean = sum / n;
+  double squares = 0;
+  for (const double s : sorted) squares += (s / unit - mean) * (s / unit - mean);
+  scale.mean_ = mean * unit;
+  scale.sd_ = std::min(kMaxFinite, std::sqrt(squares / n) * unit);
+  if (sorted.size() <= kSketchSize) {
+    scale.sketch_ = std::move(sorted);
+  } else {
+    scale.sketch_.resize(kSketchSize);
+    for (size_t i = 0; i < kSketchSize; ++i) {
+      scale.sketch_[i] = sorted[i * (sorted.size() - 1) / (kSketchSize - 1)];
+    }
+  }
+  scale.DeriveTail();
+  return scale;
+}
+
+absl::StatusOr<ScoreScale> ScoreScale::WithContamination(double contamination) const {
+  if (!(contamination > 0 && contamination <= 0.5)) {
+    return InvalidArgument("contamination is {}: must be in (0, 0.5]", contamination);
+  }
+  ScoreScale scale = *this;
+  scale.contamination_ = contamination;
+  scale.threshold_ = SortedPercentile(sketch_, 100 * (1 - contamination));
+  scale.DeriveTail();
+  return scale;
+}
+
+void ScoreScale::DeriveTail() {
+  const double median = SortedPercentile(sketch_, 50);
+  const auto usable = [](double v) { return std::isfinite(v) && v > 0; };
+  // Exponential tail through the median and the threshold: P(S > s) = contamination exp(-(s - threshold) / tail).
+  tail_ = contamination_ < 0.5 ? (threshold_ - median) / std::log(0.5 / contamination_) : 0;
+  if (!usable(tail_)) tail_ = sd_;
+  if (!usable(tail_)) tail_ = std::max(std::fabs(threshold_) * 1e-6, std::numeric_limits<double>::min());
+}
+
+double ScoreScale::Probability(double score) const {
+  if (!(sd_ > 0)) return score > mean_ ? 1 : 0;
+  const double z = (score - mean_) / sd_;
+  return std::clamp(std::erf(z / std::sqrt(2.0)), 0.0, 1.0);
+}
+
+double ScoreScale::LinearProbability(double score) const {
+  if (!(max_ > min_)) return score > max_ ? 1 : 0;
+  const double range = max_ - min_;
+  const double p = std::isfinite(range) ? (score - min_) / range : (score / 2 - min_ / 2) / (max_ / 2 - min_ / 2);
+  return std::clamp(p, 0.0, 1.0);
+}
+
+double ScoreScale::Quantile(double score) const {
+  const auto at = std::upper_bound(sketch_.begin(), sketch_.end(), score) - sketch_.begin();
+  const auto size = static_cast<double>(sketch_.size());
+  if (static_cast<int64_t>(sketch_.size()) == n_ || at == 0 || at == static_cast<std::ptrdiff_t>(sketch_.size())) {
+    return static_cast<double>(at) / size;
+  }
+  // Between two kept order statistics: interpolate the rank.
+  const double low = sketch_[static_cast<size_t>(at - 1)], high = sketch_[static_cast<size_t>(at)];
+  const double part = high > low ? std::clamp((score / 2 - low / 2) / (high / 2 - low / 2), 0.0, 1.0) : 0;
+  const double rank = (static_cast<double>(at - 1) + part) / (size - 1) * static_cast<double>(n_ - 1) + 1;
+  return std::clamp(std::floor(rank) / static_cast<double>(n_), 0.0, 1.0);
+}
+
+double ScoreScale::Confidence(double score) const {
+  const auto n = static_cast<double>(n_);
+  const double below = std::round(Quantile(score) * n);  // training scores <= score
+  const double p = (1 + below) / (2 + n);                // Bayesian estimate with a uniform prior
+  const double normal = n - std::floor(n * contamination_);
+  const double anomaly = BinomialSurvival(normal, n, p);  // 1 - P(B <= normal)
+  return IsAnomaly(score) ? anomaly : 1 - anomaly;
+}
+
+double ScoreScale::TailUnits(double score) const {
+  if (!IsAnomaly(score)) return 0;
+  return std::min(kMaxFinite, (score / 2 - threshold_ / 2) / tail_ * 2);
+}
+
+Severity ScoreScale::SeverityOf(double score) const {
+  if (!IsAnomaly(score)) return Severity::kNone;
+  const double units = TailUnits(score);
+  if (units < kMediumFrom) return Severity::kLow;
+  if (units < kHighFrom) return Severity::kMedium;
+  if (units < kCriticalFrom) return Severity::kHigh;
+  return Severity::kCritical;
+}
+
+void ScoreScale::Save(ByteWriter& out) const {
+  out.U32(kStateVersion);
+  out.F64(threshold_);
+  out.F64(contamination_);
+  out.F64(mean_);
+  out.F64(sd_);
+  out.F64(min_);
+  out.F64(max_);
+  out.I64(n_);
+  out.Doubles(sketch_);
+}
+
+absl::StatusOr<ScoreScale> ScoreScale::Load(ByteReader& in) {
+  ReadVersion(in, kStateVersion);
+  ScoreScale scale;
+  scale.threshold_ = ReadFinite(in, "the threshold");
+  scale.contamination_ = ReadFinite(in, "the contamination");
+  scale.mean_ = ReadFinite(in, "the mean score");
+  scale.sd_ = ReadFinite(in, "the deviation of scores");
+  scale.min_ = ReadFinite(in, "the least score");
+  scale.max_ = ReadFinite(in, "the largest score");
+  scale.n_ = ReadInt(in, "the number of training scores", 1, int64_t{1} << 48);
+  const auto expected = in.ok() ? std::min<int64_t>(scale.n_, kSketchSize) : 0;
+  scale.sketch_ = ReadDoubles(in, "the sketch of scores", expected);
+  if (in.ok() && (!(scale.contamination_ > 0 && scale.contamination_ <= 0.5) || scale.sd_ < 0 || scale.min_ > scale.max_ ||
+                  !std::is_sorted(scale.sketch_.begin(), scale.sketch_.end()))) {
+    in.Fail("the score scale contradicts itself");
+  }
+  RETURN_IF_ERROR(in.status());
+  scale.DeriveTail();
+  return scale;
+}
+
+}  // namespace vedette::outlier
