@@ -1,0 +1,191 @@
+#include "neural/module_loader.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <utility>
+
+#include "base/status.h"
+#include "neural/module/abi.h"
+
+namespace vedette::neural {
+namespace {
+
+constexpr const char* kFileName = "libvedette_neural.so";
+constexpr const char* kVariable = "VEDETTE_NEURAL_MODULE";
+constexpr const char* kAdvice =
+    "fitting a neural algorithm needs this module: build it (cmake -DVEDETTE_NEURAL=ON, with libtorch-dev installed, target "
+    "vedette_neural_module) and put it beside the program or in ../lib, or name the file in VEDETTE_NEURAL_MODULE; models "
+    "that were fitted elsewhere are scored without it";
+
+/// Places of an installed module, next to the running program.
+std::vector<std::string> Neighbours() {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return {};
+  const std::filesystem::path folder = program.parent_path();
+  return {(folder / kFileName).string(), (folder / ".." / "lib" / kFileName).lexically_normal().string(),
+          (folder / ".." / "lib" / "vedette" / kFileName).lexically_normal().string()};
+}
+
+absl::StatusOr<std::unique_ptr<const Module>> Find() {
+  if (const char* named = std::getenv(kVariable); named != nullptr && *named != '\0') {
+    auto module = Module::Open(named);
+    if (!module.ok()) return Annotate(module.status(), kVariable);
+    return module;
+  }
+  std::string tried;
+  for (const std::string& path : Neighbours()) {
+    std::error_code error;
+    if (std::filesystem::exists(path, error)) return Module::Open(path);  // found but unusable is an error of its own
+    tried += path + ", ";
+  }
+  auto module = Module::Open(kFileName);
+  if (!module.ok()) {
+    return FailedPrecondition("{} is not installed (looked at {}and the loader's path): {}", kFileName, tried, kAdvice);
+  }
+  return module;
+}
+
+/// Carries ctx into the callbacks, and out of them why it stopped.
+struct Bridge {
+  const Context* ctx;
+  absl::Status stopped;
+};
+
+int32_t OnStop(void* user) {
+  auto* bridge = static_cast<Bridge*>(user);
+  bridge->stopped = bridge->ctx->Check();
+  return bridge->stopped.ok() ? 0 : 1;
+}
+
+void OnProgress(void* user, double share) {
+  const auto* bridge = static_cast<Bridge*>(user);
+  if (bridge->ctx->progress) bridge->ctx->progress(share);
+}
+
+int32_t KindNumber(DeviceKind kind) {
+  switch (kind) {
+    case DeviceKind::kCpu: return VEDETTE_NEURAL_CPU;
+    case DeviceKind::kCuda: return VEDETTE_NEURAL_CUDA;
+    case DeviceKind::kAuto: break;
+  }
+  return VEDETTE_NEURAL_AUTO;
+}
+
+Device FromC(const VedetteNeuralDevice& d) {
+  return {d.kind == VEDETTE_NEURAL_CUDA ? DeviceKind::kCuda : DeviceKind::kCpu, d.index};
+}
+
+absl::Status FromCode(int32_t code, const VedetteNeuralResult& result, const Bridge& bridge) {
+  if (code == VEDETTE_NEURAL_OK) return absl::OkStatus();
+  if (code == VEDETTE_NEURAL_CANCELLED && !bridge.stopped.ok()) return bridge.stopped;
+  return absl::Status(static_cast<absl::StatusCode>(code), result.error);
+}
+
+}  // namespace
+
+std::string Device::Name() const {
+  switch (kind) {
+    case DeviceKind::kCpu: return "cpu";
+    case DeviceKind::kCuda: return fmt::format("cuda:{}", index);
+    case DeviceKind::kAuto: break;
+  }
+  return "auto";
+}
+
+absl::StatusOr<const Module*> Module::Get() {
+  static std::mutex mutex;
+  static std::unique_ptr<const Module> loaded;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (loaded == nullptr) {
+    ASSIGN_OR_RETURN(loaded, Find());
+  }
+  return loaded.get();
+}
+
+absl::StatusOr<std::unique_ptr<const Module>> Module::Open(const std::string& path) {
+  std::error_code error;
+  if (path.find('/') != std::string::npos && !std::filesystem::exists(path, error)) {
+    return FailedPrecondition("there is no file {}: {}", path, kAdvice);
+  }
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    const char* why = dlerror();
+    return FailedPrecondition("cannot load {}: {} (is LibTorch installed?)", path, why == nullptr ? "no reason given" : why);
+  }
+  const auto entry = reinterpret_cast<VedetteNeuralEntry>(dlsym(handle, VEDETTE_NEURAL_ENTRY));
+  if (entry == nullptr) {
+    dlclose(handle);
+    return FailedPrecondition("{} is not a neural module of Vedette: it has no {}", path, VEDETTE_NEURAL_ENTRY);
+  }
+  const VedetteNeuralApi* api = entry(VEDETTE_NEURAL_ABI_VERSION);
+  if (api == nullptr || api->version != VEDETTE_NEURAL_ABI_VERSION || api->struct_size < sizeof(VedetteNeuralApi)) {
+    return FailedPrecondition("{} does not speak version {} of the interface: build program and module from the same source",
+                              path, VEDETTE_NEURAL_ABI_VERSION);
+  }
+  return std::unique_ptr<const Module>(new Module(api));
+}
+
+std::string_view Module::build() const { return api_->build; }
+
+std::vector<Device> Module::Devices() const {
+  std::vector<VedetteNeuralDevice> found(static_cast<size_t>(std::max(0, api_->devices(nullptr, 0))));
+  api_->devices(found.data(), static_cast<int32_t>(found.size()));
+  std::vector<Device> out;
+  for (const VedetteNeuralDevice& d : found) out.push_back(FromC(d));
+  return out;
+}
+
+absl::StatusOr<TrainingSummary> Module::Train(const DenseTraining& training, std::span<float> parameters,
+                                              const Context& ctx) const {
+  const int64_t rows = training.training_rows + training.validation_rows;
+  if (training.sizes.empty() || static_cast<int64_t>(training.inputs.size()) != rows * training.sizes.front()) {
+    return InvalidArgument("{} inputs are not {} rows of the first of {} sizes", training.inputs.size(), rows,
+                           training.sizes.size());
+  }
+  TrainingSummary summary;
+  summary.training_losses.resize(static_cast<size_t>(std::max(training.epochs, 0)));
+  summary.validation_losses.resize(summary.training_losses.size());
+  Bridge bridge{&ctx, absl::OkStatus()};
+
+  VedetteNeuralTraining c = {};
+  c.struct_size = sizeof c;
+  c.device_kind = KindNumber(training.device.kind);
+  c.device_index = training.device.index;
+  c.size_count = static_cast<int32_t>(training.sizes.size());
+  c.sizes = training.sizes.data();
+  c.inputs = training.inputs.data();
+  c.training_rows = training.training_rows;
+  c.validation_rows = training.validation_rows;
+  c.batch_size = training.batch_size;
+  c.epochs = training.epochs;
+  c.patience = training.patience;
+  c.learning_rate = training.learning_rate;
+  c.seed = ctx.seed;
+  c.parameters = parameters.data();
+  c.parameter_count = static_cast<int64_t>(parameters.size());
+  c.training_losses = summary.training_losses.data();
+  c.validation_losses = summary.validation_losses.data();
+  c.stop = OnStop;
+  c.progress = OnProgress;
+  c.user = &bridge;
+  VedetteNeuralResult result = {};
+  result.struct_size = sizeof result;
+
+  RETURN_IF_ERROR(FromCode(api_->train(&c, &result), result, bridge));
+  summary.epochs = result.epochs;
+  summary.best_epoch = result.best_epoch;
+  summary.training_loss = result.training_loss;
+  summary.validation_loss = result.validation_loss;
+  summary.device = FromC(result.device);
+  summary.training_losses.resize(static_cast<size_t>(result.epochs));
+  summary.validation_losses.resize(static_cast<size_t>(result.epochs));
+  return summary;
+}
+
+}  // namespace vedette::neural
