@@ -1,0 +1,43 @@
+// Runs and picks of rows, and putting runs together again. Every result is complete in itself: a categorical column
+// gets a dictionary of its own, holding what its rows use, in order of first appearance.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "table/table.h"
+
+namespace vedette::table {
+
+/// Rows [begin, begin + count) of `table`; the range must lie within it.
+Table SliceRows(const Table& table, int64_t begin, int64_t count);
+
+/// The rows with these indices, in the order given; each must lie within the table.
+Table TakeRows(const Table& table, std::span<const int64_t> rows);
+
+/// Puts runs of rows together, in the order of the calls. Putting the slices of a table together gives the table again.
+class TableBuilder {
+ public:
+  TableBuilder();
+  ~TableBuilder();
+  TableBuilder(TableBuilder&&) noexcept;
+  TableBuilder& operator=(TableBuilder&&) noexcept;
+
+  /// The first table decides the columns. INVALID_ARGUMENT, naming the column, when a later one has others.
+  absl::Status Append(const Table& part);
+  int64_t rows() const;
+  /// The table so far; the builder is empty afterwards.
+  Table Take();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// About how many bytes the rows of the table take: 8 a number, 4 a code, and the texts of its dictionaries.
+int64_t TableBytes(const Table& table);
+
+}  // namespace vedette::table
