@@ -1,0 +1,194 @@
+#include "outlier/kernels/packed_forest.h"
+
+#include <algorithm>
+#include <bit>
+#include <cfloat>
+#include <cmath>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace vedette::outlier {
+namespace {
+
+constexpr int64_t kLanes = 8;
+constexpr int64_t kBlockBytes = 24 << 10;  // of the row values: leaves room for one tree (3 KiB at depth 8) and the sums
+constexpr int64_t kMaxBlockRows = 1024;
+
+int32_t Fixed(float length) {
+  return static_cast<int32_t>(std::lround(std::ldexp(static_cast<double>(length), PackedForest::kFractionBits)));
+}
+
+}  // namespace
+
+void ForestKernelPortable(const ForestBlock& b) {
+  const int64_t nodes = int64_t{1} << b.depth;
+  for (int64_t t = 0; t < b.tree_count; ++t) {
+    const int32_t* tree = b.trees + t * 3 * nodes;
+    for (int64_t r = 0; r < b.group_count * kLanes; ++r) {
+      const float* row = b.groups + r / kLanes * b.features * kLanes + r % kLanes;
+      int64_t node = 1;
+      for (int level = 0; level < b.depth; ++level) {
+        node = 2 * node + (row[tree[nodes + node]] > std::bit_cast<float>(tree[node]) ? 1 : 0);
+      }
+      b.sums[r] += tree[2 * nodes + node - nodes];
+    }
+  }
+}
+
+#if defined(__AVX2__)
+namespace {
+
+// Four groups in flight hide the latency of the gathers.
+template <int kGroups>
+inline void WalkAvx2(const float* x, int64_t stride, const int32_t* tree, int depth, int32_t* sums) {
+  const int64_t nodes = int64_t{1} << depth;
+  const auto* threshold = reinterpret_cast<const float*>(tree);
+  const int32_t* offset = tree + nodes;
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i two = _mm256_set1_epi32(2);
+  __m256i node[kGroups];
+
+  const __m256 root = _mm256_broadcast_ss(threshold + 1);
+  for (int g = 0; g < kGroups; ++g) {
+    const __m256 v = _mm256_load_ps(x + g * stride + offset[1]);
+    node[g] = _mm256_sub_epi32(two, _mm256_castps_si256(_mm256_cmp_ps(v, root, _CMP_GT_OQ)));
+  }
+  // Nodes 2..7, then 8..15: a table of eight fits in a register, and the permutation looks at the low three bits only.
+  for (int table = 0; table < 2; ++table) {
+    const __m256 t8 = _mm256_load_ps(threshold + 8 * table);
+    const __m256i o8 = _mm256_load_si256(reinterpret_cast<const __m256i*>(offset + 8 * table));
+    for (int level = table; level < 2; ++level) {
+      for (int g = 0; g < kGroups; ++g) {
+        const __m256 t = _mm256_permutevar8x32_ps(t8, node[g]);
+        const __m256i o = _mm256_add_epi32(_mm256_permutevar8x32_epi32(o8, node[g]), lane);
+        const __m256 v = _mm256_i32gather_ps(x + g * stride, o, 4);
+        node[g] = _mm256_sub_epi32(_mm256_add_epi32(node[g], node[g]),
+                                   _mm256_castps_si256(_mm256_cmp_ps(v, t, _CMP_GT_OQ)));
+      }
+    }
+  }
+  for (int level = 4; level < depth; ++level) {
+    for (int g = 0; g < kGroups; ++g) {
+      const __m256 t = _mm256_i32gather_ps(threshold, node[g], 4);
+      const __m256i o = _mm256_add_epi32(_mm256_i32gather_epi32(offset, node[g], 4), lane);
+      const __m256 v = _mm256_i32gather_ps(x + g * stride, o, 4);
+      node[g] = _mm256_sub_epi32(_mm256_add_epi32(node[g], node[g]),
+                                 _mm256_castps_si256(_mm256_cmp_ps(v, t, _CMP_GT_OQ)));
+    }
+  }
+  for (int g = 0; g < kGroups; ++g) {
+    auto* sum = reinterpret_cast<__m256i*>(sums + g * kLanes);
+    const __m256i length = _mm256_i32gather_epi32(tree + nodes, node[g], 4);  // tree + 2 nodes, less the nodes above
+    _mm256_store_si256(sum, _mm256_add_epi32(_mm256_load_si256(sum), length));
+  }
+}
+
+}  // namespace
+
+void ForestKernelAvx2(const ForestBlock& b) {
+  const int64_t words = int64_t{3} << b.depth;
+  const int64_t stride = b.features * kLanes;
+  for (int64_t t = 0; t < b.tree_count; ++t) {
+    for (int64_t g = 0; g < b.group_count; g += 4) {
+      WalkAvx2<4>(b.groups + g * stride, stride, b.trees + t * words, b.depth, b.sums + g * kLanes);
+    }
+  }
+}
+#else
+void ForestKernelAvx2(const ForestBlock& block) { ForestKernelPortable(block); }
+#endif
+
+std::span<const ForestKernel> ForestKernels() {
+  static const std::vector<ForestKernel> kernels = [] {
+    std::vector<ForestKernel> found = {ForestKernelPortable};
+#if defined(__AVX2__)
+    found.push_back(ForestKernelAvx2);
+#endif
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
+      found.push_back(ForestKernelAvx512);
+    }
+#endif
+    return found;
+  }();
+  return kernels;
+}
+
+PackedForest::PackedForest(std::span<const IsolationTree> trees, int64_t features)
+    : features_(features), trees_(static_cast<int64_t>(trees.size())), depth_(kMinDepth) {
+  for (const IsolationTree& tree : trees) depth_ = std::max(depth_, tree.depth);
+  if (depth_ > kMaxPerfectDepth) {
+    deep_.assign(trees.begin(), trees.end());
+    return;
+  }
+  const size_t words = size_t{3} << depth_;
+  words_ = AlignedArray<int32_t>(static_cast<int64_t>(words * trees.size()));
+  for (size_t t = 0; t < trees.size(); ++t) {
+    int32_t* out = words_.get() + t * words;
+    out[0] = out[words / 3] = 0;  // heap order starts at 1
+    Fill(trees[t], 0, 1, 0, out);
+  }
+}
+
+void PackedForest::Fill(const IsolationTree& tree, size_t node, int64_t slot, int level, int32_t* out) const {
+  const int64_t nodes = int64_t{1} << depth_;
+  const bool leaf = tree.feature[node] < 0;
+  if (level == depth_) {
+    out[2 * nodes + slot - nodes] = Fixed(tree.path_length[node]);
+    return;
+  }
+  out[slot] = std::bit_cast<int32_t>(leaf ? FLT_MAX : tree.threshold[node]);  // values end at FLT_MAX: always left
+  out[nodes + slot] = leaf ? 0 : static_cast<int32_t>(tree.feature[node] * kLanes);
+  Fill(tree, leaf ? node : node + 1, 2 * slot, level + 1, out);
+  Fill(tree, leaf ? node : tree.right[node], 2 * slot + 1, level + 1, out);
+}
+
+int64_t PackedForest::block_rows() const {
+  const int64_t rows = kBlockBytes / (static_cast<int64_t>(sizeof(float)) * std::max<int64_t>(1, features_));
+  return std::clamp<int64_t>(rows / 32 * 32, 32, kMaxBlockRows);
+}
+
+void PackedForest::PathLengths(const float* groups, int64_t rows, std::span<double> lengths, ForestKernel kernel) const {
+  if (!deep_.empty()) return DeepPathLengths(groups, rows, lengths);
+  if (kernel == nullptr) kernel = ForestKernels().back();
+  alignas(64) int32_t sums[kMaxBlockRows];
+  std::fill(lengths.begin(), lengths.begin() + rows, 0.0);
+  const double unit = std::ldexp(1.0, -kFractionBits) / static_cast<double>(trees_);
+  const int64_t padded = (rows + 31) / 32 * 32;
+  int64_t total[kMaxBlockRows];
+  std::fill_n(total, rows, 0);
+  for (int64_t t = 0; t < trees_; t += kTreesPerSum) {
+    std::fill_n(sums, padded, 0);
+    ForestBlock block;
+    block.groups = groups;
+    block.group_count = padded / kLanes;
+    block.features = features_;
+    block.trees = words_.get() + t * (int64_t{3} << depth_);
+    block.tree_count = std::min(kTreesPerSum, trees_ - t);
+    block.depth = depth_;
+    block.sums = sums;
+    kernel(block);
+    for (int64_t r = 0; r < rows; ++r) total[r] += sums[r];
+  }
+  for (int64_t r = 0; r < rows; ++r) lengths[r] = static_cast<double>(total[r]) * unit;
+}
+
+void PackedForest::DeepPathLengths(const float* groups, int64_t rows, std::span<double> lengths) const {
+  const double unit = std::ldexp(1.0, -kFractionBits) / static_cast<double>(trees_);
+  int64_t total[kMaxBlockRows] = {};
+  for (const IsolationTree& tree : deep_) {
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* row = groups + r / kLanes * features_ * kLanes + r % kLanes;
+      size_t node = 0;
+      while (tree.feature[node] >= 0) {
+        node = row[tree.feature[node] * kLanes] <= tree.threshold[node] ? node + 1 : tree.right[node];
+      }
+      total[r] += Fixed(tree.path_length[node]);
+    }
+  }
+  for (int64_t r = 0; r < rows; ++r) lengths[r] = static_cast<double>(total[r]) * unit;
+}
+
+}  // namespace vedette::outlier
