@@ -1,0 +1,227 @@
+#include "explain/explanation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "explain/words.h"
+
+namespace vedette::explain {
+namespace {
+
+constexpr double kNoise = 0.15;       // a share that equal contributions of about ten features exceed only by chance
+constexpr double kUsualShare = 0.02;  // closer to the expected value than this, relatively, is no deviation to speak of
+constexpr size_t kNamed = 3;          // features named in the text
+
+bool IsNumber(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+Direction DirectionOf(const Contribution& c) {
+  if (c.actual_text.empty() && !std::isfinite(c.actual)) return Direction::kMissing;
+  if (!c.numeric) return c.actual_text == c.expected_text ? Direction::kUsual : Direction::kDifferent;
+  if (!std::isfinite(c.expected)) return Direction::kUsual;
+  const double gap = c.actual - c.expected;
+  if (std::fabs(gap) <= 1e-9 * std::max(std::fabs(c.actual), std::fabs(c.expected))) return Direction::kUsual;
+  return gap > 0 ? Direction::kHigh : Direction::kLow;
+}
+
+Contribution FromFeature(const outlier::FeatureContribution& f) {
+  Contribution c;
+  c.feature_name = f.feature;
+  c.contribution = std::isfinite(f.contribution) ? f.contribution : 0;
+  c.actual = f.actual;
+  c.expected = f.expected;
+  c.actual_text = f.actual_text;
+  c.expected_text = f.expected_text;
+  // Dates and categories carry texts that are not numbers; a missing cell counts by what was expected of it.
+  const std::string& witness = f.actual_text.empty() ? f.expected_text : f.actual_text;
+  c.numeric = witness.empty() ? std::isfinite(f.expected) : IsNumber(witness);
+  if (!c.numeric) c.actual = c.expected = std::numeric_limits<double>::quiet_NaN();
+  c.direction = DirectionOf(c);
+  return c;
+}
+
+/// "about 78 times the expected 12", "12% below the expected 3.1", "where about 5 was expected".
+std::string HowFar(const Contribution& c) {
+  const std::string expected = ExpectedWords(c);
+  if (c.direction == Direction::kMissing) return fmt::format("where {} was expected", expected);
+  if (!c.numeric)
+    return c.direction == Direction::kUsual ? "as expected" : fmt::format("where {} was expected", expected);
+  if (!std::isfinite(c.expected)) return "without a value to compare it with";
+  const double gap = c.actual - c.expected;
+  const std::string_view side = gap > 0 ? "above" : "below";
+  if (c.expected == 0 || (c.actual > 0) != (c.expected > 0) || c.actual == 0) {
+    if (gap == 0) return "as expected";
+    return fmt::format("{} the expected {}", side, expected);
+  }
+  const double ratio = c.actual / c.expected;
+  if (ratio >= 2)
+    return fmt::format("about {} times the expected {}", FormatNumber(ratio, ratio < 10 ? 2 : 3), expected);
+  const double share = std::fabs(gap) / std::fabs(c.expected);
+  if (share < kUsualShare) return fmt::format("close to the expected {}", expected);
+  if (share > 0.99) return fmt::format("far {} the expected {}", side, expected);
+  return fmt::format("{:.0f}% {} the expected {}", 100 * share, side, expected);
+}
+
+std::string Clause(const Contribution& c) {
+  return fmt::format("{} is {}, {}", SafeText(c.feature_name), ActualWords(c), HowFar(c));
+}
+
+std::string JoinWords(const std::vector<std::string>& words, std::string_view last) {
+  std::string out;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) out += i + 1 == words.size() ? fmt::format(" {} ", last) : ", ";
+    out += words[i];
+  }
+  return out;
+}
+
+std::string Verdict(const Request& r) {
+  if (!r.score.anomaly) {
+    return fmt::format("{} is not anomalous: its score {} does not exceed the threshold {}.", r.subject,
+                       FormatNumber(r.score.score, 4), FormatNumber(r.threshold, 4));
+  }
+  return fmt::format("{} is anomalous: {} severity, probability {}, score {} against a threshold of {}.", r.subject,
+                     outlier::SeverityName(r.score.severity), FormatPercent(r.score.probability),
+                     FormatNumber(r.score.score, 4), FormatNumber(r.threshold, 4));
+}
+
+std::string TextOf(const Request& request, const Explanation& e) {
+  std::string text = Verdict(request);
+  std::vector<const Contribution*> drivers;
+  for (const auto& c : e.contributions) {
+    if (drivers.size() < kNamed && c.contribution > 0) drivers.push_back(&c);
+  }
+  if (drivers.empty()) return text + " No feature stands out.";
+  std::vector<std::string> names;
+  for (const auto* c : drivers) names.push_back(SafeText(c->feature_name));
+  if (e.no_single_driver) {
+    text += " No single driver: it is the combination that is unusual. The largest parts:";
+  }
+  for (size_t i = 0; i < drivers.size(); ++i) {
+    text += fmt::format(" {} ({} of the deviation).", Clause(*drivers[i]), FormatPercent(drivers[i]->share));
+    // Further features are named only while they matter beside the first.
+    if (!e.no_single_driver && i + 1 < drivers.size() && drivers[i + 1]->share < 0.25 * drivers[0]->share) {
+      names.resize(i + 1);
+      break;
+    }
+  }
+  if (!request.score.anomaly) return text;
+  if (e.no_single_driver) return text + fmt::format(" Check {} together.", JoinWords(names, "and"));
+  text += fmt::format(" Check {} first", names[0]);
+  if (names.size() > 1) text += fmt::format(", then {}", JoinWords({names.begin() + 1, names.end()}, "and"));
+  return text + ".";
+}
+
+}  // namespace
+
+std::string_view DirectionName(Direction direction) {
+  switch (direction) {
+    case Direction::kHigh:
+      return "high";
+    case Direction::kLow:
+      return "low";
+    case Direction::kDifferent:
+      return "different";
+    case Direction::kMissing:
+      return "missing";
+    case Direction::kUsual:
+      return "usual";
+  }
+  return "usual";
+}
+
+Explanation Explain(const Request& request) {
+  Explanation out;
+  out.space = request.space;
+  double positive = 0;
+  for (const auto& f : request.features) {
+    out.contributions.push_back(FromFeature(f));
+    positive += std::max(0.0, out.contributions.back().contribution);
+  }
+  std::stable_sort(out.contributions.begin(), out.contributions.end(),
+                   [](const Contribution& a, const Contribution& b) { return a.contribution > b.contribution; });
+  for (auto& c : out.contributions) c.share = positive > 0 ? std::max(0.0, c.contribution) / positive : 0;
+  const size_t m = out.contributions.size();
+  const double needed = m < 3 ? 0 : std::max(kNoise, 1.5 / static_cast<double>(m));
+  out.no_single_driver = positive <= 0 || out.contributions.front().share < needed;
+  out.text = TextOf(request, out);
+  return out;
+}
+
+std::vector<outlier::FeatureContribution> JoinSources(std::vector<outlier::FeatureContribution> features,
+                                                      const table::Preparation& preparation, const table::Table& table,
+                                                      int64_t row) {
+  std::map<std::string, const table::Feature*, std::less<>> by_name;
+  for (const auto& f : preparation.features()) by_name.emplace(f.name, &f);
+  std::vector<outlier::FeatureContribution> out;
+  std::map<std::string, size_t> joined;     // source column -> index in out
+  std::map<std::string, double> likeliest;  // source column -> expected value of its best category so far
+  for (auto& f : features) {
+    const auto it = by_name.find(f.feature);
+    const int64_t column = it == by_name.end() ? -1 : table.Find(it->second->source_column);
+    if (column < 0) {
+      out.push_back(std::move(f));
+      continue;
+    }
+    const table::Feature& meaning = *it->second;
+    const table::Column& cells = table.columns[static_cast<size_t>(column)];
+    f.actual_text = cells.Text(row);
+    if (meaning.category.empty()) {
+      if (cells.IsMissing(row)) f.actual = std::numeric_limits<double>::quiet_NaN();
+      f.feature = meaning.source_column;
+      out.push_back(std::move(f));
+      continue;
+    }
+    const double expected = f.expected;
+    const auto [place, first] = joined.emplace(meaning.source_column, out.size());
+    if (first) {
+      f.feature = meaning.source_column;
+      f.actual = std::numeric_limits<double>::quiet_NaN();
+      f.expected = f.actual;
+      f.expected_text = meaning.category;
+      likeliest[meaning.source_column] = expected;
+      out.push_back(std::move(f));
+      continue;
+    }
+    auto& whole = out[place->second];
+    whole.contribution += f.contribution;
+    if (expected > likeliest[meaning.source_column]) {
+      likeliest[meaning.source_column] = expected;
+      whole.expected_text = meaning.category;
+    }
+  }
+  return out;
+}
+
+std::string ActualWords(const Contribution& c) {
+  if (c.direction == Direction::kMissing) return "missing";
+  return c.numeric && std::isfinite(c.actual) ? FormatActual(c.actual) : SafeText(c.actual_text);
+}
+
+std::string ExpectedWords(const Contribution& c) {
+  if (!c.numeric) return c.expected_text.empty() ? "nothing" : SafeText(c.expected_text);
+  if (!std::isfinite(c.expected)) return "unknown";
+  const bool whole = std::isfinite(c.actual) && c.actual == std::floor(c.actual) && std::fabs(c.expected) >= 10;
+  const double expected = whole ? std::round(c.expected) : c.expected;
+  const std::string actual = ActualWords(c);
+  for (int digits = 3; digits < 7; ++digits) {
+    std::string text = FormatNumber(expected, digits);
+    if (text != actual || expected == c.actual) return text;
+  }
+  return FormatNumber(c.expected, 9);
+}
+
+std::string ShortPhrase(const Contribution& c) {
+  return fmt::format("{} {}, expected {}{}", SafeText(c.feature_name, 32), ActualWords(c), c.numeric ? "about " : "",
+                     ExpectedWords(c));
+}
+
+}  // namespace vedette::explain

@@ -1,0 +1,71 @@
+// From a row's feature contributions to an explanation that a colleague would give: which values, in which direction,
+// against what they should have been, and what to check first. Deterministic templates, no model, no service types:
+// the command line uses them as they are, the explainer service fills its messages from them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "outlier/model.h"
+#include "table/prepare.h"
+#include "table/table.h"
+
+namespace vedette::explain {
+
+enum class Direction {
+  kHigh,       ///< the value is above what was expected
+  kLow,        ///< below
+  kDifferent,  ///< another category than expected
+  kMissing,    ///< the cell is empty or unreadable
+  kUsual,      ///< as expected; it is odd only together with others, if at all
+};
+std::string_view DirectionName(Direction direction);
+
+/// One source column's part in a row's score.
+struct Contribution {
+  std::string feature_name;
+  double contribution = 0;  ///< positive pushes towards anomalous, in Explanation::space
+  double share = 0;         ///< of the positive contributions, [0, 1]
+  double actual = 0;        ///< NaN when missing or a category
+  double expected = 0;      ///< NaN when a category
+  std::string actual_text;
+  std::string expected_text;
+  Direction direction = Direction::kUsual;
+  bool numeric = true;  ///< false: only the texts mean something
+};
+
+struct Explanation {
+  std::vector<Contribution> contributions;  ///< largest first
+  std::string method = "native";
+  std::string space;              ///< what contributions measure or add up to
+  bool no_single_driver = false;  ///< the largest share does not stand out: only the combination is odd
+  std::string text;               ///< plain words, one paragraph
+};
+
+struct Request {
+  std::string subject;  ///< "Row 12", as the sentence starts
+  outlier::RowScore score;
+  double threshold = 0;
+  std::string space;
+  std::vector<outlier::FeatureContribution> features;
+};
+
+/// Builds the explanation. Contributions that are not finite count as 0. No driver is named when no contribution is
+/// positive, or when the largest share is below max(0.15, 1.5 / number of features): about what noise gives.
+Explanation Explain(const Request& request);
+
+/// Joins features that came from one source column (one-hot) into one: contributions add up, the actual value is what
+/// the cell says, the expected one is the category that was expected most. Takes the cells' texts from `table`'s `row`.
+std::vector<outlier::FeatureContribution> JoinSources(std::vector<outlier::FeatureContribution> features,
+                                                      const table::Preparation& preparation, const table::Table& table,
+                                                      int64_t row);
+
+/// "units_sold 940, expected about 12"; "colour green, expected red"; "price missing, expected about 4.2".
+std::string ShortPhrase(const Contribution& c);
+
+/// The numbers alone, as ShortPhrase shows them; enough digits are shown to tell the two apart.
+std::string ActualWords(const Contribution& c);
+std::string ExpectedWords(const Contribution& c);
+
+}  // namespace vedette::explain

@@ -1,0 +1,272 @@
+#include "cli/recipe.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <set>
+
+#include "base/status.h"
+#include "explain/words.h"
+#include "neural/algorithms.h"
+#include "outlier/selection.h"
+
+namespace vedette::cli {
+namespace {
+
+constexpr Flag kReading[] = {
+    {.name = "delimiter", .type = FlagType::kText, .value_name = "CHAR",
+     .doc = "what separates fields: one character, or 'tab'; found from the first lines when not given"},
+    {.name = "sample-rows", .type = FlagType::kInt, .value_name = "N", .default_value = "1000000", .min = 100, .max = 1e9,
+     .doc = "a file with more rows is fitted on a random sample of this many and scored in a second pass"},
+    {.name = "memory-limit", .type = FlagType::kInt, .value_name = "MB", .default_value = "2048", .min = 16, .max = 1e7,
+     .doc = "sample sooner, when the rows would take more than about this much memory"},
+};
+
+constexpr Flag kModel[] = {
+    {.name = "algorithm", .type = FlagType::kText, .value_name = "NAME", .default_value = "auto",
+     .doc = "an algorithm of 'vedette algorithms', or auto", .letter = 'a'},
+    {.name = "param", .type = FlagType::kPairs, .value_name = "NAME=VALUE",
+     .doc = "a parameter of the algorithm; 'vedette algorithms NAME' lists them", .letter = 'p'},
+    {.name = "contamination", .type = FlagType::kReal, .value_name = "X", .min = 1e-9, .max = 0.5,
+     .doc = "share of rows expected to be odd: sets the threshold (default 0.05)"},
+    {.name = "threshold-percentile", .type = FlagType::kReal, .value_name = "P", .min = 50, .max = 99.9999999,
+     .doc = "the same as a percentile of the training scores: 95 means --contamination 0.05"},
+    {.name = "device", .type = FlagType::kText, .value_name = "DEVICE", .default_value = "auto",
+     .doc = "auto, cpu or cuda:N; where neural algorithms train"},
+};
+
+constexpr Flag kPrepare[] = {
+    {.name = "ignore-columns", .type = FlagType::kList, .value_name = "A,B", .doc = "columns not to look at", .letter = 'x'},
+    {.name = "scaling", .type = FlagType::kChoice, .value_name = "HOW", .default_value = "auto",
+     .choices = "auto|none|standard|robust", .doc = "auto: standard for algorithms that compare columns by distance"},
+    {.name = "encoding", .type = FlagType::kChoice, .value_name = "HOW", .default_value = "onehot",
+     .choices = "onehot|frequency|ordinal", .doc = "how categories become numbers"},
+    {.name = "imputation", .type = FlagType::kChoice, .value_name = "HOW", .default_value = "median",
+     .choices = "median|mean|none", .doc = "what a missing cell becomes; none only for algorithms that take missing values"},
+};
+
+constexpr Flag kRun[] = {
+    {.name = "seed", .type = FlagType::kInt, .value_name = "N", .default_value = "42", .min = 0, .max = 9e18,
+     .doc = "the same seed gives the same result at any number of threads"},
+    {.name = "threads", .type = FlagType::kInt, .value_name = "N", .default_value = "0", .min = 0, .max = 1024,
+     .doc = "0: as many as this process may use"},
+    {.name = "quiet", .type = FlagType::kSwitch, .doc = "only the result; no progress, hints or bad cells", .letter = 'q'},
+};
+
+bool IsDevice(std::string_view text) {
+  if (text == "auto" || text == "cpu") return true;
+  if (!text.starts_with("cuda:") || text.size() > 8 || text.size() == 5) return false;
+  return std::all_of(text.begin() + 5, text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool HasParam(const outlier::Descriptor& d, std::string_view name) {
+  return std::any_of(d.params.begin(), d.params.end(), [&](const auto& p) { return p.name == name; });
+}
+
+/// A 0/1 column with a name that people give to labels, used as a feature.
+std::vector<std::string> LabelHints(const table::Table& table, const table::Preparation& preparation) {
+  static const std::set<std::string> kNames = {"label",     "labels",   "is_anomaly", "anomaly", "outlier",
+                                               "is_outlier", "is_fraud", "fraud",      "target",  "class"};
+  std::vector<std::string> hints;
+  for (const auto& feature : preparation.features()) {
+    std::string name = feature.source_column;
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    const int64_t at = table.Find(feature.source_column);
+    if (!kNames.contains(name) || at < 0) continue;
+    const auto& values = table.columns[static_cast<size_t>(at)].values;
+    const bool binary = !values.empty() && std::all_of(values.begin(), values.end(), [](double v) {
+      return v == 0 || v == 1 || std::isnan(v);
+    });
+    if (binary) {
+      hints.push_back(fmt::format("column '{}' holds only 0 and 1 and looks like an answer, yet it is used as a feature: "
+                                  "--ignore-columns {} leaves it out",
+                                  explain::SafeText(feature.source_column), explain::SafeText(feature.source_column)));
+    }
+  }
+  return hints;
+}
+
+/// Columns that --ignore-columns names but the table lacks: one error for all of them.
+absl::Status CheckIgnored(const Recipe& recipe, const table::Table& table) {
+  std::vector<std::string> names, wrong;
+  for (const auto& column : table.columns) names.push_back(column.name);
+  for (const auto& column : recipe.prepare.ignore_columns) {
+    if (table.Find(column) < 0) {
+      wrong.push_back(fmt::format("'{}'{}", explain::SafeText(column), DidYouMean(column, names)));
+    }
+  }
+  if (wrong.empty()) return absl::OkStatus();
+  return InvalidArgument("--ignore-columns: the file has no column {}", fmt::join(wrong, ", nor "));
+}
+
+absl::StatusOr<table::Preparation> Prepare(const table::Table& table, const table::PrepareOptions& options) {
+  return table::Preparation::Fit(table, options);
+}
+
+}  // namespace
+
+const FlagGroup kReadingFlags = {"Reading", kReading};
+const FlagGroup kModelFlags = {"Algorithm and threshold", kModel};
+const FlagGroup kPrepareFlags = {"Columns", kPrepare};
+const FlagGroup kRunFlags = {"Running", kRun};
+
+const outlier::Catalog& Algorithms() {
+  static const outlier::Catalog catalog({outlier::AllAlgorithms(), neural::Algorithms()});
+  return catalog;
+}
+
+Session::Session(const Args& args) {
+  const int64_t wanted = args.Int("threads");
+  const int threads = wanted == 0 ? AvailableCpus() : static_cast<int>(wanted);
+  // ParallelFor works on the calling thread too.
+  if (threads > 1) pool_ = std::make_unique<ThreadPool>(threads - 1);
+  context_.pool = pool_.get();
+  context_.seed = static_cast<uint64_t>(args.Int("seed"));
+  quiet_ = args.Switch("quiet");
+}
+
+void CheckParams(const outlier::Descriptor& descriptor, const std::map<std::string, std::string>& params,
+                 std::vector<std::string>* mistakes) {
+  const auto set = outlier::ParamSet::Make(descriptor.params, params);
+  if (!set.ok()) mistakes->push_back(fmt::format("--param for {}: {}", descriptor.name, Message(set.status())));
+}
+
+void CheckRecipe(const Args& args, std::vector<std::string>* mistakes) {
+  if (args.Given("contamination") && args.Given("threshold-percentile")) {
+    mistakes->push_back("--contamination and --threshold-percentile say the same thing: give one of them");
+  }
+  if (const std::string& d = args.Text("delimiter"); d.size() > 1 && d != "tab" && d != "\\t") {
+    mistakes->push_back(fmt::format("--delimiter must be one character or 'tab', not '{}'", d));
+  }
+  if (!IsDevice(args.Text("device"))) {
+    mistakes->push_back(fmt::format("--device must be auto, cpu or cuda:N, not '{}'", args.Text("device")));
+  }
+  const std::string& algorithm = args.Text("algorithm");
+  if (algorithm == "auto") {
+    if (!args.Pairs("param").empty()) {
+      mistakes->push_back("--param needs --algorithm: parameters belong to one algorithm, and auto may choose another");
+    }
+    return;
+  }
+  const auto found = Algorithms().Find(algorithm);
+  if (!found.ok()) {
+    mistakes->push_back(fmt::format("--algorithm: {}", Message(found.status())));
+    return;
+  }
+  CheckParams(**found, args.Pairs("param"), mistakes);
+  if (args.Text("imputation") == "none" && (*found)->nan != outlier::NanPolicy::kNative) {
+    mistakes->push_back(fmt::format("--imputation none: {} cannot take missing values; use median or mean", algorithm));
+  }
+}
+
+Recipe RecipeFrom(const Args& args) {
+  Recipe out;
+  out.algorithm = args.Text("algorithm");
+  out.params = args.Pairs("param");
+  if (args.Given("contamination")) out.contamination = args.Real("contamination");
+  if (args.Given("threshold-percentile")) out.contamination = 1 - args.Real("threshold-percentile") / 100;
+  out.device = args.Text("device");
+  out.prepare.ignore_columns = args.List("ignore-columns");
+  const std::string& scaling = args.Text("scaling");
+  out.scaling_by_algorithm = scaling == "auto";
+  out.prepare.scaling = scaling == "standard" ? table::Scaling::kStandard
+                        : scaling == "robust" ? table::Scaling::kRobust
+                                              : table::Scaling::kNone;
+  const std::string& encoding = args.Text("encoding");
+  out.prepare.encoding = encoding == "frequency" ? table::Encoding::kFrequency
+                         : encoding == "ordinal" ? table::Encoding::kOrdinal
+                                                 : table::Encoding::kOneHot;
+  const std::string& imputation = args.Text("imputation");
+  out.prepare.imputation = imputation == "mean"   ? table::Imputation::kMean
+                           : imputation == "none" ? table::Imputation::kNone
+                                                  : table::Imputation::kMedian;
+  return out;
+}
+
+SampleOptions SampleOptionsFrom(const Args& args, const Session& session) {
+  SampleOptions out;
+  const std::string& d = args.Text("delimiter");
+  if (!d.empty()) out.csv.delimiter = d == "tab" || d == "\\t" ? '\t' : d[0];
+  out.max_rows = args.Int("sample-rows");
+  out.memory_bytes = args.Int("memory-limit") << 20;
+  out.seed = session.context().seed;
+  out.quiet = session.quiet();
+  return out;
+}
+
+absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, const Session& session) {
+  RETURN_IF_ERROR(CheckIgnored(recipe, sample.table));
+  Fitted out;
+  outlier::FitOptions options{recipe.algorithm, recipe.params, recipe.contamination};
+  ASSIGN_OR_RETURN(table::Preparation preparation, Prepare(sample.table, recipe.prepare));
+  ASSIGN_OR_RETURN(Matrix X, preparation.Apply(sample.table));
+  if (options.algorithm == "auto") {
+    auto selection = outlier::Select(outlier::ProfileOf(sample.table, preparation, X));
+    options.algorithm = selection.algorithm;
+    out.reason = std::move(selection.reason);
+  }
+  ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, Algorithms().Find(options.algorithm));
+  if (recipe.prepare.imputation == table::Imputation::kNone && descriptor->nan != outlier::NanPolicy::kNative) {
+    return InvalidArgument("--imputation none: {} cannot take missing values; use median or mean", descriptor->name);
+  }
+  if (recipe.scaling_by_algorithm && descriptor->wants_scaling) {
+    table::PrepareOptions scaled = recipe.prepare;
+    scaled.scaling = table::Scaling::kStandard;
+    ASSIGN_OR_RETURN(preparation, Prepare(sample.table, scaled));
+    ASSIGN_OR_RETURN(X, preparation.Apply(sample.table));
+  }
+  if (HasParam(*descriptor, "device")) {
+    options.params.emplace("device", recipe.device);
+  } else if (recipe.device.starts_with("cuda")) {
+    out.hints.push_back(fmt::format("{} runs on the CPU: --device {} has no effect on it", descriptor->name, recipe.device));
+  }
+  for (auto& hint : LabelHints(sample.table, preparation)) out.hints.push_back(std::move(hint));
+  ASSIGN_OR_RETURN(out.model, outlier::Model::Fit(Algorithms(), options, std::move(preparation), X, session.context()));
+  return out;
+}
+
+absl::StatusOr<std::unique_ptr<outlier::Model>> LoadModel(const std::string& path) {
+  const std::string shown = explain::SafeText(path, 200);
+  struct stat info {};
+  if (stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+    return InvalidArgument("{}: is a folder, not a model file", shown);
+  }
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return NotFound("{}: the model file cannot be opened: {}", shown, std::strerror(errno));
+  std::string bytes;
+  char buffer[1 << 16];
+  size_t n = 0;
+  while ((n = std::fread(buffer, 1, sizeof buffer, file)) > 0) bytes.append(buffer, n);
+  const bool failed = std::ferror(file) != 0;
+  std::fclose(file);
+  if (failed) return Unavailable("{}: the model file cannot be read", shown);
+  auto model = outlier::Model::Parse(Algorithms(), bytes);
+  if (!model.ok()) {
+    return Annotate(model.status(), fmt::format("{}: not a usable model (make one with 'vedette fit')", shown));
+  }
+  return model;
+}
+
+void PrintReport(const table::ReadReport& report, const std::string& name, bool quiet) {
+  constexpr size_t kShown = 5;
+  if (quiet) return;
+  for (const auto& note : report.notes) {
+    fmt::print(stderr, "vedette: note: {}: {}\n", name, explain::SafeText(note, 300));
+  }
+  if (report.bad_cells == 0) return;
+  fmt::print(stderr, "vedette: {}: {} bad cell{} treated as missing:\n", name, explain::FormatCount(report.bad_cells),
+             report.bad_cells == 1 ? "" : "s");
+  for (size_t i = 0; i < std::min(kShown, report.first_bad_cells.size()); ++i) {
+    const auto& cell = report.first_bad_cells[i];
+    fmt::print(stderr, "  line {}, column {}: '{}' {}\n", cell.line, explain::SafeText(cell.column),
+               explain::SafeText(cell.text), cell.reason);
+  }
+  if (report.bad_cells > static_cast<int64_t>(kShown)) {
+    fmt::print(stderr, "  and {} more\n", explain::FormatCount(report.bad_cells - static_cast<int64_t>(kShown)));
+  }
+}
+
+}  // namespace vedette::cli

@@ -1,0 +1,70 @@
+// From flags to a fitted model: algorithm, parameters, preparation, threshold, seed, threads.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/context.h"
+#include "base/thread_pool.h"
+#include "cli/flags.h"
+#include "cli/input.h"
+#include "outlier/model.h"
+#include "outlier/registry.h"
+
+namespace vedette::cli {
+
+/// All algorithms of this program.
+const outlier::Catalog& Algorithms();
+
+/// Flags that commands share; each command lists the groups that it takes.
+extern const FlagGroup kReadingFlags;    ///< --delimiter --memory-limit --sample-rows
+extern const FlagGroup kModelFlags;      ///< --algorithm --param --contamination --threshold-percentile --seed --device
+extern const FlagGroup kPrepareFlags;    ///< --ignore-columns --scaling --encoding --imputation
+extern const FlagGroup kRunFlags;        ///< --threads --quiet
+
+/// Where and with which seed the work runs. Owns the threads.
+class Session {
+ public:
+  explicit Session(const Args& args);
+  const Context& context() const { return context_; }
+  bool quiet() const { return quiet_; }
+
+ private:
+  std::unique_ptr<ThreadPool> pool_;
+  Context context_;
+  bool quiet_ = false;
+};
+
+struct Recipe {
+  std::string algorithm;                      ///< or "auto"
+  std::map<std::string, std::string> params;
+  double contamination = 0.05;
+  table::PrepareOptions prepare;
+  bool scaling_by_algorithm = true;           ///< --scaling auto
+  std::string device = "auto";
+};
+
+/// Appends what is wrong with the model and preparation flags taken together.
+void CheckRecipe(const Args& args, std::vector<std::string>* mistakes);
+/// Appends what is wrong with `params` for this algorithm.
+void CheckParams(const outlier::Descriptor& descriptor, const std::map<std::string, std::string>& params,
+                 std::vector<std::string>* mistakes);
+Recipe RecipeFrom(const Args& args);
+SampleOptions SampleOptionsFrom(const Args& args, const Session& session);
+
+struct Fitted {
+  std::unique_ptr<outlier::Model> model;
+  std::string reason;               ///< why `auto` chose it; empty when the user did
+  std::vector<std::string> hints;   ///< what the user may want to know or change
+};
+absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, const Session& session);
+
+absl::StatusOr<std::unique_ptr<outlier::Model>> LoadModel(const std::string& path);
+
+/// Bad cells and notes of a reading, on stderr: the first few and the count.
+void PrintReport(const table::ReadReport& report, const std::string& name, bool quiet);
+
+}  // namespace vedette::cli
