@@ -11,7 +11,7 @@ namespace {
 
 using testing::MakeAutoencoder;
 
-TEST_CASE("rows that break the relation between columns are found and blamed on the right columns") {
+TEST_CASE("rows that break the relation between columns are found and blamed on the right column") {
   const Matrix X = testing::CurveWithBrokenRows(1000);
   auto detector = MakeAutoencoder({{"device", "cpu"}});
   const absl::Status status = detector->Fit(X, {});
@@ -28,9 +28,9 @@ TEST_CASE("rows that break the relation between columns are found and blamed on 
   for (int64_t i = 0; i < 1000; i += 50) {
     int64_t worst = 0;
     for (int64_t j = 1; j < 6; ++j) worst = parts->contributions(i, j) > parts->contributions(i, worst) ? j : worst;
-    blamed += worst == 0 || worst == 2 || worst == 4;  // columns 0 and 2 were changed; 4 depends on 0 most
+    blamed += worst == 0;
   }
-  CHECK(blamed >= 16);
+  CHECK(blamed >= 18);
   // Expected values are in the units of the matrix: near the actual ones for an ordinary row.
   for (int64_t j = 0; j < 6; ++j) CHECK(parts->expected(1, j) == Approx(X(1, j)).margin(10));
 }

@@ -30,14 +30,15 @@ inline std::unique_ptr<outlier::Detector> MakeAutoencoder(const Params& given = 
   return nullptr;
 }
 
-/// Rows on a curve in 6 columns with a little noise; every 50th row breaks the relation, yet no column's range.
+/// Rows on a curve in 6 columns with a little noise; in every 50th row column 0 breaks the relation
+/// within its own range.
 inline Matrix CurveWithBrokenRows(int64_t rows, uint64_t seed = 7) {
   Rng rng(seed);
   Matrix X(rows, 6);
   for (int64_t i = 0; i < rows; ++i) {
     const double t = rng.Uniform(-1, 1);
     double values[6] = {t, t * t, -2 * t, 1 - t, t * t * t, 5};
-    if (i % 50 == 0) values[0] = -values[0] + (values[0] > 0 ? -0.5 : 0.5), values[2] = values[2] > 0 ? 2 : -2;
+    if (i % 50 == 0) values[0] = t > 0 ? t - 1 : t + 1;  // columns 2, 3 and 4 still tell the true t
     for (int64_t j = 0; j < 6; ++j) X(i, j) = 100 * static_cast<double>(j + 1) + 10 * values[j] + 0.05 * rng.Normal();
   }
   return X;
