@@ -1,0 +1,197 @@
+#include "outlier/tails.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "outlier/columns.h"
+#include "outlier/parallel.h"
+#include "outlier/sorting.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr uint32_t kStateVersion = 1;
+constexpr int64_t kBlockRows = 512;
+
+Tails MakeTails(double left, double right, int skew_sign) {
+  return {left, right, skew_sign < 0 ? left : (skew_sign > 0 ? right : left + right)};
+}
+
+/// First index in [0, n) whose value is not less than x, without branches that depend on the data.
+size_t LowerBound(const double* sorted, size_t n, double x) {
+  const double* base = sorted;
+  while (n > 1) {
+    const size_t half = n / 2;
+    base = base[half - 1] < x ? base + half : base;
+    n -= half;
+  }
+  return static_cast<size_t>(base - sorted) + (n == 1 && *base < x ? 1 : 0);
+}
+
+}  // namespace
+
+EmpiricalTails::Shape EmpiricalTails::ShapeOf(std::span<const double> sorted) {
+  Shape s;
+  s.unit = UnitFor(std::max(std::fabs(sorted.front()), std::fabs(sorted.back())));
+  s.mean = MomentsOf(sorted, s.unit).mean;
+  constexpr size_t kLanes = 8;
+  std::array<double, kLanes> m2{}, m3{};
+  const size_t whole = sorted.size() / kLanes * kLanes;
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t k = 0; k < kLanes; ++k) {
+      const double d = sorted[i + k] * s.unit - s.mean;
+      m2[k] += d * d;
+      m3[k] += d * d * d;
+    }
+  }
+  for (size_t i = whole; i < sorted.size(); ++i) {
+    const double d = sorted[i] * s.unit - s.mean;
+    m2[0] += d * d;
+    m3[0] += d * d * d;
+  }
+  s.m2 = std::accumulate(m2.begin(), m2.end(), 0.0);
+  s.m3 = std::accumulate(m3.begin(), m3.end(), 0.0);
+  return s;
+}
+
+int EmpiricalTails::SkewSign(const Shape& shape, double n) {
+  if (n <= 2) return 0;  // two values are always symmetric
+  const double resolution = 1e-15 * shape.mean;  // scipy.stats.skew: no skewness where the variance is only rounding
+  if (shape.m2 / n <= resolution * resolution) return 0;
+  return shape.m3 < 0 ? -1 : (shape.m3 > 0 ? 1 : 0);
+}
+
+int EmpiricalTails::SkewSignWith(const Shape& shape, double x) const {
+  const auto n = static_cast<double>(rows_);
+  const double delta = x * shape.unit - shape.mean;
+  if (std::fabs(delta) > 1e90) return rows_ < 2 ? 0 : (delta < 0 ? -1 : 1);  // its cube outweighs everything else
+  const double n1 = n + 1;
+  Shape with;  // Pebay, "Formulas for robust, one-pass parallel computation of covariances and moments", 2008
+  with.mean = shape.mean + delta / n1;
+  with.m2 = shape.m2 + delta * delta * n / n1;
+  with.m3 = shape.m3 + delta * delta * delta * n * (n - 1) / (n1 * n1) - 3 * delta * shape.m2 / n1;
+  return SkewSign(with, n1);
+}
+
+absl::Status EmpiricalTails::Fit(MatrixView X, std::vector<double>& training_scores, const Context& ctx) {
+  if (X.rows >= int64_t{1} << 32) return absl::InvalidArgumentError("more than 4294967295 rows");
+  rows_ = X.rows;
+  cols_ = X.cols;
+  sorted_.resize(static_cast<size_t>(rows_ * cols_));
+  shapes_.assign(static_cast<size_t>(cols_), {});
+  return ScoreTraining(X, training_scores, ctx);
+}
+
+absl::Status EmpiricalTails::ScoreTraining(MatrixView X, std::vector<double>& scores, const Context& ctx) {
+  const auto n = static_cast<size_t>(rows_);
+  std::vector<double> minus_log(n + 1);  // of k / n
+  for (size_t k = 1; k <= n; ++k) minus_log[k] = -std::log(static_cast<double>(k) / static_cast<double>(n));
+  scores.assign(n, 0);
+  // As many columns at a time as there are threads; their parts are added in the order of columns whatever that number is.
+  const int64_t group = std::min<int64_t>(cols_, ctx.pool == nullptr ? 1 : ctx.pool->threads() + 1);
+  struct Lane {
+    ColumnSorter sorter;
+    std::vector<uint32_t> order;
+    std::vector<double> part;
+  };
+  std::vector<Lane> lanes(static_cast<size_t>(group));
+  for (int64_t first = 0; first < cols_; first += group) {
+    const int64_t count = std::min(group, cols_ - first);
+    RETURN_IF_ERROR(ParallelBlocks(ctx, count, 1, [&](int64_t c, int64_t) {
+      Lane& lane = lanes[static_cast<size_t>(c)];
+      const int64_t j = first + c;
+      double* const sorted = sorted_.data() + j * rows_;
+      lane.order.resize(n);
+      lane.sorter.Sort(X.col(j), lane.order, {sorted, n});
+      Shape& shape = shapes_[static_cast<size_t>(j)];
+      shape = ShapeOf({sorted, n});
+      const int sign = SkewSign(shape, static_cast<double>(n));
+      if (count > 1) lane.part.resize(n);
+      double* const out = count > 1 ? lane.part.data() : scores.data();
+      const bool add = count == 1;
+      for (size_t begin = 0, end; begin < n; begin = end) {  // runs of equal values
+        end = begin + 1;
+        while (end < n && sorted[end] == sorted[begin]) ++end;
+        const double u = combine_(MakeTails(minus_log[end], minus_log[n - begin], sign));
+        for (size_t i = begin; i < end; ++i) {
+          double& cell = out[lane.order[i]];
+          cell = add ? cell + u : u;
+        }
+      }
+    }));
+    for (int64_t c = 0; c < count && count > 1; ++c) {
+      const std::vector<double>& part = lanes[static_cast<size_t>(c)].part;
+      for (size_t i = 0; i < n; ++i) scores[i] += part[i];
+    }
+  }
+  return absl::OkStatus();
+}
+
+double EmpiricalTails::CellScore(int64_t column, double x) const {
+  const std::span<const double> sorted = Sorted(column);
+  const size_t low = LowerBound(sorted.data(), sorted.size(), x);
+  size_t high = low;  // first index whose value is greater
+  if (low < sorted.size() && sorted[low] == x) {
+    high = static_cast<size_t>(std::upper_bound(sorted.begin() + static_cast<std::ptrdiff_t>(low), sorted.end(), x) - sorted.begin());
+  }
+  const auto total = static_cast<double>(rows_ + 1);
+  const double left = -std::log(static_cast<double>(high + 1) / total);
+  const double right = -std::log(static_cast<double>(sorted.size() - low + 1) / total);
+  return combine_(MakeTails(left, right, SkewSignWith(shapes_[static_cast<size_t>(column)], x)));
+}
+
+absl::Status EmpiricalTails::Score(MatrixView X, std::span<double> scores, const Context& ctx) const {
+  return ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+    double* const out = scores.data();
+    std::fill(out + begin, out + end, 0.0);
+    for (int64_t j = 0; j < cols_; ++j) {
+      const double* const x = X.col(j).data();
+      for (int64_t i = begin; i < end; ++i) out[i] += CellScore(j, x[i]);
+    }
+  });
+}
+
+absl::StatusOr<Attribution> EmpiricalTails::Explain(MatrixView X, const Context& ctx) const {
+  Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
+  RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t j = 0; j < cols_; ++j) {
+      const std::span<const double> sorted = Sorted(j);
+      const double median = std::midpoint(sorted[(sorted.size() - 1) / 2], sorted[sorted.size() / 2]);
+      for (int64_t i = begin; i < end; ++i) {
+        a.contributions(i, j) = CellScore(j, X(i, j));
+        a.expected(i, j) = median;
+      }
+    }
+  }));
+  return a;
+}
+
+void EmpiricalTails::Save(ByteWriter& out) const {
+  out.U32(kStateVersion);
+  out.I64(rows_);
+  out.I64(cols_);
+  out.Doubles(sorted_);
+}
+
+absl::Status EmpiricalTails::Load(ByteReader& in) {
+  ReadVersion(in, kStateVersion);
+  const int64_t rows = ReadInt(in, "the number of rows", 1, (int64_t{1} << 32) - 1);
+  const int64_t cols = ReadInt(in, "the number of columns", 1, kMaxColumns);
+  sorted_ = ReadDoubles(in, "the sorted columns", rows * cols);
+  RETURN_IF_ERROR(in.status());
+  rows_ = rows;
+  cols_ = cols;
+  shapes_.clear();
+  for (int64_t j = 0; j < cols_; ++j) {
+    if (!std::is_sorted(Sorted(j).begin(), Sorted(j).end())) {
+      in.Fail("a column is not sorted");
+      return in.status();
+    }
+    shapes_.push_back(ShapeOf(Sorted(j)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace vedette::outlier
