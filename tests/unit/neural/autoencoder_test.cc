@@ -13,7 +13,7 @@ using testing::MakeAutoencoder;
 
 TEST_CASE("rows that break the relation between columns are found and blamed on the right column") {
   const Matrix X = testing::CurveWithBrokenRows(1000);
-  auto detector = MakeAutoencoder({{"device", "cpu"}});
+  auto detector = MakeAutoencoder({{"device", "cpu"}, {"encoding", "2"}});
   const absl::Status status = detector->Fit(X, {});
   INFO(status);
   REQUIRE(status.ok());
