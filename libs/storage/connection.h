@@ -42,6 +42,8 @@ class Connection {
   absl::Status Stream(std::string_view sql, const Params& params, const std::function<absl::Status(const Row&)>& row);
   /// Several statements without parameters: migrations and bootstrap only.
   absl::Status Script(const std::string& sql);
+  /// One statement without parameters that is not worth preparing; returns the rows it touched.
+  absl::StatusOr<int64_t> ScriptAffected(const std::string& sql);
 
   /// COPY: BeginCopy with "copy t (a, b) from stdin", any number of CopyData, then EndCopy -> rows.
   absl::Status BeginCopy(const std::string& sql);
@@ -56,6 +58,8 @@ class Connection {
   bool StillThere();
   /// True outside a transaction.
   bool idle() const;
+  /// True inside a transaction that can only be rolled back.
+  bool failed() const;
   /// Returns and clears the first wrong column access of the results of this session.
   absl::Status TakeFault();
   /// SCRAM verifier for ALTER ROLE ... PASSWORD, so that the password itself never reaches a statement or a log.

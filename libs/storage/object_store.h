@@ -71,9 +71,8 @@ class DirectoryObjectStore final : public ObjectStore {
   absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, int limit, std::string_view after = "") override;
 
  private:
-  DirectoryObjectStore(std::string root, int root_fd, Options options);
+  DirectoryObjectStore(std::string root, Options options);
   std::string root_;
-  int root_fd_;
   Options options_;
 };
 
