@@ -78,11 +78,15 @@ struct Histogram {
   }
 };
 
-/// numpy.linspace(first, last, bins + 1).
+/// numpy.linspace(first, last, bins + 1), to the last bit: a value that lies on an edge must be found there. A fused
+/// multiply-add would round differently; the volatile keeps the compiler from contracting.
 void SetEdges(double first, double last, int64_t bins, std::vector<double>& edges) {
   edges.resize(static_cast<size_t>(bins) + 1);
   const double step = (last - first) / static_cast<double>(bins);
-  for (int64_t k = 0; k < bins; ++k) edges[static_cast<size_t>(k)] = static_cast<double>(k) * step + first;
+  for (int64_t k = 0; k < bins; ++k) {
+    const volatile double offset = static_cast<double>(k) * step;
+    edges[static_cast<size_t>(k)] = offset + first;
+  }
   edges.back() = last;
 }
 
