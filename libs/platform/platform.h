@@ -13,6 +13,7 @@
 #include <span>
 
 #include "messaging/connection.h"
+#include "messaging/consume.h"
 #include "messaging/publish.h"
 #include "runtime/run.h"
 #include "storage/migrations.h"
@@ -37,5 +38,11 @@ absl::StatusOr<messaging::Publisher*> MakePublisher(runtime::App& app, messaging
 /// Starts the worker "outbox-relay" (CloudEvents source "vedette/<service>") with the metrics outbox_published_total and
 /// outbox_parked_total. Call Wake() on what it gives after a transaction that added a message.
 absl::StatusOr<storage::OutboxRelay*> RelayOutbox(runtime::App& app, storage::Pool& db, messaging::Connection& nats);
+
+/// A durable consumer as a background worker: metrics messages_handled_total, messages_failed_total and message_seconds by
+/// consumer; log lines of the handler carry the message's trace, id and tenant. The durable's name on the server is
+/// "<service>-<options.durable>", shared by all replicas.
+void AddConsumer(runtime::App& app, messaging::Connection& nats, messaging::ConsumerOptions options,
+                 messaging::Handler handler);
 
 }  // namespace vedette::platform
