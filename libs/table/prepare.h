@@ -1,6 +1,14 @@
 // From a table to a matrix: which columns, how missing values are filled, how categories become numbers, how
 // columns are scaled. Fitted once on training data, then applied to any table with the same columns, in any batch
 // size, with the same result per row. Saved inside a model.
+//
+//  numeric      missing and infinite values are imputed; then scaled. With the default options a column without missing
+//               values passes through bit by bit.
+//  categorical  one-hot (0/1, never scaled; a missing or unseen category is all zeros), or the category's share of the
+//               training rows (missing: the share of missing; unseen: 0), or its number in order of first appearance
+//               (missing: the most frequent; unseen: -1). With Imputation::kNone a missing category is NaN in the two latter.
+//  timestamp    left out: a point in time grows without end, so every new row would be an outlier in it.
+//  left out     columns without any value, identifiers (see drop_identifiers), ignored columns; notes() says which and why.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -20,12 +28,15 @@ enum class Encoding { kOneHot, kFrequency, kOrdinal };
 enum class Scaling { kNone, kStandard, kRobust };    ///< z-score; (x - median) / IQR
 
 struct PrepareOptions {
-  std::vector<std::string> ignore_columns = {};
+  std::vector<std::string> ignore_columns = {};  ///< a name that the table lacks is noted, not an error
   Imputation imputation = Imputation::kMedian;
   Encoding encoding = Encoding::kOneHot;
   int one_hot_max = 20;                ///< columns with more categories are frequency-encoded
   Scaling scaling = Scaling::kNone;
-  bool drop_identifiers = true;        ///< leave out columns that look like row ids (all distinct text, or 1, 2, 3...)
+  /// Leave out columns that look like row ids: text that differs in every row; whole numbers that grow by exactly 1 from
+  /// row to row (8 rows or more); whole numbers that differ in every row under a name like id, order_id, index, row, nr.
+  bool drop_identifiers = true;
+  bool drop_constant = false;          ///< leave out columns with a single value (they are harmless to most algorithms)
 };
 
 /// What one feature (one column of the matrix) means, to say an anomaly's actual and expected value in the user's own
@@ -34,7 +45,7 @@ struct Feature {
   std::string name;           ///< "price", or "colour=red" for one-hot
   std::string source_column;
   std::string category;       ///< for one-hot: the category that is 1
-  double fill = 0;            ///< what a missing value became, unscaled
+  double fill = 0;            ///< what a missing value became, unscaled; NaN when it stays missing
   double offset = 0;          ///< scaled = (unscaled - offset) / scale
   double scale = 1;
 };
@@ -45,11 +56,12 @@ class Preparation {
   static absl::StatusOr<Preparation> Fit(const Table& table, const PrepareOptions& options);
 
   /// rows x features(). Columns are found by name; a missing one is an error naming it; unseen categories become the
-  /// all-zero one-hot, frequency 0 or ordinal -1; extra columns are ignored.
+  /// all-zero one-hot, frequency 0 or ordinal -1; extra columns are ignored. A numeric column where training had a
+  /// categorical one is matched by its text ("7"); text where training had numbers is an error, unless all is missing.
   absl::StatusOr<Matrix> Apply(const Table& table) const;
 
   const std::vector<Feature>& features() const { return features_; }
-  /// Columns of the training table, as needed to read further files with the same types.
+  /// The columns that features are made of, as needed to read further files with the same types (CsvOptions::schema).
   const Schema& schema() const { return schema_; }
   /// One line per column that was left out, and why.
   const std::vector<std::string>& notes() const { return notes_; }
@@ -58,17 +70,25 @@ class Preparation {
   static absl::StatusOr<Preparation> Load(ByteReader& in);
 
  private:
-  std::vector<Feature> features_;
-  Schema schema_;
-  std::vector<std::string> notes_;
-  PrepareOptions options_;
-  /// Per source column: categories seen in training with their counts (for encodings).
-  struct Dictionary {
-    std::string column;
-    std::vector<std::string> categories;
-    std::vector<int64_t> counts;
+  /// How one column becomes features_[first, first + count).
+  struct Source {
+    ColumnType type = ColumnType::kNumeric;
+    Encoding encoding = Encoding::kOneHot;  ///< of a categorical column
+    int64_t first = 0;
+    int64_t count = 0;
+    std::vector<std::string> categories;  ///< seen in training, in order of first appearance
+    std::vector<double> numbers;          ///< what each becomes: frequency or ordinal; empty for one-hot
   };
-  std::vector<Dictionary> dictionaries_;
+  struct Candidate;
+  void AddNumeric(const Column& column);
+  void AddCategorical(const Column& column, const Candidate& candidate);
+  absl::Status ApplySource(size_t s, const Column& column, Matrix* out) const;
+
+  PrepareOptions options_;
+  Schema schema_;
+  std::vector<Source> sources_;  ///< one for each column of schema_
+  std::vector<Feature> features_;
+  std::vector<std::string> notes_;
 };
 
 }  // namespace vedette::table
