@@ -28,9 +28,9 @@ struct Example {
 struct Command {
   std::string_view name;
   Section section = Section::kOther;
-  int order = 0;  ///< place within the section
-  std::string_view summary;   ///< one line
-  std::string_view usage;     ///< "vedette detect FILE [options]"
+  int order = 0;                  ///< place within the section
+  std::string_view summary;       ///< one line
+  std::string_view usage;         ///< "vedette detect FILE [options]"
   std::string_view details = {};  ///< paragraphs for the help page
   std::span<const Positional> positionals = {};
   std::span<const FlagGroup> flags = {};

@@ -85,13 +85,24 @@ struct Args::Parser {
       for (const auto& flag : group.flags) {
         const std::string name(flag.name);
         switch (flag.type) {
-          case FlagType::kSwitch: break;
-          case FlagType::kList: args.lists_[name] = Split(flag.default_value, ','); break;
-          case FlagType::kPairs: args.pairs_[name]; break;
-          case FlagType::kInt: args.ints_[name]; break;
-          case FlagType::kReal: args.reals_[name]; break;
+          case FlagType::kSwitch:
+            break;
+          case FlagType::kList:
+            args.lists_[name] = Split(flag.default_value, ',');
+            break;
+          case FlagType::kPairs:
+            args.pairs_[name];
+            break;
+          case FlagType::kInt:
+            args.ints_[name];
+            break;
+          case FlagType::kReal:
+            args.reals_[name];
+            break;
           case FlagType::kText:
-          case FlagType::kChoice: args.texts_[name]; break;
+          case FlagType::kChoice:
+            args.texts_[name];
+            break;
         }
         if (!flag.default_value.empty() && flag.type != FlagType::kList) Set(flag, flag.default_value);
       }
@@ -138,12 +149,23 @@ struct Args::Parser {
 
   void Set(const Flag& flag, std::string_view text) {
     switch (flag.type) {
-      case FlagType::kSwitch: break;
-      case FlagType::kText: args.texts_[std::string(flag.name)] = text; break;
-      case FlagType::kInt: SetNumber(flag, text, args.ints_); break;
-      case FlagType::kReal: SetNumber(flag, text, args.reals_); break;
-      case FlagType::kChoice: SetChoice(flag, text); break;
-      case FlagType::kPairs: SetPair(flag, text); break;
+      case FlagType::kSwitch:
+        break;
+      case FlagType::kText:
+        args.texts_[std::string(flag.name)] = text;
+        break;
+      case FlagType::kInt:
+        SetNumber(flag, text, args.ints_);
+        break;
+      case FlagType::kReal:
+        SetNumber(flag, text, args.reals_);
+        break;
+      case FlagType::kChoice:
+        SetChoice(flag, text);
+        break;
+      case FlagType::kPairs:
+        SetPair(flag, text);
+        break;
       case FlagType::kList: {
         auto& list = args.lists_[std::string(flag.name)];
         if (!args.Given(flag.name)) list.clear();  // the default

@@ -21,14 +21,14 @@ enum class FlagType {
 };
 
 struct Flag {
-  std::string_view name;               ///< without the dashes
+  std::string_view name;  ///< without the dashes
   FlagType type = FlagType::kText;
-  std::string_view value_name = {};    ///< "FILE"; shown in help
-  std::string_view default_value = {}; ///< as typed; empty: none
-  double min = 0, max = 0;             ///< inclusive
+  std::string_view value_name = {};     ///< "FILE"; shown in help
+  std::string_view default_value = {};  ///< as typed; empty: none
+  double min = 0, max = 0;              ///< inclusive
   std::string_view choices = {};
-  std::string_view doc = {};           ///< one sentence, with the unit
-  char letter = 0;                     ///< short form: 'o' for -o
+  std::string_view doc = {};  ///< one sentence, with the unit
+  char letter = 0;            ///< short form: 'o' for -o
 };
 
 /// Flags under one heading of the help page.

@@ -13,10 +13,14 @@ constexpr size_t kIndent = 30;
 
 std::string_view Title(Section section) {
   switch (section) {
-    case Section::kFind: return "Find odd rows in a file";
-    case Section::kModels: return "Models and algorithms";
-    case Section::kPlatform: return "The platform";
-    case Section::kOther: return "Other";
+    case Section::kFind:
+      return "Find odd rows in a file";
+    case Section::kModels:
+      return "Models and algorithms";
+    case Section::kPlatform:
+      return "The platform";
+    case Section::kOther:
+      return "Other";
   }
   return "";
 }
@@ -39,7 +43,8 @@ std::string FlagHead(const Flag& flag) {
   std::string head = flag.letter != 0 ? fmt::format("-{}, ", flag.letter) : "";
   head += fmt::format("--{}", flag.name);
   if (flag.type == FlagType::kSwitch) return head;
-  return head + " " + std::string(flag.type == FlagType::kChoice && flag.value_name.empty() ? flag.choices : flag.value_name);
+  return head + " " +
+         std::string(flag.type == FlagType::kChoice && flag.value_name.empty() ? flag.choices : flag.value_name);
 }
 
 std::string FlagText(const Flag& flag) {
@@ -94,7 +99,8 @@ std::string HelpPage(const Command& command, int width) {
     size_t end = command.details.find("\n\n", start);
     if (end == std::string_view::npos) end = command.details.size();
     out += "\n";
-    for (const auto& line : Wrap(command.details.substr(start, end - start), static_cast<size_t>(width))) out += line + "\n";
+    for (const auto& line : Wrap(command.details.substr(start, end - start), static_cast<size_t>(width)))
+      out += line + "\n";
     start = end + 2;
   }
   for (const auto& group : command.flags) {

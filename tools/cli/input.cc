@@ -27,7 +27,9 @@ absl::Status WriteAll(int fd, const char* data, size_t size) {
   while (size > 0) {
     const ssize_t n = write(fd, data, size);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return Unavailable("a temporary copy cannot be written: {} (set TMPDIR to a folder with more room)", std::strerror(errno));
+    if (n <= 0)
+      return Unavailable("a temporary copy cannot be written: {} (set TMPDIR to a folder with more room)",
+                         std::strerror(errno));
     data += n;
     size -= static_cast<size_t>(n);
   }

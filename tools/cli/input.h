@@ -38,8 +38,8 @@ class Input {
 
 struct SampleOptions {
   table::CsvOptions csv;
-  int64_t max_rows = 1000000;                  ///< more rows: a uniform random sample of this many is kept
-  int64_t memory_bytes = int64_t{2} << 30;     ///< and no more than about this much for the table and what is made of it
+  int64_t max_rows = 1000000;               ///< more rows: a uniform random sample of this many is kept
+  int64_t memory_bytes = int64_t{2} << 30;  ///< and no more than about this much for the table and what is made of it
   uint64_t seed = 42;
   bool quiet = false;
 };
@@ -48,8 +48,8 @@ struct SampleOptions {
 struct Sample {
   table::Table table;
   table::ReadReport report;
-  int64_t rows = 0;       ///< of the file
-  bool complete = true;   ///< the table is the whole file
+  int64_t rows = 0;      ///< of the file
+  bool complete = true;  ///< the table is the whole file
 };
 
 absl::StatusOr<Sample> ReadSample(const Input& input, const SampleOptions& options);

@@ -17,43 +17,102 @@ namespace vedette::cli {
 namespace {
 
 constexpr Flag kReading[] = {
-    {.name = "delimiter", .type = FlagType::kText, .value_name = "CHAR",
+    {.name = "delimiter",
+     .type = FlagType::kText,
+     .value_name = "CHAR",
      .doc = "what separates fields: one character, or 'tab'; found from the first lines when not given"},
-    {.name = "sample-rows", .type = FlagType::kInt, .value_name = "N", .default_value = "1000000", .min = 100, .max = 1e9,
+    {.name = "sample-rows",
+     .type = FlagType::kInt,
+     .value_name = "N",
+     .default_value = "1000000",
+     .min = 100,
+     .max = 1e9,
      .doc = "a file with more rows is fitted on a random sample of this many and scored in a second pass"},
-    {.name = "memory-limit", .type = FlagType::kInt, .value_name = "MB", .default_value = "2048", .min = 16, .max = 1e7,
+    {.name = "memory-limit",
+     .type = FlagType::kInt,
+     .value_name = "MB",
+     .default_value = "2048",
+     .min = 16,
+     .max = 1e7,
      .doc = "sample sooner, when the rows would take more than about this much memory"},
 };
 
 constexpr Flag kModel[] = {
-    {.name = "algorithm", .type = FlagType::kText, .value_name = "NAME", .default_value = "auto",
-     .doc = "an algorithm of 'vedette algorithms', or auto", .letter = 'a'},
-    {.name = "param", .type = FlagType::kPairs, .value_name = "NAME=VALUE",
-     .doc = "a parameter of the algorithm; 'vedette algorithms NAME' lists them", .letter = 'p'},
-    {.name = "contamination", .type = FlagType::kReal, .value_name = "X", .min = 1e-9, .max = 0.5,
+    {.name = "algorithm",
+     .type = FlagType::kText,
+     .value_name = "NAME",
+     .default_value = "auto",
+     .doc = "an algorithm of 'vedette algorithms', or auto",
+     .letter = 'a'},
+    {.name = "param",
+     .type = FlagType::kPairs,
+     .value_name = "NAME=VALUE",
+     .doc = "a parameter of the algorithm; 'vedette algorithms NAME' lists them",
+     .letter = 'p'},
+    {.name = "contamination",
+     .type = FlagType::kReal,
+     .value_name = "X",
+     .min = 1e-9,
+     .max = 0.5,
      .doc = "share of rows expected to be odd: sets the threshold (default 0.05)"},
-    {.name = "threshold-percentile", .type = FlagType::kReal, .value_name = "P", .min = 50, .max = 99.9999999,
+    {.name = "threshold-percentile",
+     .type = FlagType::kReal,
+     .value_name = "P",
+     .min = 50,
+     .max = 99.9999999,
      .doc = "the same as a percentile of the training scores: 95 means --contamination 0.05"},
-    {.name = "device", .type = FlagType::kText, .value_name = "DEVICE", .default_value = "auto",
+    {.name = "device",
+     .type = FlagType::kText,
+     .value_name = "DEVICE",
+     .default_value = "auto",
      .doc = "auto, cpu or cuda:N; where neural algorithms train"},
 };
 
 constexpr Flag kPrepare[] = {
-    {.name = "ignore-columns", .type = FlagType::kList, .value_name = "A,B", .doc = "columns not to look at", .letter = 'x'},
-    {.name = "scaling", .type = FlagType::kChoice, .value_name = "HOW", .default_value = "auto",
-     .choices = "auto|none|standard|robust", .doc = "auto: standard for algorithms that compare columns by distance"},
-    {.name = "encoding", .type = FlagType::kChoice, .value_name = "HOW", .default_value = "onehot",
-     .choices = "onehot|frequency|ordinal", .doc = "how categories become numbers"},
-    {.name = "imputation", .type = FlagType::kChoice, .value_name = "HOW", .default_value = "median",
-     .choices = "median|mean|none", .doc = "what a missing cell becomes; none only for algorithms that take missing values"},
+    {.name = "ignore-columns",
+     .type = FlagType::kList,
+     .value_name = "A,B",
+     .doc = "columns not to look at",
+     .letter = 'x'},
+    {.name = "scaling",
+     .type = FlagType::kChoice,
+     .value_name = "HOW",
+     .default_value = "auto",
+     .choices = "auto|none|standard|robust",
+     .doc = "auto: standard for algorithms that compare columns by distance"},
+    {.name = "encoding",
+     .type = FlagType::kChoice,
+     .value_name = "HOW",
+     .default_value = "onehot",
+     .choices = "onehot|frequency|ordinal",
+     .doc = "how categories become numbers"},
+    {.name = "imputation",
+     .type = FlagType::kChoice,
+     .value_name = "HOW",
+     .default_value = "median",
+     .choices = "median|mean|none",
+     .doc = "what a missing cell becomes; none only for algorithms that take missing values"},
 };
 
 constexpr Flag kRun[] = {
-    {.name = "seed", .type = FlagType::kInt, .value_name = "N", .default_value = "42", .min = 0, .max = 9e18,
+    {.name = "seed",
+     .type = FlagType::kInt,
+     .value_name = "N",
+     .default_value = "42",
+     .min = 0,
+     .max = 9e18,
      .doc = "the same seed gives the same result at any number of threads"},
-    {.name = "threads", .type = FlagType::kInt, .value_name = "N", .default_value = "0", .min = 0, .max = 1024,
+    {.name = "threads",
+     .type = FlagType::kInt,
+     .value_name = "N",
+     .default_value = "0",
+     .min = 0,
+     .max = 1024,
      .doc = "0: as many as this process may use"},
-    {.name = "quiet", .type = FlagType::kSwitch, .doc = "only the result; no progress, hints or bad cells", .letter = 'q'},
+    {.name = "quiet",
+     .type = FlagType::kSwitch,
+     .doc = "only the result; no progress, hints or bad cells",
+     .letter = 'q'},
 };
 
 bool IsDevice(std::string_view text) {
@@ -68,7 +127,7 @@ bool HasParam(const outlier::Descriptor& d, std::string_view name) {
 
 /// A 0/1 column with a name that people give to labels, used as a feature.
 std::vector<std::string> LabelHints(const table::Table& table, const table::Preparation& preparation) {
-  static const std::set<std::string> kNames = {"label",     "labels",   "is_anomaly", "anomaly", "outlier",
+  static const std::set<std::string> kNames = {"label",      "labels",   "is_anomaly", "anomaly", "outlier",
                                                "is_outlier", "is_fraud", "fraud",      "target",  "class"};
   std::vector<std::string> hints;
   for (const auto& feature : preparation.features()) {
@@ -77,13 +136,13 @@ std::vector<std::string> LabelHints(const table::Table& table, const table::Prep
     const int64_t at = table.Find(feature.source_column);
     if (!kNames.contains(name) || at < 0) continue;
     const auto& values = table.columns[static_cast<size_t>(at)].values;
-    const bool binary = !values.empty() && std::all_of(values.begin(), values.end(), [](double v) {
-      return v == 0 || v == 1 || std::isnan(v);
-    });
+    const bool binary = !values.empty() && std::all_of(values.begin(), values.end(),
+                                                       [](double v) { return v == 0 || v == 1 || std::isnan(v); });
     if (binary) {
-      hints.push_back(fmt::format("column '{}' holds only 0 and 1 and looks like an answer, yet it is used as a feature: "
-                                  "--ignore-columns {} leaves it out",
-                                  explain::SafeText(feature.source_column), explain::SafeText(feature.source_column)));
+      hints.push_back(
+          fmt::format("column '{}' holds only 0 and 1 and looks like an answer, yet it is used as a feature: "
+                      "--ignore-columns {} leaves it out",
+                      explain::SafeText(feature.source_column), explain::SafeText(feature.source_column)));
     }
   }
   return hints;
@@ -221,7 +280,8 @@ absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, cons
   if (HasParam(*descriptor, "device")) {
     options.params.emplace("device", recipe.device);
   } else if (recipe.device.starts_with("cuda")) {
-    out.hints.push_back(fmt::format("{} runs on the CPU: --device {} has no effect on it", descriptor->name, recipe.device));
+    out.hints.push_back(
+        fmt::format("{} runs on the CPU: --device {} has no effect on it", descriptor->name, recipe.device));
   }
   for (auto& hint : LabelHints(sample.table, preparation)) out.hints.push_back(std::move(hint));
   ASSIGN_OR_RETURN(out.model, outlier::Model::Fit(Algorithms(), options, std::move(preparation), X, session.context()));
@@ -248,6 +308,27 @@ absl::StatusOr<std::unique_ptr<outlier::Model>> LoadModel(const std::string& pat
     return Annotate(model.status(), fmt::format("{}: not a usable model (make one with 'vedette fit')", shown));
   }
   return model;
+}
+
+absl::StatusOr<table::Schema> SchemaForModel(const Input& input, const table::CsvOptions& options,
+                                             const outlier::Model& model) {
+  ASSIGN_OR_RETURN(table::Schema schema, PeekSchema(input, options));
+  std::set<std::string> used;
+  for (const auto& feature : model.preparation().features()) used.insert(feature.source_column);
+  std::vector<std::string> missing, names;
+  for (const auto& column : schema) names.push_back(column.name);
+  for (const auto& column : model.preparation().schema()) {
+    const auto at = std::find_if(schema.begin(), schema.end(), [&](const auto& c) { return c.name == column.name; });
+    if (at != schema.end()) {
+      at->type = column.type;
+    } else if (used.contains(column.name)) {
+      missing.push_back(fmt::format("'{}'{}", explain::SafeText(column.name), DidYouMean(column.name, names)));
+    }
+  }
+  if (missing.empty()) return schema;
+  return InvalidArgument("{}: lacks {} that the model was fitted on: {}", input.name(),
+                         missing.size() == 1 ? "a column" : fmt::format("{} columns", missing.size()),
+                         fmt::join(missing, ", "));
 }
 
 void PrintReport(const table::ReadReport& report, const std::string& name, bool quiet) {

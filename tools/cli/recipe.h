@@ -20,10 +20,10 @@ namespace vedette::cli {
 const outlier::Catalog& Algorithms();
 
 /// Flags that commands share; each command lists the groups that it takes.
-extern const FlagGroup kReadingFlags;    ///< --delimiter --memory-limit --sample-rows
-extern const FlagGroup kModelFlags;      ///< --algorithm --param --contamination --threshold-percentile --seed --device
-extern const FlagGroup kPrepareFlags;    ///< --ignore-columns --scaling --encoding --imputation
-extern const FlagGroup kRunFlags;        ///< --threads --quiet
+extern const FlagGroup kReadingFlags;  ///< --delimiter --memory-limit --sample-rows
+extern const FlagGroup kModelFlags;    ///< --algorithm --param --contamination --threshold-percentile --seed --device
+extern const FlagGroup kPrepareFlags;  ///< --ignore-columns --scaling --encoding --imputation
+extern const FlagGroup kRunFlags;      ///< --threads --quiet
 
 /// Where and with which seed the work runs. Owns the threads.
 class Session {
@@ -39,11 +39,11 @@ class Session {
 };
 
 struct Recipe {
-  std::string algorithm;                      ///< or "auto"
+  std::string algorithm;  ///< or "auto"
   std::map<std::string, std::string> params;
   double contamination = 0.05;
   table::PrepareOptions prepare;
-  bool scaling_by_algorithm = true;           ///< --scaling auto
+  bool scaling_by_algorithm = true;  ///< --scaling auto
   std::string device = "auto";
 };
 
@@ -57,12 +57,17 @@ SampleOptions SampleOptionsFrom(const Args& args, const Session& session);
 
 struct Fitted {
   std::unique_ptr<outlier::Model> model;
-  std::string reason;               ///< why `auto` chose it; empty when the user did
-  std::vector<std::string> hints;   ///< what the user may want to know or change
+  std::string reason;              ///< why `auto` chose it; empty when the user did
+  std::vector<std::string> hints;  ///< what the user may want to know or change
 };
 absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, const Session& session);
 
 absl::StatusOr<std::unique_ptr<outlier::Model>> LoadModel(const std::string& path);
+
+/// The types to read a file with that `model` will score: the model's for the columns it uses, the file's own for the
+/// others (shown, not used). Errors: a column of the model is missing, naming all of those.
+absl::StatusOr<table::Schema> SchemaForModel(const Input& input, const table::CsvOptions& options,
+                                             const outlier::Model& model);
 
 /// Bad cells and notes of a reading, on stderr: the first few and the count.
 void PrintReport(const table::ReadReport& report, const std::string& name, bool quiet);

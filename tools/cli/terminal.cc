@@ -31,13 +31,26 @@ std::string Styled(std::string_view text, Style style, bool colour) {
   if (!colour || style == Style::kPlain) return std::string(text);
   std::string_view code;
   switch (style) {
-    case Style::kPlain: break;
-    case Style::kBold: code = "1"; break;
-    case Style::kDim: code = "2"; break;
-    case Style::kRed: code = "31"; break;
-    case Style::kBoldRed: code = "1;31"; break;
-    case Style::kYellow: code = "33"; break;
-    case Style::kGreen: code = "32"; break;
+    case Style::kPlain:
+      break;
+    case Style::kBold:
+      code = "1";
+      break;
+    case Style::kDim:
+      code = "2";
+      break;
+    case Style::kRed:
+      code = "31";
+      break;
+    case Style::kBoldRed:
+      code = "1;31";
+      break;
+    case Style::kYellow:
+      code = "33";
+      break;
+    case Style::kGreen:
+      code = "32";
+      break;
   }
   return fmt::format("\033[{}m{}\033[0m", code, text);
 }
@@ -62,7 +75,9 @@ std::vector<std::string> Wrap(std::string_view text, size_t width) {
 }
 
 Progress::Progress(std::string label, bool quiet)
-    : label_(std::move(label)), enabled_(!quiet && IsTerminal(STDERR_FILENO)), started_(std::chrono::steady_clock::now()),
+    : label_(std::move(label)),
+      enabled_(!quiet && IsTerminal(STDERR_FILENO)),
+      started_(std::chrono::steady_clock::now()),
       last_(started_) {}
 
 void Progress::Update(double share, std::string_view detail) {
