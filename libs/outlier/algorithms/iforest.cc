@@ -103,7 +103,7 @@ absl::Status IsolationForest::Score(MatrixView X, std::span<double> scores, cons
     for (int64_t at = begin; at < end; at += block) {
       const int64_t rows = std::min(block, end - at);
       map_.MapGroups(X, at, rows, groups.get());
-      const int64_t filled = (rows + 7) / 8 * 8 * X.cols, padded = (rows + 31) / 32 * 32 * X.cols;
+      const int64_t filled = (rows + 7) / 8 * 8 * X.cols, padded = (rows + 63) / 64 * 64 * X.cols;
       std::fill(groups.get() + filled, groups.get() + padded, 0.0F);
       packed_.PathLengths(groups.get(), rows, scores.subspan(at, rows));
       for (int64_t i = at; i < at + rows; ++i) scores[i] = norm > 0 ? std::exp2(-scores[i] / norm) : 0.5;

@@ -13,6 +13,8 @@ namespace vedette::outlier {
 namespace {
 
 constexpr int64_t kLanes = 8;
+constexpr int kGroupsInFlight = 8;
+constexpr int64_t kStepRows = kLanes * kGroupsInFlight;
 constexpr int64_t kBlockBytes = 24 << 10;  // of the row values: leaves room for one tree (3 KiB at depth 8) and the sums
 constexpr int64_t kMaxBlockRows = 1024;
 
@@ -40,7 +42,7 @@ void ForestKernelPortable(const ForestBlock& b) {
 #if defined(__AVX2__)
 namespace {
 
-// Four groups in flight hide the latency of the gathers.
+// Eight groups in flight hide the latency of the gathers.
 template <int kGroups>
 inline void WalkAvx2(const float* x, int64_t stride, const int32_t* tree, int depth, int32_t* sums) {
   const int64_t nodes = int64_t{1} << depth;
@@ -69,7 +71,22 @@ inline void WalkAvx2(const float* x, int64_t stride, const int32_t* tree, int de
       }
     }
   }
-  for (int level = 4; level < depth; ++level) {
+  if (depth > 4) {  // nodes 16..31: two tables, chosen by bit 3
+    const auto table = [](const int32_t* at) { return _mm256_load_ps(reinterpret_cast<const float*>(at)); };
+    const __m256 t_low = table(tree + 16), t_high = table(tree + 24);
+    const __m256 o_low = table(offset + 16), o_high = table(offset + 24);
+    for (int g = 0; g < kGroups; ++g) {
+      const __m256 high = _mm256_castsi256_ps(_mm256_slli_epi32(node[g], 28));
+      const auto look = [&](__m256 a, __m256 b) {
+        return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, node[g]), _mm256_permutevar8x32_ps(b, node[g]), high);
+      };
+      const __m256i o = _mm256_add_epi32(_mm256_castps_si256(look(o_low, o_high)), lane);
+      const __m256 v = _mm256_i32gather_ps(x + g * stride, o, 4);
+      node[g] = _mm256_sub_epi32(_mm256_add_epi32(node[g], node[g]),
+                                 _mm256_castps_si256(_mm256_cmp_ps(v, look(t_low, t_high), _CMP_GT_OQ)));
+    }
+  }
+  for (int level = 5; level < depth; ++level) {
     for (int g = 0; g < kGroups; ++g) {
       const __m256 t = _mm256_i32gather_ps(threshold, node[g], 4);
       const __m256i o = _mm256_add_epi32(_mm256_i32gather_epi32(offset, node[g], 4), lane);
@@ -91,8 +108,8 @@ void ForestKernelAvx2(const ForestBlock& b) {
   const int64_t words = int64_t{3} << b.depth;
   const int64_t stride = b.features * kLanes;
   for (int64_t t = 0; t < b.tree_count; ++t) {
-    for (int64_t g = 0; g < b.group_count; g += 4) {
-      WalkAvx2<4>(b.groups + g * stride, stride, b.trees + t * words, b.depth, b.sums + g * kLanes);
+    for (int64_t g = 0; g < b.group_count; g += kGroupsInFlight) {
+      WalkAvx2<kGroupsInFlight>(b.groups + g * stride, stride, b.trees + t * words, b.depth, b.sums + g * kLanes);
     }
   }
 }
@@ -147,7 +164,7 @@ void PackedForest::Fill(const IsolationTree& tree, size_t node, int64_t slot, in
 
 int64_t PackedForest::block_rows() const {
   const int64_t rows = kBlockBytes / (static_cast<int64_t>(sizeof(float)) * std::max<int64_t>(1, features_));
-  return std::clamp<int64_t>(rows / 32 * 32, 32, kMaxBlockRows);
+  return std::clamp<int64_t>(rows / kStepRows * kStepRows, kStepRows, kMaxBlockRows);
 }
 
 void PackedForest::PathLengths(const float* groups, int64_t rows, std::span<double> lengths, ForestKernel kernel) const {
@@ -156,7 +173,7 @@ void PackedForest::PathLengths(const float* groups, int64_t rows, std::span<doub
   alignas(64) int32_t sums[kMaxBlockRows];
   std::fill(lengths.begin(), lengths.begin() + rows, 0.0);
   const double unit = std::ldexp(1.0, -kFractionBits) / static_cast<double>(trees_);
-  const int64_t padded = (rows + 31) / 32 * 32;
+  const int64_t padded = (rows + kStepRows - 1) / kStepRows * kStepRows;
   int64_t total[kMaxBlockRows];
   std::fill_n(total, rows, 0);
   for (int64_t t = 0; t < trees_; t += kTreesPerSum) {

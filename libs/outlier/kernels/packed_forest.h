@@ -21,7 +21,7 @@ namespace vedette::outlier {
 /// the trees to sums[row].
 struct ForestBlock {
   const float* groups = nullptr;  ///< [group][feature][8], 32-byte aligned
-  int64_t group_count = 0;        ///< a multiple of 4
+  int64_t group_count = 0;        ///< a multiple of 8
   int64_t features = 0;
   const int32_t* trees = nullptr;  ///< each 3 * 2^depth words, 64-byte aligned
   int64_t tree_count = 0;
@@ -47,7 +47,7 @@ class PackedForest {
   /// Keeps a reference to `trees` only for the call, unless they are deep: then it copies them.
   PackedForest(std::span<const IsolationTree> trees, int64_t features);
 
-  /// Rows that are best scored together, a multiple of 32: their values stay in the first-level cache.
+  /// Rows that are best scored together, a multiple of 64: their values stay in the first-level cache.
   int64_t block_rows() const;
   /// lengths[i] = mean path length over the trees of row i of `groups` (FloatMap::MapGroups of `rows` rows, with room for
   /// block_rows()). rows <= block_rows(). `kernel` null: the fastest.

@@ -12,6 +12,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr int64_t kLanes = 8;
+constexpr int kVectorsInFlight = 4;
 
 // Entry `node` of a table of 16 words at `table`: the permutation looks at the low four bits of the node only.
 inline __m512i Look16(const int32_t* table, __m512i node) {
@@ -84,8 +85,8 @@ void ForestKernelAvx512(const ForestBlock& b) {
   const int64_t words = int64_t{3} << b.depth;
   const int64_t stride = b.features * kLanes;
   for (int64_t t = 0; t < b.tree_count; ++t) {
-    for (int64_t g = 0; g < b.group_count; g += 4) {
-      WalkAvx512<2>(b.groups + g * stride, stride, b.trees + t * words, b.depth, b.sums + g * kLanes);
+    for (int64_t g = 0; g < b.group_count; g += 2 * kVectorsInFlight) {
+      WalkAvx512<kVectorsInFlight>(b.groups + g * stride, stride, b.trees + t * words, b.depth, b.sums + g * kLanes);
     }
   }
 }
