@@ -12,7 +12,7 @@ namespace vedette::neural {
 namespace {
 
 // Half a tile. GCC and clang lower it to what the target has: one AVX register, two NEON registers.
-using Lanes = float __attribute__((vector_size(32)));
+using Lanes = float __attribute__((vector_size(32), may_alias));
 static_assert(DenseNetwork::kTileRows == 2 * sizeof(Lanes) / sizeof(float));
 
 constexpr size_t kAlignment = 64;  // bytes
