@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -41,6 +43,14 @@ std::string NewUuidV7(absl::Time now) {
   const auto ms = static_cast<uint64_t>(absl::ToUnixMillis(now));
   for (int i = 0; i < 6; ++i) b[i] = static_cast<unsigned char>(ms >> (8 * (5 - i)));
   return Format(b, 7);
+}
+
+std::string DerivedUuid(std::string_view name) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest.data());
+  std::array<unsigned char, 16> b{};
+  std::copy_n(digest.begin(), b.size(), b.begin());
+  return Format(b, 8);
 }
 
 std::string RandomHex(int bytes) {

@@ -3,6 +3,7 @@
 #include <absl/time/time.h>
 
 #include <string>
+#include <string_view>
 
 namespace vedette {
 
@@ -10,6 +11,8 @@ namespace vedette {
 std::string NewUuid();
 /// Time-ordered UUID (version 7, RFC 9562): sorts by creation, so it makes good primary keys.
 std::string NewUuidV7(absl::Time now);
+/// The same UUID (version 8, RFC 9562; from SHA-256) for the same name: ids of things that may be made twice.
+std::string DerivedUuid(std::string_view name);
 /// `bytes` random bytes as hexadecimal, for secrets and tokens.
 std::string RandomHex(int bytes);
 

@@ -113,6 +113,9 @@ TEST_CASE("ids and hashes have their standard form") {
   const std::string early = NewUuidV7(absl::FromUnixSeconds(1000)), late = NewUuidV7(absl::FromUnixSeconds(2000));
   CHECK(early[14] == '7');
   CHECK(early < late);
+  CHECK(DerivedUuid("a") == DerivedUuid("a"));
+  CHECK(DerivedUuid("a") != DerivedUuid("b"));
+  CHECK(DerivedUuid("a")[14] == '8');
 }
 
 TEST_CASE("status helpers carry code and place") {
