@@ -177,10 +177,11 @@ absl::StatusOr<std::vector<int>> Migrator::Down(int to) {
   for (const Parsed& p : files) {
     if (p.version <= to || !applied.contains(p.version)) continue;
     if (!p.has_down) return FailedPrecondition("migration {} has no part after a line \"{}\", so it cannot be reverted", p.name, kDownMark);
-    RETURN_IF_ERROR(InTransaction(*c, [&]() -> absl::Status {
+    const absl::Status reverted = InTransaction(*c, [&]() -> absl::Status {
       RETURN_IF_ERROR(Explain(c->Script(p.down), "reverting migration", p.name));
       return c->Exec("delete from schema_migrations where version = $1", {p.version}).status();
-    }));
+    });
+    RETURN_IF_ERROR(reverted);
     done.push_back(p.version);
   }
   return done;

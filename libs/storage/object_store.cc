@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/status.h"
@@ -44,10 +45,9 @@ class Fd {
   ~Fd() {
     if (fd_ >= 0) ::close(fd_);
   }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
+  Fd(Fd&& o) noexcept : fd_(std::exchange(o.fd_, -1)) {}
+  Fd& operator=(Fd&&) = delete;
   int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -166,16 +166,16 @@ struct OpenObject {
   int64_t size;
 };
 
-absl::StatusOr<std::unique_ptr<OpenObject>> OpenForReading(const std::string& root, std::string_view key) {
+absl::StatusOr<OpenObject> OpenForReading(const std::string& root, std::string_view key) {
   ASSIGN_OR_RETURN(const std::string path, PathOf(root, key));
-  auto o = std::make_unique<OpenObject>(Fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)), 0);
-  if (o->fd.get() < 0) {
+  OpenObject o{Fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)), 0};
+  if (o.fd.get() < 0) {
     if (errno == ENOENT || errno == ENOTDIR) return NotFound("there is no object {}", key);
     return FromErrno(errno, fmt::format("opening object {}", key));
   }
   struct stat s;
-  if (::fstat(o->fd.get(), &s) != 0) return FromErrno(errno, fmt::format("opening object {}", key));
-  o->size = s.st_size;
+  if (::fstat(o.fd.get(), &s) != 0) return FromErrno(errno, fmt::format("opening object {}", key));
+  o.size = s.st_size;
   return o;
 }
 
@@ -252,20 +252,20 @@ absl::StatusOr<std::unique_ptr<ObjectWriter>> DirectoryObjectStore::Open(std::st
 
 absl::StatusOr<std::string> DirectoryObjectStore::Get(std::string_view key, int64_t max_bytes) {
   ASSIGN_OR_RETURN(const auto object, OpenForReading(root_, key));
-  if (object->size > max_bytes) return ResourceExhausted("object {} has {} bytes; at most {} are read at once", key, object->size, max_bytes);
-  return ReadAt(*object, key, 0, object->size);
+  if (object.size > max_bytes) return ResourceExhausted("object {} has {} bytes; at most {} are read at once", key, object.size, max_bytes);
+  return ReadAt(object, key, 0, object.size);
 }
 
 absl::StatusOr<std::string> DirectoryObjectStore::GetRange(std::string_view key, int64_t offset, int64_t length) {
   if (offset < 0 || length < 0) return InvalidArgument("offset {} and length {} must not be negative", offset, length);
   ASSIGN_OR_RETURN(const auto object, OpenForReading(root_, key));
-  if (offset > object->size) return absl::OutOfRangeError(fmt::format("object {} has {} bytes; offset {} is beyond", key, object->size, offset));
-  return ReadAt(*object, key, offset, std::min(length, object->size - offset));
+  if (offset > object.size) return absl::OutOfRangeError(fmt::format("object {} has {} bytes; offset {} is beyond", key, object.size, offset));
+  return ReadAt(object, key, offset, std::min(length, object.size - offset));
 }
 
 absl::StatusOr<ObjectInfo> DirectoryObjectStore::Stat(std::string_view key) {
   ASSIGN_OR_RETURN(const auto object, OpenForReading(root_, key));
-  return ObjectInfo{std::string(key), object->size};
+  return ObjectInfo{std::string(key), object.size};
 }
 
 absl::Status DirectoryObjectStore::Delete(std::string_view key) {
