@@ -22,7 +22,9 @@ class Run {
       : prefix_(std::move(prefix)),
         blobs_(blobs),
         options_(options),
-        reader_(table::CsvOptions{.delimiter = delimiter, .batch_rows = options.chunk_rows},
+        reader_(table::CsvOptions{.delimiter = delimiter,
+                                  .batch_rows = options.chunk_rows,
+                                  .max_text_bytes = options.max_bytes * options.max_inflation},
                 [this](table::Table&& batch) { return Store(batch); }) {}
 
   absl::Status Feed(std::string_view bytes) {
@@ -31,12 +33,7 @@ class Run {
       return File(ResourceExhausted("the upload is larger than {} bytes", options_.max_bytes));
     }
     hash_.Update(bytes);
-    RETURN_IF_ERROR(Parsed(reader_.Feed(bytes)));
-    if (reader_.report().bytes / options_.max_inflation > options_.max_bytes) {
-      return File(ResourceExhausted("the upload inflates to more than {} times {} bytes", options_.max_inflation,
-                                    options_.max_bytes));
-    }
-    return absl::OkStatus();
+    return Parsed(reader_.Feed(bytes));
   }
 
   absl::Status Finish() { return Parsed(reader_.Finish()); }

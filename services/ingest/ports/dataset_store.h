@@ -31,7 +31,7 @@ class DatasetStore {
   virtual absl::StatusOr<Dataset> Get(const std::string& tenant, const std::string& id) = 0;
   /// Newest first.
   virtual absl::StatusOr<Page<Dataset>> List(const std::string& tenant, const ListQuery& query) = 0;
-  /// NOT_FOUND, or ABORTED while it is being uploaded. Its objects are to be removed.
+  /// NOT_FOUND. Its objects are to be removed; an upload that is still going on ends with ABORTED.
   virtual absl::Status Delete(const std::string& tenant, const std::string& id) = 0;
   /// Those that hold a row of [first_row, first_row + row_count), in order.
   virtual absl::StatusOr<std::vector<Chunk>> Chunks(const std::string& tenant, const std::string& id, int64_t first_row,
