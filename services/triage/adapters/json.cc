@@ -1,0 +1,74 @@
+#include "services/triage/adapters/json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace vedette::triage {
+namespace {
+
+using nlohmann::json;
+
+/// Cells may hold any bytes; JSONB takes valid UTF-8 without NUL only.
+std::string Clean(std::string text) {
+  std::erase(text, '\0');
+  return text;
+}
+
+std::string Dump(const json& j) { return j.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+}  // namespace
+
+std::string FeaturesToJson(const std::vector<Feature>& features) {
+  json list = json::array();
+  for (const Feature& f : features) {
+    json j = {{"name", Clean(f.name)},
+              {"contribution", f.contribution},
+              {"share", f.share},
+              {"actual", Clean(f.actual)},
+              {"expected", Clean(f.expected)}};
+    if (f.actual_number) j["actual_number"] = *f.actual_number;
+    if (f.expected_number) j["expected_number"] = *f.expected_number;
+    list.push_back(std::move(j));
+  }
+  return Dump(list);
+}
+
+std::vector<Feature> FeaturesFromJson(std::string_view text) {
+  std::vector<Feature> features;
+  const json list = json::parse(text, nullptr, false);
+  if (!list.is_array()) return features;
+  const auto number = [](const json& j, const char* key) -> std::optional<double> {
+    const auto it = j.find(key);
+    return it != j.end() && it->is_number() ? std::optional(it->get<double>()) : std::nullopt;
+  };
+  for (const json& j : list) {
+    if (!j.is_object()) continue;
+    Feature f;
+    f.name = j.value("name", "");
+    f.contribution = number(j, "contribution").value_or(0);
+    f.share = number(j, "share").value_or(0);
+    f.actual = j.value("actual", "");
+    f.expected = j.value("expected", "");
+    f.actual_number = number(j, "actual_number");
+    f.expected_number = number(j, "expected_number");
+    features.push_back(std::move(f));
+  }
+  return features;
+}
+
+std::string CellsToJson(const std::map<std::string, std::string>& cells) {
+  json j = json::object();
+  for (const auto& [name, value] : cells) j[Clean(name)] = Clean(value);
+  return Dump(j);
+}
+
+std::map<std::string, std::string> CellsFromJson(std::string_view text) {
+  std::map<std::string, std::string> cells;
+  const json j = json::parse(text, nullptr, false);
+  if (!j.is_object()) return cells;
+  for (const auto& [name, value] : j.items()) {
+    if (value.is_string()) cells[name] = value.get<std::string>();
+  }
+  return cells;
+}
+
+}  // namespace vedette::triage
