@@ -167,10 +167,10 @@ absl::StatusOr<table::Preparation> Prepare(const table::Table& table, const tabl
 
 }  // namespace
 
-const FlagGroup kReadingFlags = {"Reading", kReading};
-const FlagGroup kModelFlags = {"Algorithm and threshold", kModel};
-const FlagGroup kPrepareFlags = {"Columns", kPrepare};
-const FlagGroup kRunFlags = {"Running", kRun};
+constinit const FlagGroup kReadingFlags = {"Reading", kReading};
+constinit const FlagGroup kModelFlags = {"Algorithm and threshold", kModel};
+constinit const FlagGroup kPrepareFlags = {"Columns", kPrepare};
+constinit const FlagGroup kRunFlags = {"Running", kRun};
 
 const outlier::Catalog& Algorithms() {
   static const outlier::Catalog catalog({outlier::AllAlgorithms(), neural::Algorithms()});

@@ -211,7 +211,7 @@ absl::Status WriteFromStream(const ResultOptions& options, const Session& sessio
 
 }  // namespace
 
-const FlagGroup kResultFlags = {"Result", kResult};
+constinit const FlagGroup kResultFlags = {"Result", kResult};
 
 ResultOptions ResultOptionsFrom(const Args& args) {
   ResultOptions out;
