@@ -6,6 +6,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own intrinsics headers
+#pragma GCC diagnostic ignored "-Wuninitialized"        // the same headers at -O2 -g1
 #include <immintrin.h>
 
 namespace vedette::outlier {
