@@ -87,6 +87,25 @@ void Standardizer::Add(double unit, double center_in_units, double inverse) {
   inverse_.push_back(inverse);
 }
 
+void Standardizer::Tile(MatrixView X, int64_t begin, double* out) const {
+  const auto count = static_cast<size_t>(std::min(kTile, X.rows - begin));
+  for (int64_t j = 0; j < X.cols; ++j, out += kTile) {
+    const auto c = static_cast<size_t>(j);
+    const double unit = unit_[c], center = center_[c], inverse = inverse_[c];
+    const double* x = X.data + j * X.stride + begin;
+    double part[kTile];
+    if (count < static_cast<size_t>(kTile)) {
+      std::fill(std::copy(x, x + count, part), part + kTile, center / unit);
+      x = part;
+    }
+    for (size_t r = 0; r < static_cast<size_t>(kTile); ++r) {
+      const double z = (x[r] * unit - center) * inverse;
+      const double bounded = z > kMaxZ ? kMaxZ : z;
+      out[r] = bounded < -kMaxZ ? -kMaxZ : bounded;
+    }
+  }
+}
+
 double Standardizer::Unscaled(int64_t column, double z) const {
   const auto j = static_cast<size_t>(column);
   const double x = (z / inverse_[j] + center_[j]) / unit_[j];

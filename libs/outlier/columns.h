@@ -44,6 +44,9 @@ class Standardizer {
     const double z = (x * unit_[j] - center_[j]) * inverse_[j];
     return z > kMaxZ ? kMaxZ : (z < -kMaxZ ? -kMaxZ : z);
   }
+  /// z of kTile rows from `begin` (fewer at the end of X: zeros then), feature by feature: out[j * kTile + r].
+  static constexpr int64_t kTile = 16;
+  void Tile(MatrixView X, int64_t begin, double* out) const;
   /// The value of the column that z stands for (the inverse of Z), bounded to finite doubles.
   double Unscaled(int64_t column, double z) const;
   double Center(int64_t column) const { return Unscaled(column, 0); }

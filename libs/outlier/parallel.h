@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "base/context.h"
+#include "base/status.h"
 #include "base/thread_pool.h"
 
 namespace vedette::outlier {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/status.h"
+#include "outlier/special.h"
 #include "outlier/state.h"
 
 namespace vedette::outlier {
@@ -12,51 +13,6 @@ namespace {
 
 constexpr uint32_t kStateVersion = 1;
 constexpr double kMaxFinite = std::numeric_limits<double>::max();
-
-/// Continued fraction of the incomplete beta function by Lentz's method (DLMF 8.17.22; Press et al., section 6.4).
-double BetaFraction(double a, double b, double x) {
-  constexpr double kTiny = 1e-300;
-  const auto guard = [](double v) { return std::fabs(v) < kTiny ? kTiny : v; };
-  double c = 1;
-  double d = 1 / guard(1 - (a + b) * x / (a + 1));
-  double h = d;
-  const int limit = 200 + static_cast<int>(20 * std::sqrt(std::min(1e10, std::max(a, b))));  // needs about sqrt(max(a, b))
-  for (int m = 1; m <= limit; ++m) {
-    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
-    d = 1 / guard(1 + even * d);
-    c = guard(1 + even / c);
-    h *= d * c;
-    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-    d = 1 / guard(1 + odd * d);
-    c = guard(1 + odd / c);
-    const double step = d * c;
-    h *= step;
-    if (std::fabs(step - 1) < 1e-16) break;
-  }
-  return h;
-}
-
-/// std::lgamma writes the global `signgam`, which is a race between threads.
-double LogGamma(double x) {
-  int sign = 0;
-  return lgamma_r(x, &sign);
-}
-
-/// Regularised incomplete beta function I_x(a, b); a, b > 0.
-double RegularizedBeta(double a, double b, double x) {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  const double front = std::exp(LogGamma(a + b) - LogGamma(a) - LogGamma(b) + a * std::log(x) + b * std::log1p(-x));
-  if (x < (a + 1) / (a + b + 2)) return std::clamp(front * BetaFraction(a, b, x) / a, 0.0, 1.0);
-  return std::clamp(1 - front * BetaFraction(b, a, 1 - x) / b, 0.0, 1.0);
-}
-
-/// P(B > k) for B ~ Binomial(n, p).
-double BinomialSurvival(double k, double n, double p) {
-  if (k >= n) return 0;
-  if (k < 0) return 1;
-  return RegularizedBeta(k + 1, n - k, p);
-}
 
 /// numpy's linear interpolation between order statistics; halves avoid overflow of the difference.
 double SortedPercentile(std::span<const double> sorted, double percent) {

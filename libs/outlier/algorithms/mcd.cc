@@ -1,0 +1,225 @@
+// MCD: squared Mahalanobis distances from a robust centre and covariance.
+#include <Eigen/Eigenvalues>
+#include <algorithm>
+#include <cmath>
+
+#include "outlier/columns.h"
+#include "outlier/detector.h"
+#include "outlier/fast_mcd.h"
+#include "outlier/parallel.h"
+#include "outlier/projection.h"
+#include "outlier/special.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+constexpr uint32_t kStateVersion = 1;
+constexpr int64_t kTile = Standardizer::kTile;
+constexpr int64_t kBlockRows = 32 * kTile;
+constexpr int64_t kMaxDimension = 5000;
+/// Directions in which the training rows do not vary at all (constant columns, exact linear relations) get this variance,
+/// in squared standard deviations: training rows have no distance there, a new row that breaks the relation has.
+constexpr double kVarianceOfNone = 1e-6;
+constexpr double kNoVariance = 1e-12;  // of the correlation matrix's largest eigenvalue: varies by rounding only
+
+constexpr ParamSpec kParams[] = {
+    {.name = "support_fraction",
+     .type = ParamType::kReal,
+     .default_value = "0",
+     .min = 0,
+     .max = 1,
+     .choices = "auto=0",
+     .summary = "Share of the rows that is taken as clean; 0 or 'auto' is (n + d + 1) / 2n, which withstands the most "
+                "anomalies; more is more precise on cleaner data."},
+};
+
+/// As scikit-learn's MinCovDet, which PyOD uses: FastMCD, scaled to be consistent for normal data by the median of the
+/// distances, then the mean and covariance of the rows within the 97.5 % quantile of chi-squared.
+class Mcd final : public Detector {
+ public:
+  explicit Mcd(const ParamSet& params) : support_fraction_(params.Real("support_fraction")) {}
+
+  absl::Status Fit(MatrixView X, const Context& ctx) override {
+    if (X.cols > kMaxDimension) return InvalidArgument("mcd: {} columns are more than {}", X.cols, kMaxDimension);
+    d_ = X.cols;
+    RETURN_IF_ERROR(columns_.FitMeanAndDeviation(X, ctx));
+    const int64_t n = X.rows;
+    MatrixXd Z(d_, n);
+    for (int64_t row = 0; row < n; row += kTile) {
+      MatrixXd tile(kTile, d_);
+      columns_.Tile(X, row, tile.data());
+      Z.middleCols(row, std::min(kTile, n - row)) = tile.topRows(std::min(kTile, n - row)).transpose();
+    }
+    low_.assign(static_cast<size_t>(d_), 0);
+    high_.assign(static_cast<size_t>(d_), 0);
+    for (int64_t j = 0; j < d_; ++j) {
+      low_[static_cast<size_t>(j)] = Z.row(j).minCoeff();
+      high_[static_cast<size_t>(j)] = Z.row(j).maxCoeff();
+    }
+    RETURN_IF_ERROR(FitStandardized(Z, ctx));
+    training_scores_.resize(static_cast<size_t>(n));
+    return Score(X, training_scores_, ctx);
+  }
+
+  std::span<const double> training_scores() const override { return training_scores_; }
+
+  absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
+    const int64_t k = roots();
+    return ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+      std::vector<double> z(static_cast<size_t>(d_ * kTile)), p(static_cast<size_t>(k * kTile));
+      for (int64_t row = begin; row < end; row += kTile) {
+        columns_.Tile(X, row, z.data());
+        for (int64_t j = 0; j < d_; ++j) {
+          for (int64_t r = 0; r < kTile; ++r) z[static_cast<size_t>(j * kTile + r)] -= location_[static_cast<size_t>(j)];
+        }
+        ProjectTile(z.data(), d_, root_.data(), k, p.data());
+        double sum[kTile] = {};
+        for (int64_t c = 0; c < k; ++c) {
+          for (int64_t r = 0; r < kTile; ++r) sum[r] += p[static_cast<size_t>(c * kTile + r)] * p[static_cast<size_t>(c * kTile + r)];
+        }
+        std::copy(sum, sum + std::min(kTile, end - row), scores.data() + row);
+      }
+    });
+  }
+
+  /// y_f (P y)_f, y the distance from the centre and P the precision: parts that add up to the squared distance. What is
+  /// expected of a feature is its mean given the row's other features, within the range of the training rows.
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
+    Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
+    const Eigen::Map<const MatrixXd> root(root_.data(), d_, roots());
+    const VectorXd precision = root.rowwise().squaredNorm();
+    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
+      VectorXd y(d_);
+      for (int64_t i = begin; i < end; ++i) {
+        for (int64_t j = 0; j < d_; ++j) y[j] = columns_.Z(j, X(i, j)) - location_[static_cast<size_t>(j)];
+        const VectorXd py = root * (root.transpose() * y);
+        for (int64_t j = 0; j < d_; ++j) {
+          const auto f = static_cast<size_t>(j);
+          a.contributions(i, j) = y[j] * py[j];
+          const double given_others = precision[j] > 0 ? y[j] - py[j] / precision[j] : 0;
+          a.expected(i, j) = columns_.Unscaled(j, std::clamp(location_[f] + given_others, low_[f], high_[f]));
+        }
+      }
+    }));
+    return a;
+  }
+
+  void Save(ByteWriter& out) const override {
+    out.U32(kStateVersion);
+    out.I64(d_);
+    out.I64(roots());
+    columns_.Save(out);
+    out.Doubles(location_);
+    out.Doubles(low_);
+    out.Doubles(high_);
+    out.Doubles(root_);
+  }
+
+  absl::Status Load(ByteReader& in) override {
+    ReadVersion(in, kStateVersion);
+    d_ = ReadInt(in, "the number of columns", 1, kMaxDimension);
+    const int64_t k = ReadInt(in, "the rank", 0, kMaxDimension);
+    columns_.Load(in, d_);
+    location_ = ReadDoubles(in, "the location", d_);
+    low_ = ReadDoubles(in, "the least values", d_);
+    high_ = ReadDoubles(in, "the largest values", d_);
+    root_ = ReadDoubles(in, "the root of the precision", k * d_);
+    training_scores_.clear();
+    for (int64_t j = 0; in.ok() && j < d_; ++j) {
+      const auto f = static_cast<size_t>(j);
+      if (!(low_[f] <= high_[f]) || std::fabs(location_[f]) > Standardizer::kMaxZ) in.Fail("a column's range is impossible");
+    }
+    for (size_t i = 0; in.ok() && i < root_.size(); ++i) {
+      if (std::fabs(root_[i]) > 1e40) in.Fail("the precision is out of range");
+    }
+    return in.status();
+  }
+
+  int64_t features() const override { return d_; }
+
+ private:
+  int64_t roots() const { return d_ == 0 ? 0 : static_cast<int64_t>(root_.size()) / d_; }
+
+  /// Splits off the directions without variance, and fits the others.
+  absl::Status FitStandardized(const MatrixXd& Z, const Context& ctx) {
+    std::vector<int64_t> all(static_cast<size_t>(Z.cols()));
+    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
+    const RobustFit classic = FitRows(Z, all);
+    const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(classic.covariance);
+    RETURN_IF_ERROR(ctx.Check());
+    const double cutoff = kNoVariance * std::max(0.0, solver.eigenvalues().maxCoeff());
+    Eigen::Index none = 0;
+    while (none < d_ && !(solver.eigenvalues()[none] > cutoff)) ++none;
+    const Eigen::Index rank = d_ - none;
+    VectorXd location = classic.location;
+    MatrixXd root(d_, d_);
+    root.leftCols(none) = solver.eigenvectors().leftCols(none) / std::sqrt(kVarianceOfNone);
+    Eigen::Index used = none;
+    if (rank > 0) {
+      // Only when something is split off are the rows turned into the remaining directions: Mahalanobis distances do not
+      // depend on the basis.
+      const MatrixXd basis = none == 0 ? MatrixXd(MatrixXd::Identity(d_, d_)) : MatrixXd(solver.eigenvectors().rightCols(rank));
+      const MatrixXd turned = none == 0 ? Z : MatrixXd(basis.transpose() * Z);
+      ASSIGN_OR_RETURN(const RobustFit fit, Reweighted(turned, ctx));
+      const MatrixXd inverse_root = InverseRoot(fit.covariance);
+      root.middleCols(none, inverse_root.cols()) = basis * inverse_root;
+      used += inverse_root.cols();
+      location = none == 0 ? fit.location
+                           : VectorXd(basis * fit.location +
+                                      solver.eigenvectors().leftCols(none) *
+                                          (solver.eigenvectors().leftCols(none).transpose() * classic.location));
+    }
+    location_.assign(location.data(), location.data() + d_);
+    root_.assign(root.data(), root.data() + d_ * used);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<RobustFit> Reweighted(const MatrixXd& Z, const Context& ctx) const {
+    const int64_t n = Z.cols();
+    const auto d = static_cast<double>(d_);
+    const double wanted = support_fraction_ > 0 ? std::floor(support_fraction_ * static_cast<double>(n))
+                                                : std::ceil(0.5 * (static_cast<double>(n + Z.rows()) + 1));
+    ASSIGN_OR_RETURN(const RobustFit raw, FastMcd(Z, std::clamp<int64_t>(static_cast<int64_t>(wanted), 1, n), ctx));
+    const VectorXd distances = SquaredDistances(Z, raw.location, raw.covariance);
+    std::vector<double> work(distances.data(), distances.data() + n);
+    const double correction = MedianInPlace(work) / ChiSquaredQuantile(0.5, d);
+    const double limit = ChiSquaredQuantile(0.975, d) * correction;
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < n; ++i) {
+      if (distances[i] < limit || (limit == 0 && distances[i] == 0)) rows.push_back(i);
+    }
+    RETURN_IF_ERROR(ctx.Check());
+    return rows.empty() ? raw : FitRows(Z, rows);
+  }
+
+  double support_fraction_;
+  int64_t d_ = 0;
+  Standardizer columns_;
+  std::vector<double> location_;    ///< of the standardised columns, as all that follows
+  std::vector<double> low_, high_;  ///< ranges of the training rows
+  std::vector<double> root_;        ///< W, d x rank by columns: precision = W W'
+  std::vector<double> training_scores_;
+};
+
+}  // namespace
+
+extern const Descriptor k_mcd;
+const Descriptor k_mcd = {
+    .name = "mcd",
+    .family = "linear",
+    .summary = "Mahalanobis distance from a centre and covariance that anomalies cannot distort: finds values that are odd only "
+               "together. Assumes one roughly elliptical cloud, and more rows than about five times the columns.",
+    .paper = "P. J. Rousseeuw, K. Van Driessen, A fast algorithm for the minimum covariance determinant estimator, "
+             "Technometrics, 1999",
+    .params = kParams,
+    .deterministic = false,
+    .fit_cost = "O(n d^2 + d^3), times the trials",
+    .score_cost = "O(d^2)",
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Mcd>(params); },
+};
+
+}  // namespace vedette::outlier
