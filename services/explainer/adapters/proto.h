@@ -1,0 +1,18 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <string_view>
+
+#include "services/explainer/core/explainer.h"
+#include "vedette/explainer/v1/explainer.pb.h"
+
+namespace vedette::explainer {
+
+void ToProto(const StoredExplanation& explanation, v1::Explanation* out);
+
+/// "anomalies/{uuid}" -> the id. INVALID_ARGUMENT names the field.
+absl::StatusOr<std::string> AnomalyId(std::string_view field, std::string_view name);
+
+}  // namespace vedette::explainer

@@ -1,0 +1,122 @@
+#include "services/explainer/adapters/sources.h"
+
+#include <algorithm>
+
+#include "base/status.h"
+#include "vedette/features/v1/features.grpc.pb.h"
+#include "vedette/modelcache/v1/model_cache.grpc.pb.h"
+#include "vedette/triage/v1/triage.grpc.pb.h"
+#include "wire/table_chunk.h"
+
+namespace vedette::explainer {
+namespace {
+
+constexpr size_t kMaxModelBytes = size_t{4} << 30;
+
+absl::StatusOr<Finding> ReadFinding(runtime::Channels& channels, const runtime::Outgoing& out, const std::string& id) {
+  ASSIGN_OR_RETURN(const auto channel, channels.Get("triage"));
+  const auto stub = triage::v1::TriageService::NewStub(channel);
+  triage::v1::GetAnomalyRequest request;
+  request.set_name("anomalies/" + id);
+  ASSIGN_OR_RETURN(const triage::v1::Anomaly a, runtime::Call(*stub, &triage::v1::TriageService::Stub::GetAnomaly, out, request));
+  Finding f{.anomaly_id = id, .model = a.model(), .dataset = a.dataset(), .row_index = a.row_index(), .threshold = a.threshold()};
+  f.score.score = a.anomaly_score();
+  f.score.probability = a.probability();
+  f.score.confidence = a.confidence();
+  f.score.anomaly = true;
+  f.score.severity = static_cast<outlier::Severity>(a.severity());
+  return f;
+}
+
+struct Downloaded {
+  std::shared_ptr<const outlier::Model> model;
+  std::string feature_set;
+};
+
+absl::StatusOr<Downloaded> Download(runtime::Channels& channels, const runtime::Outgoing& out, const outlier::Catalog& catalog,
+                                    ModelCache& models, const std::string& tenant, const std::string& name) {
+  ASSIGN_OR_RETURN(const auto channel, channels.Get("model-cache"));
+  const auto stub = modelcache::v1::ModelCacheService::NewStub(channel);
+  using Stub = modelcache::v1::ModelCacheService::Stub;
+  modelcache::v1::GetModelRequest get;
+  get.set_name(name);
+  ASSIGN_OR_RETURN(const modelcache::v1::Model meta, runtime::Call(*stub, &Stub::GetModel, out, get));
+  Downloaded result{.model = models.Find(tenant + "/" + name), .feature_set = meta.key().feature_set()};
+  if (result.model != nullptr) return result;
+
+  modelcache::v1::DownloadModelRequest request;
+  request.set_name(name);
+  std::string bytes;
+  RETURN_IF_ERROR(runtime::CallStream(*stub, &Stub::DownloadModel, out, request,
+                                      [&bytes](const modelcache::v1::DownloadModelResponse& part) -> absl::Status {
+                                        if (bytes.size() + part.data().size() > kMaxModelBytes) return ResourceExhausted("the model is too large");
+                                        bytes += part.data();
+                                        return absl::OkStatus();
+                                      }));
+  ASSIGN_OR_RETURN(auto model, outlier::Model::Parse(catalog, bytes));
+  result.model = std::move(model);
+  models.Insert(tenant + "/" + name, result.model);
+  return result;
+}
+
+absl::StatusOr<ModelRow> ReadRow(runtime::Channels& channels, const runtime::Outgoing& out, const Finding& finding, Downloaded model) {
+  ASSIGN_OR_RETURN(const auto channel, channels.Get("feature-engine"));
+  const auto stub = features::v1::FeatureEngineService::NewStub(channel);
+  features::v1::StreamFeaturesRequest request;
+  request.set_feature_set(model.feature_set);
+  request.set_dataset(finding.dataset);
+  request.set_first_row(finding.row_index);
+  request.set_row_count(1);
+  request.set_include_table(true);
+  ModelRow row{.model = std::move(model.model), .features = {}, .table = {}};
+  const int64_t cols = static_cast<int64_t>(row.model->preparation().features().size());
+  RETURN_IF_ERROR(runtime::CallStream(*stub, &features::v1::FeatureEngineService::Stub::StreamFeatures, out, request,
+                                      [&](const features::v1::StreamFeaturesResponse& part) -> absl::Status {
+                                        if (!part.has_rows() || part.rows().row_index_size() == 0) return absl::OkStatus();
+                                        if (part.rows().values_size() != cols) {
+                                          return FailedPrecondition("the row has {} features, the model {}", part.rows().values_size(), cols);
+                                        }
+                                        row.features = Matrix(1, cols);
+                                        std::copy(part.rows().values().begin(), part.rows().values().end(), row.features.data());
+                                        ASSIGN_OR_RETURN(row.table, wire::FromProto(part.rows().table()));
+                                        return absl::OkStatus();
+                                      }));
+  if (row.features.rows() != 1 || row.table.rows() != 1) {
+    return NotFound("row {} of {} cannot be read any more", finding.row_index, finding.dataset);
+  }
+  return row;
+}
+
+}  // namespace
+
+std::shared_ptr<const outlier::Model> ModelCache::Find(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto it = index_.find(key);
+  if (it == index_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, it->second);
+  return it->second->second;
+}
+
+void ModelCache::Insert(const std::string& key, std::shared_ptr<const outlier::Model> model) {
+  const std::lock_guard lock(mutex_);
+  if (index_.contains(key)) return;
+  entries_.emplace_front(key, std::move(model));
+  index_[key] = entries_.begin();
+  if (entries_.size() > capacity_) {
+    index_.erase(entries_.back().first);
+    entries_.pop_back();
+  }
+}
+
+Sources RemoteSources(runtime::Channels& channels, const outlier::Catalog& catalog, ModelCache& models, std::string tenant,
+                      runtime::Outgoing out) {
+  Sources sources;
+  sources.finding = [&channels, out](const std::string& id) { return ReadFinding(channels, out, id); };
+  sources.row = [&channels, &catalog, &models, tenant = std::move(tenant), out](const Finding& finding) -> absl::StatusOr<ModelRow> {
+    ASSIGN_OR_RETURN(Downloaded model, Download(channels, out, catalog, models, tenant, finding.model));
+    return ReadRow(channels, out, finding, std::move(model));
+  };
+  return sources;
+}
+
+}  // namespace vedette::explainer
