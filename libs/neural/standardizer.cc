@@ -1,34 +1,65 @@
 #include "neural/standardizer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 
 #include "base/status.h"
+#include "base/thread_pool.h"
 
 namespace vedette::neural {
 
-absl::StatusOr<Standardizer> Standardizer::Fit(MatrixView X) {
-  Standardizer out;
-  for (int64_t j = 0; j < X.cols; ++j) {
-    const std::span<const double> column = X.col(j);
-    double low = column[0], high = column[0];
-    for (size_t i = 0; i < column.size(); ++i) {
-      if (!std::isfinite(column[i])) return InvalidArgument("the value in row {}, column {} is not finite", i, j);
-      low = std::min(low, column[i]);
-      high = std::max(high, column[i]);
+namespace {
+
+/// Mean and deviation of one column, or the row of the first value that is not finite.
+struct Moments {
+  double mean = 0, deviation = 1;
+  int64_t bad_row = -1;
+};
+
+Moments MomentsOf(std::span<const double> column) {
+  double low = column[0], high = column[0];
+  for (size_t i = 0; i < column.size(); ++i) {
+    if (!std::isfinite(column[i])) return {.bad_row = static_cast<int64_t>(i)};
+    low = std::min(low, column[i]);
+    high = std::max(high, column[i]);
+  }
+  if (low == high) return {.mean = low};
+  // In units of the largest magnitude: squares of large values must not overflow, nor those of small ones vanish.
+  const double unit = std::max({std::abs(low), std::abs(high), std::numeric_limits<double>::min()});
+  const auto n = static_cast<double>(column.size());
+  double mean = 0, squares = 0;
+  for (const double v : column) mean += v / unit;
+  mean /= n;
+  for (const double v : column) squares += (v / unit - mean) * (v / unit - mean);
+  const double deviation = std::sqrt(squares / n) * unit;
+  const bool usable = deviation > 0 && std::isfinite(deviation);
+  return {.mean = std::clamp(mean * unit, low, high), .deviation = usable ? deviation : 1.0};
+}
+
+}  // namespace
+
+absl::StatusOr<Standardizer> Standardizer::Fit(MatrixView X, const Context& ctx) {
+  std::vector<Moments> moments(static_cast<size_t>(X.cols));
+  std::atomic<bool> stopped{false};
+  ParallelFor(ctx.pool, X.cols, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j) {
+      if (stopped.load(std::memory_order_relaxed) || !ctx.Check().ok()) {
+        stopped.store(true, std::memory_order_relaxed);
+        return;
+      }
+      moments[static_cast<size_t>(j)] = MomentsOf(X.col(j));
     }
-    // In units of the largest magnitude: squares of large values must not overflow, nor those of small ones vanish.
-    const double unit = std::max({std::abs(low), std::abs(high), std::numeric_limits<double>::min()});
-    const auto n = static_cast<double>(column.size());
-    double mean = 0, squares = 0;
-    for (const double v : column) mean += v / unit;
-    mean /= n;
-    for (const double v : column) squares += (v / unit - mean) * (v / unit - mean);
-    const double deviation = std::sqrt(squares / n) * unit;
-    const bool varies = low < high && deviation > 0 && std::isfinite(deviation);
-    out.means_.push_back(low < high ? std::clamp(mean * unit, low, high) : low);
-    out.deviations_.push_back(varies ? deviation : 1.0);
+  });
+  if (stopped) return ctx.Check();
+  Standardizer out;
+  for (size_t j = 0; j < moments.size(); ++j) {
+    if (moments[j].bad_row >= 0) {
+      return InvalidArgument("the value in row {}, column {} is not finite", moments[j].bad_row, j);
+    }
+    out.means_.push_back(moments[j].mean);
+    out.deviations_.push_back(moments[j].deviation);
   }
   return out;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/context.h"
 #include "base/matrix.h"
 
 namespace vedette::neural {
@@ -19,8 +20,8 @@ class Standardizer {
   static constexpr double kLimit = 1e6;
 
   /// Mean and population standard deviation of each column; a constant column gets 1. Values up to the largest double are
-  /// fine. INVALID_ARGUMENT for the first value that is not finite, naming row and column.
-  static absl::StatusOr<Standardizer> Fit(MatrixView X);
+  /// fine. INVALID_ARGUMENT for the first value that is not finite, naming row and column; CANCELLED, DEADLINE_EXCEEDED.
+  static absl::StatusOr<Standardizer> Fit(MatrixView X, const Context& ctx);
 
   int64_t features() const { return static_cast<int64_t>(means_.size()); }
   /// A missing value becomes the mean; infinity becomes the limit.

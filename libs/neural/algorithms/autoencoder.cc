@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <utility>
 
 #include "base/rng.h"
@@ -96,7 +97,7 @@ class Autoencoder final : public outlier::Detector {
 
  private:
   /// Rows in random order, standardised, row-major: the last of them are held out.
-  std::vector<float> TrainingInputs(MatrixView X, uint64_t seed) const;
+  absl::StatusOr<std::vector<float>> TrainingInputs(MatrixView X, const Context& ctx) const;
   /// Scores of X and, when asked for, each feature's part and what the network made of it.
   absl::Status Reconstruct(MatrixView X, std::span<double> scores, Attribution* parts, const Context& ctx) const;
 
@@ -107,15 +108,24 @@ class Autoencoder final : public outlier::Detector {
   std::vector<double> training_scores_;
 };
 
-std::vector<float> Autoencoder::TrainingInputs(MatrixView X, uint64_t seed) const {
+absl::StatusOr<std::vector<float>> Autoencoder::TrainingInputs(MatrixView X, const Context& ctx) const {
   std::vector<int64_t> place(static_cast<size_t>(X.rows));  // of each row of X
-  for (int64_t i = 0; i < X.rows; ++i) place[static_cast<size_t>(i)] = i;
-  Rng(seed, kSplitStream).Shuffle(place);
+  std::iota(place.begin(), place.end(), 0);
+  Rng(ctx.seed, kSplitStream).Shuffle(place);
   std::vector<float> out(static_cast<size_t>(X.rows * X.cols));
-  for (int64_t j = 0; j < X.cols; ++j) {
-    const std::span<const double> column = X.col(j);
-    for (size_t i = 0; i < column.size(); ++i) out[static_cast<size_t>(place[i] * X.cols + j)] = scaling_.Apply(j, column[i]);
-  }
+  std::atomic<bool> stopped{false};
+  ParallelFor(ctx.pool, X.rows, kGrain, [&](int64_t begin, int64_t end) {
+    if (stopped.load(std::memory_order_relaxed) || !ctx.Check().ok()) {
+      stopped.store(true, std::memory_order_relaxed);
+      return;
+    }
+    for (int64_t j = 0; j < X.cols; ++j) {
+      for (int64_t i = begin; i < end; ++i) {
+        out[static_cast<size_t>(place[static_cast<size_t>(i)] * X.cols + j)] = scaling_.Apply(j, X(i, j));
+      }
+    }
+  });
+  if (stopped) return ctx.Check();
   return out;
 }
 
@@ -125,7 +135,7 @@ absl::Status Autoencoder::Fit(MatrixView X, const Context& ctx) {
     return InvalidArgument("{} columns: an autoencoder takes {} at most", X.cols, DenseNetwork::kMaxWidth);
   }
   RETURN_IF_ERROR(ctx.Check());
-  ASSIGN_OR_RETURN(scaling_, Standardizer::Fit(X));
+  ASSIGN_OR_RETURN(scaling_, Standardizer::Fit(X, ctx));
   ASSIGN_OR_RETURN(const Module* module, Module::Get());
 
   const bool few = X.rows < kFewRows;
@@ -133,7 +143,7 @@ absl::Status Autoencoder::Fit(MatrixView X, const Context& ctx) {
   network_ = DenseNetwork(options_.Sizes(X.cols, middle));
   network_.Initialize(ctx.seed);
 
-  const std::vector<float> inputs = TrainingInputs(X, ctx.seed);
+  ASSIGN_OR_RETURN(const std::vector<float> inputs, TrainingInputs(X, ctx));
   DenseTraining training;
   training.sizes = network_.sizes();
   training.inputs = inputs;

@@ -65,7 +65,7 @@ TEST_CASE("standardising keeps its promises at the ends of the number line") {
   for (int64_t j = 0; j < 5; ++j) {
     for (int64_t i = 0; i < 3; ++i) X(i, j) = columns[j][i];
   }
-  auto scaling = Standardizer::Fit(X);
+  auto scaling = Standardizer::Fit(X, {});
   REQUIRE(scaling.ok());
   CHECK(scaling->Apply(0, 3) == Approx(std::sqrt(1.5)));
   CHECK(scaling->Invert(0, std::sqrt(1.5)) == Approx(3));
@@ -79,7 +79,7 @@ TEST_CASE("standardising keeps its promises at the ends of the number line") {
     CHECK(std::isfinite(scaling->Invert(j, 1e6)));
   }
   X(2, 3) = INFINITY;
-  auto bad = Standardizer::Fit(X);
+  auto bad = Standardizer::Fit(X, {});
   CHECK(bad.status().code() == absl::StatusCode::kInvalidArgument);
   CHECK(bad.status().ToString().find("row 2, column 3") != std::string::npos);
 }
