@@ -33,10 +33,13 @@ class BackgroundWorker {
   BackgroundWorker(const BackgroundWorker&) = delete;
   BackgroundWorker& operator=(const BackgroundWorker&) = delete;
 
+  /// Starts the thread. Once.
+  void Start();
   /// Ends a pause now, for example because work was just written to the outbox.
   void Wake();
   /// Fires the stop token and does not wait.
   void RequestStop();
+  /// Returns when the thread has ended. Does not ask it to.
   void Join();
 
  private:

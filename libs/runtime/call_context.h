@@ -16,7 +16,7 @@ namespace vedette::runtime {
 struct CallContext {
   Identity identity;
   /// Whose data this call may touch: the token's tenant, or what a service names in x-vedette-tenant. Never empty,
-  /// but for public methods and for permissions of the areas "platform" and "internal".
+  /// but for public methods and for those that stand above tenants (permission area.admin).
   std::string tenant;
   std::string request_id;  ///< from x-request-id, or made here
   TraceContext trace;

@@ -86,17 +86,6 @@ absl::StatusOr<Response> Call(Stub& stub, grpc::Status (Owner::*method)(grpc::Cl
   return response;
 }
 
-/// A server stream: fn(Response&) -> absl::Status for each message; the first error cancels the call and is returned.
-template <typename Stub, typename Owner, typename ReaderPtr, typename Request, typename Fn>
-absl::Status CallStream(Stub& stub, ReaderPtr (Owner::*method)(grpc::ClientContext*, const Request&),
-                        const Outgoing& out, const Request& request, Fn fn) {
-  ClientCall call(out);
-  auto reader = (stub.*method)(call.context(), request);
-  absl::Status failed = ReadStream(*reader, call, fn);
-  const grpc::Status status = reader->Finish();
-  return failed.ok() ? FromGrpcStatus(status) : failed;
-}
-
 /// All messages of a reader (grpc::ClientReader<Response>), without Finish.
 template <typename Response, template <typename> class ReaderType, typename Fn>
 absl::Status ReadStream(ReaderType<Response>& reader, ClientCall& call, Fn& fn) {
@@ -108,6 +97,17 @@ absl::Status ReadStream(ReaderType<Response>& reader, ClientCall& call, Fn& fn) 
     }
   }
   return absl::OkStatus();
+}
+
+/// A server stream: fn(Response&) -> absl::Status for each message; the first error cancels the call and is returned.
+template <typename Stub, typename Owner, typename ReaderPtr, typename Request, typename Fn>
+absl::Status CallStream(Stub& stub, ReaderPtr (Owner::*method)(grpc::ClientContext*, const Request&),
+                        const Outgoing& out, const Request& request, Fn fn) {
+  ClientCall call(out);
+  auto reader = (stub.*method)(call.context(), request);
+  absl::Status failed = ReadStream(*reader, call, fn);
+  const grpc::Status status = reader->Finish();
+  return failed.ok() ? FromGrpcStatus(status) : failed;
 }
 
 }  // namespace vedette::runtime

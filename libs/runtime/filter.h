@@ -26,6 +26,7 @@ struct FilterNode {
   std::string op;                    ///< kRestriction: = != < <= > >= :
   std::string value;                 ///< kRestriction, kSearch
   bool quoted = false;               ///< the value was in quotes
+  std::string like;                  ///< LIKE pattern of a value with * in it (\* is a star itself), else empty
   int position = 0;                  ///< byte of the filter text, from 0
 };
 

@@ -23,7 +23,7 @@ std::span<const Role> Roles();
 
 /// "area.verb" with a known verb: a permission that could never be granted is a mistake in a proto.
 absl::Status CheckPermissionName(std::string_view permission);
-/// True for areas "internal" and "platform", which stand above tenants and which only services may use.
+/// True for the verb "admin" (tenants.admin): such a method stands above tenants, and only services may call it.
 bool IsAboveTenants(std::string_view permission);
 /// PERMISSION_DENIED (reason PERMISSION_DENIED, metadata permission) unless one of the roles grants it.
 absl::Status Authorize(const Identity& identity, std::string_view permission);

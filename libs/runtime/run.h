@@ -73,7 +73,6 @@ class App {
   void Stop();
 
  private:
-  struct PendingWorker;
   App(std::string service, v1::ServerConfig config, std::unique_ptr<TokenVerifier> verifier);
 
   std::string service_;

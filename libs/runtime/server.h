@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 #include <absl/time/time.h>
+#include <grpcpp/impl/service_type.h>
 
 #include <functional>
 #include <memory>
@@ -13,10 +14,6 @@
 #include "runtime/metrics.h"
 #include "runtime/rpc.h"
 #include "vedette/runtime/v1/config.pb.h"
-
-namespace grpc {
-class Service;
-}
 
 namespace vedette::runtime {
 
@@ -45,6 +42,8 @@ class Server {
   int port() const;
   /// True when every readiness check passed when last asked.
   bool serving() const;
+  /// Health answers NOT_SERVING from now on; calls still come in. Stop does this too.
+  void SetNotServing();
   /// NOT_SERVING, drain tokens fire, no new calls; calls in progress get shutdown_seconds, then they are cancelled.
   /// Returns when the last call is over. May be called twice.
   void Stop();
@@ -54,7 +53,7 @@ class Server {
 
  private:
   void Add(std::string_view full_name, std::unique_ptr<grpc::Service> service);
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace vedette::runtime
