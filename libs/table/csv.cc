@@ -52,6 +52,7 @@ struct CsvReader::Impl {
   CsvOptions options;
   BatchFn on_batch;
   bool one_batch = false;  ///< the whole input becomes one table
+  int64_t expected_bytes = 0;  ///< of uncompressed text, to make room once instead of growing
   ReadReport report;
   CsvReporter reporter;
   absl::Status failure;
@@ -93,6 +94,7 @@ absl::Status CsvReader::Impl::Input(std::string_view bytes, bool last) {
     head.append(bytes);
     if (head.size() < 2 && !last) return absl::OkStatus();
     zipped = GunzipStream::HasMagic(head);
+    if (*zipped) expected_bytes = 0;
     const std::string first = std::move(head);
     return Input(first, last);
   }
@@ -241,6 +243,12 @@ absl::Status CsvReader::Impl::Infer(bool last, bool* done) {
   }
   const int64_t per_batch = std::max<int64_t>(1, kMaxBatchCells / std::max<int64_t>(1, static_cast<int64_t>(columns.size())));
   batch_rows = one_batch ? INT64_MAX : std::min(options.batch_rows, per_batch);
+  if (expected_bytes > 0) {
+    const size_t bytes = rows.End(infer_from.back()) - rows.Begin(infer_from.front()) + infer_from.size();
+    const double scale = static_cast<double>(expected_bytes) / static_cast<double>(bytes) * 1.01;
+    const double expected = std::min(static_cast<double>(infer_from.size()) * scale + 64, static_cast<double>(expected_bytes));
+    for (CsvColumn& column : columns) column.Expect(static_cast<int64_t>(expected));
+  }
   infer_from = {};
   stage = Stage::kRows;
   *done = true;
@@ -255,8 +263,8 @@ absl::Status CsvReader::Impl::Consume(bool last) {
   for (size_t r = skip_through; r < n; ++r) {
     if (rows.record(r).fields == 1 && rows.IsBlank(r)) continue;
     if (rows_in_batch == capacity) {
-      capacity = one_batch ? std::max<int64_t>(1024, capacity * 2) : batch_rows;
-      for (CsvColumn& column : columns) column.Reserve(capacity);
+      capacity = one_batch ? std::max<int64_t>(1024, capacity + capacity / 2) : batch_rows;
+      for (CsvColumn& column : columns) column.MakeRoom(capacity);
     }
     RETURN_IF_ERROR(PutRecord(rows, r));
     if (rows_in_batch == batch_rows) RETURN_IF_ERROR(EndBatch(false));
@@ -312,7 +320,11 @@ absl::Status CsvReader::Impl::EndBatch(bool last) {
   for (CsvColumn& column : columns) table.columns.push_back(column.Take(rows_in_batch, last));
   rows_in_batch = 0;
   capacity = 0;
-  return on_batch(std::move(table));
+  RETURN_IF_ERROR(on_batch(std::move(table)));
+  if (last) return absl::OkStatus();
+  // A receiver that only looked has left the memory where it is: fresh pages cost as much as the parsing.
+  for (size_t j = 0; j < table.columns.size() && j < columns.size(); ++j) columns[j].Recycle(std::move(table.columns[j]));
+  return absl::OkStatus();
 }
 
 void CsvReader::Impl::Compact() {
@@ -347,6 +359,9 @@ absl::Status CsvReader::Finish() {
 
 const Schema& CsvReader::schema() const { return impl_->schema; }
 const ReadReport& CsvReader::report() const { return impl_->report; }
-void CsvReader::UseOneBatch() { impl_->one_batch = true; }
+void CsvReader::UseOneBatch(int64_t expected_bytes) {
+  impl_->one_batch = true;
+  impl_->expected_bytes = expected_bytes;
+}
 
 }  // namespace vedette::table

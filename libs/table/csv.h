@@ -67,8 +67,9 @@ class CsvReader {
   /// Known once the first batch came out.
   const Schema& schema() const;
   const ReadReport& report() const;
-  /// Before the first Feed: everything comes out as one table at the end of Finish.
-  void UseOneBatch();
+  /// Before the first Feed: everything comes out as one table at the end of Finish. `expected_bytes`, the size of the
+  /// input or 0, saves growing; a wrong size does no harm (address space is asked for, memory only as rows come).
+  void UseOneBatch(int64_t expected_bytes = 0);
 
  private:
   struct Impl;

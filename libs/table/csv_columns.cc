@@ -2,14 +2,13 @@
 
 #include <absl/hash/hash.h>
 #include <absl/strings/string_view.h>
-#include <fast_float/fast_float.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "base/status.h"
 #include "table/encoding.h"
+#include "table/fast_number.h"
 
 namespace vedette::table {
 namespace {
@@ -17,39 +16,6 @@ namespace {
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kShownBytes = 64;
 constexpr int64_t kCategoryOverhead = 64;  // string object, slot, allocation: what a text costs besides its bytes
-
-/// Powers of ten that are exact in double.
-constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
-/// The common case: [-]digits[.digits] with at most 19 digits. When the digits fit in 53 bits and the power of ten is
-/// exact, one division rounds correctly (Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990); what
-/// does not fit goes to fast_float. False means: look more closely.
-bool FastNumber(const char* begin, const char* end, char point, double* value) {
-  const char* p = begin;
-  const bool negative = p < end && *p == '-';
-  p += negative;
-  const char* digits = p;
-  uint64_t mantissa = 0;
-  while (p < end && static_cast<unsigned char>(*p - '0') < 10) mantissa = mantissa * 10 + static_cast<uint64_t>(*p++ - '0');
-  auto count = p - digits;
-  int64_t fraction = 0;
-  if (p < end && *p == point) {
-    const char* start = ++p;
-    while (p < end && static_cast<unsigned char>(*p - '0') < 10) mantissa = mantissa * 10 + static_cast<uint64_t>(*p++ - '0');
-    fraction = p - start;
-    count += fraction;
-  }
-  if (count == 0) return false;
-  if (p == end && count <= 19 && mantissa <= (1ULL << 53)) {
-    const double v = static_cast<double>(mantissa) / kPowersOfTen[fraction];
-    *value = negative ? -v : v;
-    return true;
-  }
-  if (point != '.') return false;
-  const auto [stop, error] = fast_float::from_chars(begin, end, *value);
-  return error == std::errc() && stop == end && std::isfinite(*value);
-}
 
 }  // namespace
 
@@ -118,7 +84,21 @@ CsvColumn::CsvColumn(const CsvColumnPlan& plan, int64_t max_categories, int64_t*
       category_bytes_left_(category_bytes_left),
       reporter_(reporter) {}
 
-void CsvColumn::Reserve(int64_t rows) {
+void CsvColumn::Expect(int64_t rows) {
+  const auto n = static_cast<size_t>(rows);
+  if (plan_.type == ColumnType::kCategorical) {
+    codes_.reserve(n);
+  } else {
+    values_.reserve(n);
+  }
+}
+
+void CsvColumn::Recycle(Column&& column) {
+  if (codes_.empty()) codes_ = std::move(column.codes);
+  if (values_.empty()) values_ = std::move(column.values);
+}
+
+void CsvColumn::MakeRoom(int64_t rows) {
   const auto n = static_cast<size_t>(rows);
   if (plan_.type == ColumnType::kCategorical) {
     if (codes_.size() < n) codes_.resize(n);
@@ -135,11 +115,10 @@ void CsvColumn::PutMissing(int64_t row) {
   }
 }
 
-void CsvColumn::Put(const char* begin, const char* end, bool quoted, int64_t row, const CellPlace& place) {
-  const std::string_view raw(begin, static_cast<size_t>(end - begin));
+void CsvColumn::PutSlow(std::string_view raw, bool quoted, int64_t row, const CellPlace& place) {
   switch (plan_.type) {
     case ColumnType::kNumeric:
-      if (quoted || !FastNumber(begin, end, point_, &values_[static_cast<size_t>(row)])) PutNumber(raw, quoted, row, place);
+      PutNumber(raw, quoted, row, place);
       break;
     case ColumnType::kCategorical:
       PutText(raw, quoted, row, place);
@@ -160,7 +139,6 @@ std::string_view CsvColumn::Unquoted(std::string_view raw, bool quoted) {
 void CsvColumn::PutNumber(std::string_view raw, bool quoted, int64_t row, const CellPlace& place) {
   const std::string_view text = Unquoted(raw, quoted);
   double& value = values_[static_cast<size_t>(row)];
-  if (quoted && FastNumber(text.data(), text.data() + text.size(), point_, &value)) return;
   std::string reason;
   if (IsMissingText(text)) {
     value = kMissing;

@@ -8,6 +8,7 @@
 
 #include "table/csv.h"
 #include "table/csv_infer.h"
+#include "table/fast_number.h"
 #include "table/table.h"
 
 namespace vedette::table {
@@ -59,14 +60,26 @@ class CsvColumn {
   CsvColumn(const CsvColumnPlan& plan, int64_t max_categories, int64_t* category_bytes_left, CsvReporter* reporter);
 
   const CsvColumnPlan& plan() const { return plan_; }
-  void Reserve(int64_t rows);
-  /// Reads the field [begin, end) into the given row of the batch; rows below Reserve'd.
-  void Put(const char* begin, const char* end, bool quoted, int64_t row, const CellPlace& place);
+  void MakeRoom(int64_t rows);
+  /// So many rows will come in all, probably: growing up to there moves nothing.
+  void Expect(int64_t rows);
+  /// Takes memory back that Take gave away, if there is any left in it.
+  void Recycle(Column&& column);
+  /// Reads the field [begin, end) into the given row of the batch; MakeRoom was called for more rows than that.
+  /// kNumberPadding bytes behind `end` are readable.
+  void Put(const char* begin, const char* end, bool quoted, int64_t row, const CellPlace& place) {
+    if (plan_.type == ColumnType::kNumeric) {
+      const bool whole = quoted && end - begin >= 2 && *begin == '"' && end[-1] == '"';  // "12.5" as well
+      if (FastNumber(begin + whole, end - whole, point_, &values_[static_cast<size_t>(row)])) return;
+    }
+    PutSlow({begin, static_cast<size_t>(end - begin)}, quoted, row, place);
+  }
   void PutMissing(int64_t row);
   /// The first `rows` rows as a column; the numbering of categories goes on.
   Column Take(int64_t rows, bool last);
 
  private:
+  void PutSlow(std::string_view raw, bool quoted, int64_t row, const CellPlace& place);
   void PutNumber(std::string_view raw, bool quoted, int64_t row, const CellPlace& place);
   void PutTime(std::string_view raw, bool quoted, int64_t row, const CellPlace& place);
   void PutText(std::string_view raw, bool quoted, int64_t row, const CellPlace& place);

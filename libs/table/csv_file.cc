@@ -1,4 +1,6 @@
 // Whole files and texts in, text out.
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -14,24 +16,36 @@ namespace {
 
 constexpr size_t kReadBytes = 256 << 10;
 
-absl::Status FeedFile(const std::string& path, CsvReader* reader) {
-  struct Close {
-    void operator()(std::FILE* file) const {
-      if (file != stdin) std::fclose(file);
-    }
-  };
-  const std::unique_ptr<std::FILE, Close> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) {
-    const std::string why = fmt::format("{}: {}", path, std::strerror(errno));
-    return errno == ENOENT ? absl::NotFoundError(why) : absl::PermissionDeniedError(why);
+struct CloseFile {
+  void operator()(std::FILE* file) const {
+    if (file != stdin) std::fclose(file);
   }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+absl::StatusOr<File> OpenFile(const std::string& path) {
+  File file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
+  if (file != nullptr) return file;
+  const int error = errno;
+  const std::string why = fmt::format("{}: {}", path, std::strerror(error));
+  if (error == ENOENT || error == ENOTDIR) return absl::NotFoundError(why);
+  return error == EACCES ? absl::PermissionDeniedError(why) : absl::UnavailableError(why);
+}
+
+/// Size of a regular file, else 0.
+int64_t SizeOf(std::FILE* file) {
+  struct stat info = {};
+  return fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
+}
+
+absl::Status FeedFile(const std::string& path, std::FILE* file, CsvReader* reader) {
   std::vector<char> block(kReadBytes);
   for (;;) {
-    const size_t n = std::fread(block.data(), 1, block.size(), file.get());
+    const size_t n = std::fread(block.data(), 1, block.size(), file);
     if (n == 0) break;
     if (absl::Status fed = reader->Feed({block.data(), n}); !fed.ok()) return Annotate(fed, path);
   }
-  if (std::ferror(file.get()) != 0) return Unavailable("{}: {}", path, std::strerror(errno));
+  if (std::ferror(file) != 0) return Unavailable("{}: {}", path, std::strerror(errno));
   return Annotate(reader->Finish(), path);
 }
 
@@ -57,12 +71,13 @@ void AppendCell(std::string_view text, std::string* out) {
 
 absl::StatusOr<CsvFile> ReadCsvFile(const std::string& path, const CsvOptions& options) {
   CsvFile out;
+  ASSIGN_OR_RETURN(const File file, OpenFile(path));
   CsvReader reader(options, [&out](Table&& table) {
     out.table = std::move(table);
     return absl::OkStatus();
   });
-  reader.UseOneBatch();
-  RETURN_IF_ERROR(FeedFile(path, &reader));
+  reader.UseOneBatch(SizeOf(file.get()));
+  RETURN_IF_ERROR(FeedFile(path, file.get(), &reader));
   out.report = reader.report();
   return out;
 }
@@ -73,7 +88,7 @@ absl::StatusOr<CsvFile> ReadCsvText(std::string_view text, const CsvOptions& opt
     out.table = std::move(table);
     return absl::OkStatus();
   });
-  reader.UseOneBatch();
+  reader.UseOneBatch(static_cast<int64_t>(text.size()));
   RETURN_IF_ERROR(reader.Feed(text));
   RETURN_IF_ERROR(reader.Finish());
   out.report = reader.report();
@@ -81,8 +96,9 @@ absl::StatusOr<CsvFile> ReadCsvText(std::string_view text, const CsvOptions& opt
 }
 
 absl::StatusOr<ReadReport> StreamCsvFile(const std::string& path, const CsvOptions& options, CsvReader::BatchFn on_batch) {
+  ASSIGN_OR_RETURN(const File file, OpenFile(path));
   CsvReader reader(options, std::move(on_batch));
-  RETURN_IF_ERROR(FeedFile(path, &reader));
+  RETURN_IF_ERROR(FeedFile(path, file.get(), &reader));
   return reader.report();
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "table/encoding.h"
+#include "table/fast_number.h"
 
 namespace vedette::table {
 namespace {
@@ -44,6 +45,15 @@ struct Evidence {
   int64_t month_first = 0, day_first = 0, order_matters = 0;
 
   void Add(std::string_view text) {
+    if (const PlainShape shape = ShapeOf(text); shape.plain) {
+      // With a comma as decimal mark, 1.234 could be a number of thousands.
+      const size_t sign = text[0] == '-' ? 1 : 0;
+      const bool grouped = shape.after == 3 && shape.before <= 3 && text[sign] != '0';
+      ++present, ++point;
+      comma += !shape.has_point || grouped;
+      point_only += shape.has_point && !grouped;
+      return;
+    }
     if (IsMissingText(text)) return;
     ++present;
     double a = 0, b = 0;

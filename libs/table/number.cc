@@ -150,6 +150,7 @@ bool Refuse(std::string* reason, std::string_view why) {
 }  // namespace
 
 std::string_view TrimBlanks(std::string_view text) {
+  if (!text.empty() && text.front() > ' ' && text.back() > ' ') return text;  // plain ASCII at both ends
   for (;;) {
     if (!text.empty() && (text.front() == ' ' || (text.front() >= '\t' && text.front() <= '\r'))) {
       text.remove_prefix(1);
@@ -170,7 +171,7 @@ std::string_view TrimBlanks(std::string_view text) {
 bool IsMissingText(std::string_view text) {
   text = TrimBlanks(text);
   if (text.empty()) return true;
-  if (text.size() > 8) return false;
+  if (text.size() > 8 || IsDigit(text[0])) return false;
   constexpr std::string_view kSpellings[] = {"-",    "--",   ".",    "?",   "na",   "n/a",     "#n/a",   "#na",     "n.a.",
                                              "nan",  "null", "none", "nil", "\\n",  "<na>",    "missing", "#null!", "#value!",
                                              "#ref!", "#div/0!"};
@@ -182,13 +183,15 @@ bool IsMissingText(std::string_view text) {
 
 bool ParseNumberAs(std::string_view text, DecimalMark mark, double* value, std::string* reason) {
   Shape shape;
-  std::string_view t = text;
+  std::string_view t = TrimBlanks(text);
+  if (!t.empty() && reason == nullptr && Lower(t[0]) >= 'a' && Lower(t[0]) <= 'z') return false;  // most texts, quickly
   if (!StripAround(&t, &shape)) return Refuse(reason, TrimBlanks(text).empty() ? "empty" : "not a number");
   const char c = Lower(t[0]);
   if (c == 'i' && (EqualsLower(t, "inf") || EqualsLower(t, "infinity"))) return Refuse(reason, "infinite");
   if (c == 'n' && EqualsLower(t, "nan")) return Refuse(reason, "not a usable number (nan)");
   char digits[kMaxDigits + 1];
   size_t length = 0;
+  if (c >= 'a' && c <= 'z') return Refuse(reason, "not a number");
   if (!Normalise(t, mark, digits, &length)) return Refuse(reason, "not a number");
   double v = 0;
   const auto [end, error] = fast_float::from_chars(digits, digits + length, v);
