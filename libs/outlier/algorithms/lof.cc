@@ -1,0 +1,158 @@
+// Local outlier factor (Breunig, Kriegel, Ng, Sander 2000): how much thinner a row's surroundings are than its neighbours'.
+//
+// lrd(x) = 1 / (mean over the k neighbours y of max(k-distance(y), |x - y|) + 1e-10); LOF(x) = mean of lrd(y) / lrd(x).
+// The 1e-10 is scikit-learn's guard for more than k equal rows. Training rows leave themselves out; a new row is compared
+// with the training rows' densities (novelty scoring). A single row scores 1.
+#include <algorithm>
+#include <cmath>
+
+#include "outlier/detector.h"
+#include "outlier/kernels/neighbor_gaps.h"
+#include "outlier/kernels/neighbors.h"
+#include "outlier/parallel.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr double kGuard = 1e-10;
+constexpr int64_t kMaxNeighbors = int64_t{1} << 32;  // held during a fit, 12 bytes each
+
+class LocalOutlierFactor : public Detector {
+ public:
+  explicit LocalOutlierFactor(const ParamSet& params)
+      : k_(params.Int("n_neighbors")), metric_(Metric::Named(params.Choice("metric"), params.Real("p"))) {}
+
+  absl::Status Fit(MatrixView X, const Context& ctx) override;
+  std::span<const double> training_scores() const override { return training_scores_; }
+  absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override;
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override;
+  void Save(ByteWriter& out) const override;
+  absl::Status Load(ByteReader& in) override;
+  int64_t features() const override { return index_.features(); }
+
+ private:
+  double Density(std::span<const double> distances, std::span<const int32_t> rows) const {
+    if (rows.empty()) return 1;
+    double sum = 0;
+    for (size_t i = 0; i < rows.size(); ++i) sum += std::max(distances[i], k_distance_[rows[i]]);
+    return 1 / (sum / static_cast<double>(rows.size()) + kGuard);
+  }
+  double Factor(double density, std::span<const int32_t> rows) const {
+    if (rows.empty()) return 1;
+    double sum = 0;
+    for (const int32_t row : rows) sum += density_[row] / density;
+    return sum / static_cast<double>(rows.size());
+  }
+
+  int64_t k_;
+  Metric metric_;
+  NeighborIndex index_;
+  std::vector<double> k_distance_, density_;  // of the training rows
+  std::vector<double> training_scores_;
+};
+
+absl::Status LocalOutlierFactor::Fit(MatrixView X, const Context& ctx) {
+  RETURN_IF_ERROR(index_.Build(X, metric_, ctx));
+  const int64_t n = X.rows, k = std::min(k_, n - 1);
+  if (n * k > kMaxNeighbors) {
+    return InvalidArgument("{} rows with {} neighbours each are too many to hold, the limit is {}", n, k, kMaxNeighbors);
+  }
+  std::vector<double> distance(static_cast<size_t>(n * k));
+  std::vector<int32_t> neighbor(static_cast<size_t>(n * k));
+  k_distance_.assign(n, 0);
+  density_.assign(n, 1);
+  training_scores_.assign(n, 1);
+  RETURN_IF_ERROR(index_.OfTrainingRows(k, ctx, [&](int64_t row, std::span<const double> distances, auto rows) {
+    std::copy(distances.begin(), distances.end(), distance.begin() + row * k);
+    std::copy(rows.begin(), rows.end(), neighbor.begin() + row * k);
+    if (!distances.empty()) k_distance_[row] = distances.back();
+  }));
+  const auto count = static_cast<size_t>(k);
+  RETURN_IF_ERROR(ParallelBlocks(ctx, n, 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      density_[i] = Density({distance.data() + i * k, count}, {neighbor.data() + i * k, count});
+    }
+  }));
+  return ParallelBlocks(ctx, n, 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) training_scores_[i] = Factor(density_[i], {neighbor.data() + i * k, count});
+  });
+}
+
+absl::Status LocalOutlierFactor::Score(MatrixView X, std::span<double> scores, const Context& ctx) const {
+  return index_.Of(X, k_, ctx, [&](int64_t row, std::span<const double> distances, std::span<const int32_t> rows) {
+    scores[row] = Factor(Density(distances, rows), rows);
+  });
+}
+
+// The row's factor less 1 (the factor amid an even density), shared out by the features' parts of the distance to the
+// neighbours.
+absl::StatusOr<Attribution> LocalOutlierFactor::Explain(MatrixView X, const Context& ctx) const {
+  std::vector<double> factor(X.rows);
+  absl::StatusOr<Attribution> out = NeighborGaps(
+      index_, metric_, k_, X, ctx, [&](int64_t row, std::span<const double> distances, std::span<const int32_t> rows) {
+        factor[row] = Factor(Density(distances, rows), rows);
+      });
+  if (!out.ok()) return out;
+  out->space = "local outlier factor above 1";
+  for (int64_t i = 0; i < X.rows; ++i) {
+    double most = 0, sum = 0;
+    for (int64_t j = 0; j < X.cols; ++j) most = std::max(most, out->contributions(i, j));
+    if (most == 0) continue;
+    for (int64_t j = 0; j < X.cols; ++j) sum += out->contributions(i, j) / most;  // no overflow
+    for (int64_t j = 0; j < X.cols; ++j) {
+      out->contributions(i, j) = (factor[i] - 1) * (out->contributions(i, j) / most / sum);
+    }
+  }
+  return out;
+}
+
+void LocalOutlierFactor::Save(ByteWriter& out) const {
+  index_.Save(out);
+  out.Doubles(k_distance_);
+  out.Doubles(density_);
+}
+
+absl::Status LocalOutlierFactor::Load(ByteReader& in) {
+  RETURN_IF_ERROR(index_.Load(in, metric_));
+  k_distance_ = ReadDoubles(in, "the k-distances", index_.rows());
+  density_ = ReadDoubles(in, "the densities", index_.rows());
+  training_scores_.clear();
+  RETURN_IF_ERROR(in.status());
+  const auto in_range = [](double most) { return [most](double v) { return v >= 0 && v <= most; }; };
+  if (!std::all_of(k_distance_.begin(), k_distance_.end(), in_range(NeighborIndex::kMaxDistance)) ||
+      !std::all_of(density_.begin(), density_.end(), in_range(2 / kGuard))) {
+    in.Fail("a density or a distance is out of range");
+  }
+  return in.status();
+}
+
+constexpr ParamSpec kParams[] = {
+    {.name = "n_neighbors", .type = ParamType::kInt, .default_value = "20", .min = 1, .max = 10000,
+     .summary = "Number of neighbours k that make up a row's surroundings; the paper advises at least 10."},
+    {.name = "metric", .type = ParamType::kChoice, .default_value = "euclidean",
+     .choices = "euclidean|manhattan|chebyshev|minkowski", .summary = "How far two rows are apart."},
+    {.name = "p", .type = ParamType::kReal, .default_value = "2", .min = 1, .max = 10,
+     .summary = "Power of the minkowski metric; not used by the others."},
+};
+
+}  // namespace
+
+extern const Descriptor k_lof;
+const Descriptor k_lof = {
+    .name = "lof",
+    .family = "proximity",
+    .summary = "Rows in thinner surroundings than their neighbours' are anomalous: finds local anomalies beside dense "
+               "groups; weak on anomalies that form groups of more than k rows.",
+    .paper = "Breunig, Kriegel, Ng, Sander: LOF: Identifying density-based local outliers. SIGMOD 2000",
+    .params = kParams,
+    .deterministic = true,
+    .wants_scaling = true,
+    .fit_cost = "O(n log n d) for few features, O(n^2 d) for many",
+    .score_cost = "O(log n d) for few features, O(n d) for many",
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> {
+      return std::make_unique<LocalOutlierFactor>(params);
+    },
+};
+
+}  // namespace vedette::outlier

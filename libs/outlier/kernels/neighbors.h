@@ -1,0 +1,69 @@
+// Exact k nearest neighbours, shared by the proximity algorithms.
+//
+// Rows are reduced to distinct locations (unique_rows.h), scaled by a power of two when their magnitude is out of the
+// ordinary, and searched by a k-d tree (few features, any metric) or by dense tiles (many features, Euclidean). Both are
+// exact, break ties by the lower row, and give the same bits; which one is used is decided by counting the work of a few
+// sample queries.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "base/bytes.h"
+#include "base/context.h"
+#include "base/matrix.h"
+#include "outlier/kernels/dense_search.h"
+#include "outlier/kernels/kd_tree.h"
+#include "outlier/kernels/metric.h"
+#include "outlier/kernels/unique_rows.h"
+
+namespace vedette::outlier {
+
+class NeighborIndex {
+ public:
+  enum class Structure { kAuto, kTree, kDense };
+
+  /// Fewer than 2^31 rows. kDense needs the Euclidean metric.
+  absl::Status Build(MatrixView X, Metric metric, const Context& ctx, Structure structure = Structure::kAuto);
+
+  int64_t rows() const { return unique_.rows(); }
+  int64_t features() const { return unique_.features(); }
+  bool uses_tree() const { return tree_ != nullptr; }
+  /// Distances are in units of the data times this (1 for ordinary magnitudes).
+  double unit() const { return unit_; }
+  /// A distance in the data's own units, at most the largest double.
+  double Unscaled(double distance) const;
+  /// Cell of a training row in the data's own units.
+  double Value(int64_t row, int64_t feature) const { return unique_.at(unique_.location(row))[feature] / unit_; }
+  static constexpr double kMaxDistance = 1e150;  ///< of what is reported: ratios of distances stay finite
+
+  /// Called once for each query, from any thread: distances ascending (times unit(), at most kMaxDistance), with their
+  /// training rows. The spans live during the call.
+  using Visit = std::function<void(int64_t query, std::span<const double> distances, std::span<const int32_t> rows)>;
+
+  /// The min(k, rows() - 1) nearest other rows of every training row.
+  absl::Status OfTrainingRows(int64_t k, const Context& ctx, const Visit& visit) const;
+  /// The min(k, rows()) nearest training rows of every row of X.
+  absl::Status Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit) const;
+
+  void Save(ByteWriter& out) const;
+  /// Rebuilds the search structure; `metric` is the one of the fit.
+  absl::Status Load(ByteReader& in, Metric metric);
+
+ private:
+  void MakeStructure(Structure structure);
+  bool TreeIsCheaper() const;
+  void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop) const;
+
+  Metric metric_;
+  double unit_ = 1;
+  UniqueRows unique_;
+  std::unique_ptr<KdTree> tree_;
+  std::unique_ptr<DenseSearch> dense_;
+};
+
+}  // namespace vedette::outlier
