@@ -8,6 +8,7 @@
 #include "runtime/rpc.h"
 #include "services/ingest/adapters/proto_convert.h"
 #include "services/ingest/adapters/upload_stream.h"
+#include "wire/table_chunk.h"
 
 namespace vedette::ingest {
 namespace {
@@ -88,7 +89,7 @@ grpc::ServerWriteReactor<common::v1::TableChunk>* GrpcService::ReadDataset(Callb
         ASSIGN_OR_RETURN(const std::string id, DatasetId(rq.name()));
         const auto send = [&out](int64_t first_row, table::Table&& rows) -> absl::Status {
           common::v1::TableChunk chunk;
-          ToProto(first_row, std::move(rows), &chunk);
+          wire::ToProto(first_row, rows, &chunk);
           return out.Write(chunk) ? absl::OkStatus() : absl::CancelledError("the caller is gone");
         };
         return parts_.reader->Read(call.tenant, id, rq.first_row(), rq.row_count(), call.Compute(), send);

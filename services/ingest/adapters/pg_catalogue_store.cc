@@ -20,13 +20,13 @@ absl::Status Taken(const absl::Status& status, std::string_view collection, cons
   return absl::AlreadyExistsError(fmt::format("{}/{} is there already", collection, id));
 }
 
-const ListSpec& TenantList() {
-  static const ListSpec spec{.columns = "id, display_name, tier, create_time", .from = "tenants", .keys = {{"id", "text"}}};
+const platform::ListSpec& TenantList() {
+  static const platform::ListSpec spec{.columns = "id, display_name, tier, create_time", .from = "tenants", .keys = {{"id", "text"}}};
   return spec;
 }
 
-const ListSpec& EntityList() {
-  static const ListSpec spec{
+const platform::ListSpec& EntityList() {
+  static const platform::ListSpec spec{
       .columns = "id, kind, display_name, external_id, peer_group, attributes, create_time",
       .from = "entities",
       .keys = {{"id", "text"}},
@@ -38,8 +38,8 @@ const ListSpec& EntityList() {
   return spec;
 }
 
-const ListSpec& MetricList() {
-  static const ListSpec spec{
+const platform::ListSpec& MetricList() {
+  static const platform::ListSpec spec{
       .columns = "id, display_name, category, unit, standard, direction",
       .from = "(select id, display_name, category, unit, true as standard, direction from standard_metrics union all "
               "select id, display_name, category, unit, false, direction from metrics) m",

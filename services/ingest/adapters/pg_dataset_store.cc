@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/status.h"
+#include "platform/list.h"
 #include "services/ingest/adapters/pg_dataset_rows.h"
-#include "services/ingest/adapters/pg_list.h"
 #include "services/ingest/adapters/pg_upload_store.h"
 #include "storage/transaction.h"
 
@@ -19,8 +19,8 @@ constexpr storage::TxOptions kReadOnly{.read_only = true};
 /// Datasets with thousands of columns are large: a page ends early rather than exceed what clients receive.
 constexpr size_t kPageBytes = 2 << 20;
 
-const ListSpec& DatasetList() {
-  static const ListSpec spec{
+const platform::ListSpec& DatasetList() {
+  static const platform::ListSpec spec{
       .columns = kDatasetColumns,
       .from = "datasets",
       .keys = {{"id", "uuid"}},  // time-ordered
@@ -59,7 +59,7 @@ absl::StatusOr<Page<Dataset>> PgDatasetStore::List(const std::string& tenant, co
       page.items.push_back(DatasetOf(row));
       return true;
     };
-    ASSIGN_OR_RETURN(page.next_page_token, ListRows(tx, DatasetList(), query, take));
+    ASSIGN_OR_RETURN(page.next_page_token, platform::ListRows(tx, DatasetList(), {query.page_size, query.page_token, query.filter}, take));
     return absl::OkStatus();
   };
   RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));

@@ -20,8 +20,8 @@ using Type = runtime::FilterField::Type;
 constexpr storage::TxOptions kReadOnly{.read_only = true};
 constexpr char kEventColumns[] = "id, kind, title, entity_id, event_time, details";
 
-const ListSpec& EventList() {
-  static const ListSpec spec{
+const platform::ListSpec& EventList() {
+  static const platform::ListSpec spec{
       .columns = kEventColumns,
       .from = "change_events",
       .keys = {{"event_time", "timestamptz"}, {"id", "uuid"}},

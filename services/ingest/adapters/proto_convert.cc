@@ -10,18 +10,10 @@
 #include "base/status.h"
 #include "runtime/paging.h"
 #include "runtime/status.h"
+#include "wire/table_chunk.h"
 
 namespace vedette::ingest {
 namespace {
-
-common::v1::ColumnType ToProto(table::ColumnType type) {
-  switch (type) {
-    case table::ColumnType::kNumeric: return common::v1::COLUMN_TYPE_NUMERIC;
-    case table::ColumnType::kCategorical: return common::v1::COLUMN_TYPE_CATEGORICAL;
-    case table::ColumnType::kTimestamp: return common::v1::COLUMN_TYPE_TIMESTAMP;
-  }
-  return common::v1::COLUMN_TYPE_UNSPECIFIED;
-}
 
 void ToProto(absl::Time time, google::protobuf::Timestamp* out) {
   const int64_t micros = absl::ToUnixMicros(time);
@@ -171,7 +163,7 @@ void ToProto(const Dataset& dataset, v1::Dataset* out) {
   for (const table::ColumnSchema& column : dataset.columns) {
     common::v1::ColumnSchema* c = out->add_columns();
     c->set_name(column.name);
-    c->set_type(ToProto(column.type));
+    c->set_type(wire::ToProto(column.type));
   }
   out->set_size_bytes(dataset.size_bytes);
   out->set_bad_cell_count(dataset.bad_cell_count);
@@ -222,19 +214,6 @@ void ToProto(const ChangeEvent& event, v1::ChangeEvent* out) {
   if (!event.entity.empty()) out->set_entity("entities/" + event.entity);
   ToProto(event.event_time, out->mutable_event_time());
   FromJson(event.details_json, out->mutable_details());
-}
-
-void ToProto(int64_t first_row, table::Table&& rows, common::v1::TableChunk* out) {
-  out->set_first_row(first_row);
-  out->set_rows(rows.rows());
-  for (table::Column& column : rows.columns) {
-    common::v1::Column* c = out->add_columns();
-    c->set_name(std::move(column.name));
-    c->set_type(ToProto(column.type));
-    c->mutable_values()->Assign(column.values.begin(), column.values.end());
-    c->mutable_codes()->Assign(column.codes.begin(), column.codes.end());
-    for (std::string& text : column.categories) c->add_categories(std::move(text));
-  }
 }
 
 }  // namespace vedette::ingest

@@ -11,8 +11,6 @@
 #include "services/ingest/core/dataset.h"
 #include "services/ingest/ports/dataset_store.h"
 #include "services/ingest/ports/observation_store.h"
-#include "table/table.h"
-#include "vedette/common/v1/common.pb.h"
 #include "vedette/ingest/v1/ingest.pb.h"
 
 namespace vedette::ingest {
@@ -37,7 +35,5 @@ void ToProto(const Tenant& tenant, v1::Tenant* out);
 void ToProto(const Entity& entity, v1::Entity* out);
 void ToProto(const Metric& metric, v1::Metric* out);
 void ToProto(const ChangeEvent& event, v1::ChangeEvent* out);
-/// Moves the numbers out of `rows`.
-void ToProto(int64_t first_row, table::Table&& rows, common::v1::TableChunk* out);
 
 }  // namespace vedette::ingest
