@@ -85,9 +85,10 @@ function(vedette_service name)
   target_link_libraries(vedette-${name} PRIVATE vedette_${ident}_service vedette_warnings)
 endfunction()
 
-# vedette_test(NAME SOURCES a_test.cc DEPS vedette_base LABELS unit): one Catch2 program, one ctest entry per test case.
+# vedette_test(NAME SOURCES a_test.cc DEPS vedette_base LABELS unit): one Catch2 program, one ctest entry per test case;
+# with ONE_ENTRY one entry for the whole program, for tests that share a server started once (tests/support).
 function(vedette_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "ONE_ENTRY" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -97,5 +98,10 @@ function(vedette_test name)
     VEDETTE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" VEDETTE_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
     VEDETTE_LIB_DIR="${CMAKE_LIBRARY_OUTPUT_DIRECTORY}")
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} vedette_test_main vedette_warnings)
-  catch_discover_tests(${name} TEST_PREFIX "${name}: " PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  if(ARG_ONE_ENTRY)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  else()
+    catch_discover_tests(${name} TEST_PREFIX "${name}: " PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  endif()
 endfunction()
