@@ -28,13 +28,15 @@ LIBRARIES = {
     "storage": {"base"},
     "messaging": {"base"},
     "platform": {"base", "runtime", "storage", "messaging"},
+    "wire": _TABLES,
 }
 
-# Only these places may name what is made of runtime, storage and messaging at once.
-PLATFORM_USERS = ["libs/platform/*", "services/*/wiring*", "services/*/main.cc", "tools/*", "tests/*"]
+# Libraries of the services' edge: what joins runtime, storage and messaging, and what turns messages into tables.
+_EDGE = ["services/*/adapters/*", "services/*/wiring*", "services/*/main.cc", "tools/*", "tests/*"]
+EDGE_LIBRARIES = {"platform": ["libs/platform/*"] + _EDGE, "wire": ["libs/wire/*"] + _EDGE}
 
 # name -> (headers, link items, who may use it). `*` crosses folders.
-_PROTO_USERS = ["protos/*", "libs/runtime/*", "services/*/adapters/*", "services/*/wiring*", "services/*/main.cc", "tools/*", "tests/*"]
+_PROTO_USERS = ["protos/*", "libs/runtime/*", "libs/wire/*"] + _EDGE
 THIRD_PARTIES = {
     "torch": (r"(torch|ATen|c10|caffe2)/", r"(torch|c10|caffe2)[^/]*|.*/lib(torch|c10)[^/]*", ["libs/neural/module/*"]),
     "libpq": (r"(libpq-fe\.h|libpq/|pg_config)", r"PostgreSQL::.*|pq|.*/libpq\.[^/]*", ["libs/storage/*", "tests/*"]),
@@ -42,7 +44,7 @@ THIRD_PARTIES = {
     "protobuf and gRPC": (r"(.*\.pb\.h$|grpcpp/|grpc/|google/protobuf/)", r"gRPC::.*|protobuf::.*|vedette_protos", _PROTO_USERS),
 }
 # A service is one link target, so its adapters' libraries are the service's; its core is kept clean by the include rules.
-LINK_USERS = {"protobuf and gRPC": ["protos", "libs/runtime", "services/*", "tools/*", "tests*"]}
+LINK_USERS = {"protobuf and gRPC": ["protos", "libs/runtime", "libs/wire", "services/*", "tools/*", "tests*"]}
 
 # Pure logic: nothing that it includes, directly or through other files, may reach these.
 PURE = ["services/*/core/*", "services/*/ports/*"]
@@ -143,8 +145,9 @@ def check_services(tree):
             if owner and owner != service_of(path) and not library_of(path):
                 who = f"services/{service_of(path)}" if service_of(path) else path.split("/")[0] + "/"
                 yield f'{path}:{line}: [services] {who} includes "{name}": services share protos, never code'
-            if library_of(target or "") == "platform" and not matches(path, PLATFORM_USERS):
-                yield f'{path}:{line}: [platform] "{name}" is for wiring and main.cc only'
+            edge = library_of(target or "")
+            if edge in EDGE_LIBRARIES and not matches(path, EDGE_LIBRARIES[edge]):
+                yield f'{path}:{line}: [edge] "{name}" is for adapters, wiring and main.cc only'
 
 
 def check_third_parties(tree):
