@@ -195,7 +195,7 @@ absl::Status CsvReader::Impl::Advance(bool last) {
   tokens->Scan(buffer.data(), size);
   const bool too_long = static_cast<int64_t>(size - std::min(size, tokens->open_begin())) > options.max_record_bytes;
   const int64_t open_quote = tokens->open_quote_line();
-  if (last && open_quote == 0) tokens->Finish(size);
+  if (last && open_quote == 0) tokens->Finish(buffer.data(), size);
   if (stage == Stage::kInfer) {
     bool done = false;
     RETURN_IF_ERROR(Infer(last && open_quote == 0, &done));

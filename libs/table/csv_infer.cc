@@ -260,7 +260,8 @@ char DetectDelimiter(std::string_view sample, bool complete) {
   for (const char candidate : kCandidates) {
     CsvTokenizer tokens(candidate);
     tokens.Scan(padded.data(), sample.size());
-    if (complete || tokens.records().empty()) tokens.Finish(sample.size());
+    if (complete && tokens.open_quote_line() > 0) continue;  // the quotes make no sense with this delimiter
+    if (complete || tokens.records().empty()) tokens.Finish(padded.data(), sample.size());
     const CsvRows rows(padded.data(), tokens);
     absl::flat_hash_map<uint32_t, int64_t> counts;
     uint32_t first = 0;
@@ -278,7 +279,8 @@ char DetectDelimiter(std::string_view sample, bool complete) {
         if (fields > 1) agreeing = std::max(agreeing, count / 4);
       }
     }
-    const double score = lines == 0 ? 0 : static_cast<double>(agreeing) / static_cast<double>(lines);
+    // One more line than there are: many lines that agree are worth more than one that fills the sample.
+    const double score = static_cast<double>(agreeing) / static_cast<double>(lines + 1);
     if (score > best_score) {
       best_score = score;
       best = candidate;

@@ -153,8 +153,8 @@ void CsvTokenizer::Scan(const char* data, size_t size) {
   scanned_ = std::max(scanned_, size);
 }
 
-void CsvTokenizer::Finish(size_t size) {
-  const bool only_lf = record_begin_ + 1 == size && after_cr_ == record_begin_;  // the LF of the last CRLF
+void CsvTokenizer::Finish(const char* data, size_t size) {
+  const bool only_lf = record_begin_ + 1 == size && after_cr_ == record_begin_ && data[record_begin_] == '\n';  // the LF of the last CRLF
   if (record_first_field_ < ends_.size() || (record_begin_ < size && !only_lf)) EndRecord(size);
 }
 

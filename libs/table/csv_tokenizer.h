@@ -39,7 +39,7 @@ class CsvTokenizer {
   /// Continues in data[scanned, size). The bytes before `scanned` must be those of the last call. size < 2^31.
   void Scan(const char* data, size_t size);
   /// Ends the input: the last record needs no line end.
-  void Finish(size_t size);
+  void Finish(const char* data, size_t size);
 
   const std::vector<Record>& records() const { return records_; }
   const std::vector<uint32_t>& field_ends() const { return ends_; }
