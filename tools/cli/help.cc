@@ -84,7 +84,7 @@ std::string HelpOverview(int width) {
   out += "\nExamples\n";
   Entry(&out, "vedette detect sales.csv", "odd rows of a file, with reasons", width, 48);
   Entry(&out, "vedette explain sales.csv --row 17", "why that row", width, 48);
-  Entry(&out, "vedette generate retail | vedette detect -", "try it without data of your own", width, 48);
+  Entry(&out, "vedette generate retail -o retail.csv", "data to try it on", width, 48);
   out += "\n'vedette COMMAND --help' documents a command. Exit codes: 0 done, 1 failed, 2 wrong command line.\n";
   return out;
 }

@@ -48,8 +48,15 @@ Output::Output(Output&& other) noexcept
 
 void Output::Write(std::string_view text) { std::fwrite(text.data(), 1, text.size(), file_); }
 
+absl::Status Output::Healthy() const {
+  if (std::ferror(file_) == 0) return absl::OkStatus();
+  return Unavailable("{}: could not be written completely: {}", Name(), std::strerror(errno));
+}
+
+std::string Output::Name() const { return to_stdout() ? "standard output" : explain::SafeText(path_, 200); }
+
 absl::Status Output::Commit() {
-  const std::string name = to_stdout() ? "standard output" : explain::SafeText(path_, 200);
+  const std::string name = Name();
   if (std::fflush(file_) != 0 || std::ferror(file_) != 0) {
     return Unavailable("{}: could not be written completely: {}", name, std::strerror(errno));
   }

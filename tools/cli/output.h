@@ -25,6 +25,8 @@ class Output {
   Output& operator=(Output&&) = delete;
 
   void Write(std::string_view text);
+  /// Whether everything written so far was accepted: for long writers, which should stop when the disk is full.
+  absl::Status Healthy() const;
   bool to_stdout() const { return file_ == stdout; }
   /// Errors: the disk is full, the folder is gone...
   absl::Status Commit();
@@ -32,6 +34,7 @@ class Output {
  private:
   Output(std::FILE* file, std::string path, std::string partial)
       : file_(file), path_(std::move(path)), partial_(std::move(partial)) {}
+  std::string Name() const;
   std::FILE* file_ = nullptr;
   std::string path_, partial_;
 };

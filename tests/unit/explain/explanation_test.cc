@@ -1,7 +1,8 @@
 #include "explain/explanation.h"
 
-#include <catch2/catch.hpp>
+#include <fmt/format.h>
 
+#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 
@@ -41,7 +42,9 @@ Request Odd(std::vector<outlier::FeatureContribution> features) {
   return r;
 }
 
-std::string Phrase(outlier::FeatureContribution f) { return ShortPhrase(Explain(Odd({std::move(f)})).contributions[0]); }
+std::string Phrase(outlier::FeatureContribution f) {
+  return ShortPhrase(Explain(Odd({std::move(f)})).contributions[0]);
+}
 
 }  // namespace
 
@@ -62,10 +65,11 @@ TEST_CASE("contributions are sorted, shared out and given a direction") {
 
 TEST_CASE("the text says severity, what, how far, against what, and what to check first") {
   const auto e = Explain(Odd({Feature("units_sold", 7, 940, 12), Feature("price", 3, 0.1, 5)}));
-  CHECK(e.text ==
-        "Row 12 is anomalous: high severity, probability 98%, score 0.71 against a threshold of 0.55. units_sold is 940, "
-        "about 78.3 times the expected 12 (70% of the deviation). price is 0.1, 98% below the expected 5 (30% of the "
-        "deviation). Check units_sold first, then price.");
+  CHECK(
+      e.text ==
+      "Row 12 is anomalous: high severity, probability 98%, score 0.71 against a threshold of 0.55. units_sold is 940, "
+      "about 78.3 times the expected 12 (70% of the deviation). price is 0.1, 98% below the expected 5 (30% of the "
+      "deviation). Check units_sold first, then price.");
 }
 
 TEST_CASE("features that hardly matter are not named beside a driver") {
@@ -115,7 +119,9 @@ TEST_CASE("close values are shown with enough digits to tell them apart") {
 }
 
 TEST_CASE("how far, in words that fit the numbers") {
-  const auto text = [](double actual, double expected) { return Explain(Odd({Feature("x", 1, actual, expected)})).text; };
+  const auto text = [](double actual, double expected) {
+    return Explain(Odd({Feature("x", 1, actual, expected)})).text;
+  };
   CHECK(text(112, 100).find("12% above the expected 100") != std::string::npos);
   CHECK(text(-50, -10).find("about 5 times the expected -10") != std::string::npos);
   CHECK(text(-12, -10).find("20% below the expected -10") != std::string::npos);

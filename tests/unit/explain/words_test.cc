@@ -1,7 +1,6 @@
 #include "explain/words.h"
 
 #include <catch2/catch.hpp>
-
 #include <limits>
 
 namespace vedette::explain {
@@ -48,7 +47,8 @@ TEST_CASE("text from outside cannot steer the terminal") {
   CHECK(SafeText("a\033[31mred\nline\ttab") == "a [31mred line tab");
   CHECK(SafeText("bad\xFF utf8") == "bad? utf8");
   CHECK(SafeText("overlong \xC0\xAF") == "overlong ??");
-  CHECK(SafeText("right-to-left \xE2\x80\xAE" "evil") == "right-to-left  evil");
+  CHECK(SafeText("right-to-left \xE2\x80\xAE"
+                 "evil") == "right-to-left  evil");
   CHECK(SafeText("höhe", 4) == "höhe");
   CHECK(SafeText("abcdef", 4) == "abc…");
   CHECK(SafeText("", 4).empty());
