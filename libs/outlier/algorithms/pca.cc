@@ -220,52 +220,62 @@ class Pca final : public Detector {
     RETURN_IF_ERROR(ctx.Check());
     const double total = variance.cwiseMax(0).sum();
     const int64_t selected = n_selected_ == 0 ? k : n_selected_;
+    vectors_.resize(static_cast<size_t>(selected * d_));
+    std::copy_n(directions.data() + (k - selected) * d_, selected * d_, vectors_.data());
+    ASSIGN_OR_RETURN(const std::vector<double> refined, FixSigns(X, selected, ctx));
     weights_.clear();
-    vectors_.assign(static_cast<size_t>(selected * d_), 0);
-    for (int64_t c = k - selected; c < k; ++c) {
-      const double share = total > 0 ? variance[c] / total : 0;
+    for (int64_t c = 0; c < selected; ++c) {
+      const double share = total > 0 ? refined[static_cast<size_t>(c)] / total : 0;
       weights_.push_back(weighted_ && total > 0 ? 1 / std::max(share, kLeastShare) : 1);
-      if (share > kLeastShare) {
-        std::copy_n(directions.col(c).data(), d_, vectors_.data() + (c - (k - selected)) * d_);
-      }
+      if (share <= kLeastShare) std::fill_n(vectors_.begin() + c * d_, d_, 0.0);
     }
-    return FixSigns(X, ctx);
+    return absl::OkStatus();
   }
 
-  /// scikit-learn's svd_flip: the training row with the largest |projection| (the first such) projects positively.
-  absl::Status FixSigns(MatrixView X, const Context& ctx) {
-    const int64_t k = components();
+  /// The signs as scikit-learn's svd_flip: the training row with the largest |projection| (the first such) projects
+  /// positively. Returns the components' variances as means of squared projections: small eigenvalues of a covariance
+  /// matrix carry its rounding relative to the largest one, these do not.
+  absl::StatusOr<std::vector<double>> FixSigns(MatrixView X, int64_t k, const Context& ctx) {
     std::vector<double> offset(static_cast<size_t>(k), 0);  // projections of the mean
     for (int64_t c = 0; c < k; ++c) {
-      for (int64_t j = 0; j < d_; ++j) offset[static_cast<size_t>(c)] += mean_[static_cast<size_t>(j)] * vectors_[static_cast<size_t>(c * d_ + j)];
+      double& sum = offset[static_cast<size_t>(c)];
+      for (int64_t j = 0; j < d_; ++j) sum += mean_[static_cast<size_t>(j)] * vectors_[static_cast<size_t>(c * d_ + j)];
     }
+    struct Part {
+      std::vector<double> extreme, squares;
+    };
     const int64_t grain = std::max<int64_t>(kBlockRows, (X.rows / 64 / kTile + 1) * kTile);
-    std::vector<std::vector<double>> extremes(static_cast<size_t>((X.rows + grain - 1) / grain));
+    std::vector<Part> parts(static_cast<size_t>((X.rows + grain - 1) / grain));
     RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, grain, [&](int64_t begin, int64_t end) {
-      std::vector<double>& extreme = extremes[static_cast<size_t>(begin / grain)];
-      extreme.assign(static_cast<size_t>(k), 0);
+      Part& part = parts[static_cast<size_t>(begin / grain)];
+      part.extreme.assign(static_cast<size_t>(k), 0);
+      part.squares.assign(static_cast<size_t>(k), 0);
       std::vector<double> p(static_cast<size_t>(k * kTile));
       Tiles(X, begin, end, [&](int64_t, int64_t count, const double* z) {
         ProjectTile(z, d_, vectors_.data(), k, p.data());
-        for (int64_t c = 0; c < k; ++c) {
-          double& most = extreme[static_cast<size_t>(c)];
-          for (int64_t r = 0; r < count; ++r) {
-            const double value = p[static_cast<size_t>(c * kTile + r)] - offset[static_cast<size_t>(c)];
+        for (size_t c = 0; c < static_cast<size_t>(k); ++c) {
+          double most = part.extreme[c], squares = 0;
+          for (size_t r = 0; r < static_cast<size_t>(count); ++r) {
+            const double value = p[c * kTile + r] - offset[c];
             most = std::fabs(value) > std::fabs(most) ? value : most;
+            squares += value * value;
           }
+          part.extreme[c] = most;
+          part.squares[c] += squares;
         }
       });
     }));
-    for (int64_t c = 0; c < k; ++c) {
+    std::vector<double> variance(static_cast<size_t>(k), 0);
+    for (size_t c = 0; c < variance.size(); ++c) {
       double most = 0;
-      for (const auto& extreme : extremes) {
-        if (std::fabs(extreme[static_cast<size_t>(c)]) > std::fabs(most)) most = extreme[static_cast<size_t>(c)];
+      for (const Part& part : parts) {
+        if (std::fabs(part.extreme[c]) > std::fabs(most)) most = part.extreme[c];
+        variance[c] += part.squares[c] / static_cast<double>(X.rows);
       }
-      if (most < 0) {
-        for (int64_t j = 0; j < d_; ++j) vectors_[static_cast<size_t>(c * d_ + j)] *= -1;
-      }
+      const auto begin = vectors_.begin() + static_cast<std::ptrdiff_t>(c) * d_;
+      if (most < 0) std::transform(begin, begin + d_, begin, [](double v) { return -v; });
     }
-    return absl::OkStatus();
+    return variance;
   }
 
   int64_t n_selected_;
