@@ -1,0 +1,189 @@
+#include "services/feature-engine/core/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status.h"
+#include "services/feature-engine/core/sampling.h"
+#include "table/rows.h"
+
+namespace vedette::feature_engine {
+namespace {
+
+constexpr uint64_t kFitSeed = 42;
+
+absl::Status CheckIgnored(const DatasetInfo& info, const std::vector<std::string>& ignored) {
+  std::string unknown;
+  for (const std::string& name : ignored) {
+    const bool known = std::any_of(info.columns.begin(), info.columns.end(), [&](const auto& c) { return c.name == name; });
+    if (!known) unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", name);
+  }
+  if (unknown.empty()) return absl::OkStatus();
+  return InvalidArgument("ignore_columns: dataset {} has no column {}", info.id, unknown);
+}
+
+// Collects rows and hands them on as features, in messages of about the size wanted.
+class Outlet {
+ public:
+  Outlet(const table::Preparation& preparation, const FeatureSink& sink, int64_t message_bytes, bool include_table)
+      : preparation_(preparation), sink_(sink), message_bytes_(message_bytes), include_table_(include_table) {}
+
+  absl::Status Add(std::vector<int64_t> row_index, const table::Table& rows) {
+    if (rows.rows() == 0) return absl::OkStatus();
+    const int64_t features = static_cast<int64_t>(preparation_.features().size());
+    const int64_t row_bytes = 8 * (features + 1) + (include_table_ ? table::TableBytes(rows) / rows.rows() : 0);
+    const int64_t step = std::max<int64_t>(1, message_bytes_ / row_bytes);
+    for (int64_t begin = 0; begin < rows.rows();) {
+      const int64_t count = std::min(rows.rows() - begin, std::max<int64_t>(1, step - pending_.rows()));
+      RETURN_IF_ERROR(pending_.Append(table::SliceRows(rows, begin, count)));
+      row_index_.insert(row_index_.end(), row_index.begin() + begin, row_index.begin() + begin + count);
+      begin += count;
+      if (pending_.rows() >= step) RETURN_IF_ERROR(Flush());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Flush() {
+    if (pending_.rows() == 0) return absl::OkStatus();
+    table::Table rows = pending_.Take();
+    FeatureRows out;
+    out.row_index = std::exchange(row_index_, {});
+    ASSIGN_OR_RETURN(out.values, preparation_.Apply(rows));
+    if (include_table_) out.table = std::move(rows);
+    return sink_.rows(std::move(out));
+  }
+
+ private:
+  const table::Preparation& preparation_;
+  const FeatureSink& sink_;
+  int64_t message_bytes_;
+  bool include_table_;
+  table::TableBuilder pending_;
+  std::vector<int64_t> row_index_;
+};
+
+}  // namespace
+
+absl::StatusOr<table::Table> Engine::ReadSample(const DatasetInfo& info, int64_t max_rows, DatasetSource& source,
+                                                const Context& context, std::vector<std::string>* row_numbers) const {
+  SequentialSampler sampler(info.rows, max_rows, kFitSeed);
+  RowNumberFinder finder;
+  table::TableBuilder sample;
+  const auto take = [&](int64_t, table::Table&& rows) -> absl::Status {
+    RETURN_IF_ERROR(context.Check());
+    if (row_numbers != nullptr) finder.Add(rows);
+    std::vector<int64_t> chosen;
+    for (int64_t i = 0; i < rows.rows(); ++i) {
+      if (sampler.Take()) chosen.push_back(i);
+    }
+    return static_cast<int64_t>(chosen.size()) == rows.rows() ? sample.Append(rows)
+                                                              : sample.Append(table::TakeRows(rows, chosen));
+  };
+  if (info.rows > 0) RETURN_IF_ERROR(source.Read(info.id, 0, info.rows, take));
+  if (row_numbers != nullptr) *row_numbers = finder.Found();
+  return sample.Take();
+}
+
+absl::StatusOr<FeatureSet> Engine::CreateFeatureSet(const std::string& tenant, const std::string& dataset,
+                                                    const table::PrepareOptions& options, DatasetSource& source,
+                                                    const Context& context) const {
+  const std::string id = FeatureSetId(tenant, dataset, options);
+  absl::StatusOr<FeatureSet> known = feature_sets_->Get(tenant, id);
+  if (known.ok() || !absl::IsNotFound(known.status())) return known;
+
+  ASSIGN_OR_RETURN(const DatasetInfo info, source.Describe(dataset));
+  const table::PrepareOptions canonical = Canonical(options);
+  RETURN_IF_ERROR(CheckIgnored(info, canonical.ignore_columns));
+  const int64_t max_rows = std::max<int64_t>(1, options_.max_fit_cells / std::max<int64_t>(1, static_cast<int64_t>(info.columns.size())));
+  const bool sampled = info.rows > max_rows;
+  std::vector<std::string> row_numbers;
+  ASSIGN_OR_RETURN(const table::Table rows,
+                   ReadSample(info, max_rows, source, context, sampled && options.drop_identifiers ? &row_numbers : nullptr));
+  table::PrepareOptions fitting = canonical;
+  fitting.ignore_columns.insert(fitting.ignore_columns.end(), row_numbers.begin(), row_numbers.end());
+  ASSIGN_OR_RETURN(const table::Preparation preparation, table::Preparation::Fit(rows, fitting));
+
+  FeatureSet out{.id = id, .dataset = dataset, .options = canonical};
+  for (const table::Feature& feature : preparation.features()) out.features.push_back(feature.name);
+  out.notes = preparation.notes();
+  for (const std::string& name : row_numbers) out.notes.push_back(fmt::format("column '{}' counts the rows", name));
+  if (sampled) out.notes.push_back(fmt::format("fitted on {} of {} rows, drawn at random", rows.rows(), info.rows));
+  out.preparation = SavePreparation(preparation);
+  return feature_sets_->Put(tenant, out);
+}
+
+absl::Status Engine::StreamFeatures(const std::string& tenant, const FeatureQuery& query, DatasetSource& source,
+                                    const Context& context, const FeatureSink& sink) const {
+  if (query.first_row < 0 || query.row_count < 0 || query.sample_rows < 0) {
+    return InvalidArgument("first_row, row_count and sample_rows must not be negative");
+  }
+  ASSIGN_OR_RETURN(const FeatureSet feature_set, feature_sets_->Get(tenant, query.feature_set));
+  ASSIGN_OR_RETURN(const table::Preparation preparation, LoadPreparation(feature_set.preparation));
+  ASSIGN_OR_RETURN(const DatasetInfo info, source.Describe(query.dataset.empty() ? feature_set.dataset : query.dataset));
+  if (query.first_row > info.rows) {
+    return absl::OutOfRangeError(fmt::format("row {} is beyond the {} rows of dataset {}", query.first_row, info.rows, info.id));
+  }
+  RETURN_IF_ERROR(sink.header({.feature_set = feature_set.id,
+                               .dataset_rows = info.rows,
+                               .cols = static_cast<int64_t>(preparation.features().size()),
+                               .preparation = feature_set.preparation}));
+  const int64_t left = info.rows - query.first_row;
+  const int64_t count = query.row_count == 0 ? left : std::min(query.row_count, left);
+  if (count == 0) return absl::OkStatus();
+
+  SequentialSampler sampler(count, query.sample_rows == 0 ? count : query.sample_rows, query.seed);
+  Outlet outlet(preparation, sink, options_.message_bytes, query.include_table);
+  const auto take = [&](int64_t first_row, table::Table&& rows) -> absl::Status {
+    RETURN_IF_ERROR(context.Check());
+    std::vector<int64_t> chosen, row_index;
+    for (int64_t i = 0; i < rows.rows(); ++i) {
+      if (!sampler.Take()) continue;
+      chosen.push_back(i);
+      row_index.push_back(first_row + i);
+    }
+    const bool all = static_cast<int64_t>(chosen.size()) == rows.rows();
+    return outlet.Add(std::move(row_index), all ? std::move(rows) : table::TakeRows(rows, chosen));
+  };
+  RETURN_IF_ERROR(source.Read(info.id, query.first_row, count, take));
+  return outlet.Flush();
+}
+
+absl::StatusOr<DataProfile> Engine::Profile(const std::string& dataset, DatasetSource& source, const Context& context) const {
+  ASSIGN_OR_RETURN(const DatasetInfo info, source.Describe(dataset));
+  const int64_t max_rows = std::clamp<int64_t>(
+      options_.max_fit_cells / std::max<int64_t>(1, static_cast<int64_t>(info.columns.size())), 1, options_.profile_rows);
+  ASSIGN_OR_RETURN(const table::Table rows, ReadSample(info, max_rows, source, context, nullptr));
+  ASSIGN_OR_RETURN(const table::Preparation preparation, table::Preparation::Fit(rows, {}));
+  ASSIGN_OR_RETURN(const Matrix X, preparation.Apply(rows));
+  DataProfile profile = ProfileOf(rows, preparation, X);
+  profile.rows = info.rows;
+  return profile;
+}
+
+absl::StatusOr<Baseline> Engine::CreateBaseline(const std::string& tenant, Baseline wanted, const std::string& request_id,
+                                                DatasetSource& source, const Context& context) const {
+  BaselineBuilder builder(options_.max_fit_cells);
+  const size_t slash = wanted.scope.find('/');
+  const std::string id = wanted.scope.substr(slash + 1);
+  if (wanted.scope.substr(0, slash) == "entities") {
+    const auto add = [&](std::span<const double> values) -> absl::Status {
+      builder.Add(values);
+      return context.Check();
+    };
+    RETURN_IF_ERROR(source.ReadSeries(id, wanted.metric.substr(wanted.metric.find('/') + 1), wanted.valid_from, wanted.valid_to, add));
+  } else {
+    ASSIGN_OR_RETURN(const DatasetInfo info, source.Describe(id));
+    const auto column = std::find_if(info.columns.begin(), info.columns.end(), [&](const auto& c) { return c.name == wanted.metric; });
+    if (column == info.columns.end()) return InvalidArgument("metric: dataset {} has no column '{}'", id, wanted.metric);
+    if (column->type != table::ColumnType::kNumeric) return InvalidArgument("metric: column '{}' is not numeric", wanted.metric);
+    const auto add = [&, j = column - info.columns.begin()](int64_t, table::Table&& rows) -> absl::Status {
+      builder.Add(rows.columns[static_cast<size_t>(j)].values);
+      return context.Check();
+    };
+    RETURN_IF_ERROR(source.Read(id, 0, info.rows, add));
+  }
+  RETURN_IF_ERROR(builder.Finish(&wanted));
+  return baselines_->Create(tenant, wanted, request_id);
+}
+
+}  // namespace vedette::feature_engine
