@@ -110,7 +110,7 @@ absl::StatusOr<Process> Launch(const PostgresOptions& o) {
     set("max_wal_size=2GB");
     set("wal_compression=lz4");
   } else {
-    for (const char* s : {"fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB", "autovacuum=off"}) set(s);
+    for (const char* s : {"fsync=off", "full_page_writes=off", "shared_buffers=32MB", "autovacuum=off"}) set(s);
   }
   p.env = ServerEnvironment();
   p.log_file = o.log_file;
