@@ -137,7 +137,7 @@ bool LacksFirstName(const CsvRows& cells, const std::vector<size_t>& rows) {
     if (cells.record(rows[i]).fields != named + 1) return false;
     content = content || !IsMissingText(cells.Cell(rows[i], named, &scratch));
   }
-  return rows.size() > 1 && content && !cells.Cell(rows[0], named - 1, &scratch).empty();
+  return rows.size() > 2 && content && !cells.Cell(rows[0], named - 1, &scratch).empty();
 }
 
 std::vector<std::string> ReadNames(const CsvRows& cells, const std::vector<size_t>& rows, CsvPlan* plan) {

@@ -96,7 +96,9 @@ bool AfterDay(Cursor& c, int first, DateOrder order, Civil* date) {
            c.Digits(4, 4, &date->year);
   }
   int second = 0;
-  if (separator == ' ' || !c.Digits(1, 2, &second) || !c.Take(separator) || !c.Digits(4, 4, &date->year)) return false;
+  if (separator == ' ' || !c.Digits(1, 2, &second) || !c.Take(separator)) return false;
+  if (separator == '.') c.Blanks();
+  if (!c.Digits(4, 4, &date->year)) return false;
   const bool day_first = separator == '.' || order == DateOrder::kDayFirst;
   date->day = day_first ? first : second;
   date->month = day_first ? second : first;
