@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include "explain/words.h"
 
@@ -141,63 +140,22 @@ std::string_view DirectionName(Direction direction) {
 Explanation Explain(const Request& request) {
   Explanation out;
   out.space = request.space;
-  double positive = 0;
+  double largest = 0, positive = 0;  // the sum in units of the largest, so that huge parts stay finite
   for (const auto& f : request.features) {
     out.contributions.push_back(FromFeature(f));
-    positive += std::max(0.0, out.contributions.back().contribution);
+    largest = std::max(largest, out.contributions.back().contribution);
   }
+  const auto relative = [&](const Contribution& c) {
+    return largest > 0 ? std::max(0.0, c.contribution / largest) : 0;
+  };
+  for (const auto& c : out.contributions) positive += relative(c);
   std::stable_sort(out.contributions.begin(), out.contributions.end(),
                    [](const Contribution& a, const Contribution& b) { return a.contribution > b.contribution; });
-  for (auto& c : out.contributions) c.share = positive > 0 ? std::max(0.0, c.contribution) / positive : 0;
+  for (auto& c : out.contributions) c.share = positive > 0 ? relative(c) / positive : 0;
   const size_t m = out.contributions.size();
   const double needed = m < 3 ? 0 : std::max(kNoise, 1.5 / static_cast<double>(m));
   out.no_single_driver = positive <= 0 || out.contributions.front().share < needed;
   out.text = TextOf(request, out);
-  return out;
-}
-
-std::vector<outlier::FeatureContribution> JoinSources(std::vector<outlier::FeatureContribution> features,
-                                                      const table::Preparation& preparation, const table::Table& table,
-                                                      int64_t row) {
-  std::map<std::string, const table::Feature*, std::less<>> by_name;
-  for (const auto& f : preparation.features()) by_name.emplace(f.name, &f);
-  std::vector<outlier::FeatureContribution> out;
-  std::map<std::string, size_t> joined;     // source column -> index in out
-  std::map<std::string, double> likeliest;  // source column -> expected value of its best category so far
-  for (auto& f : features) {
-    const auto it = by_name.find(f.feature);
-    const int64_t column = it == by_name.end() ? -1 : table.Find(it->second->source_column);
-    if (column < 0) {
-      out.push_back(std::move(f));
-      continue;
-    }
-    const table::Feature& meaning = *it->second;
-    const table::Column& cells = table.columns[static_cast<size_t>(column)];
-    f.actual_text = cells.Text(row);
-    if (meaning.category.empty()) {
-      if (cells.IsMissing(row)) f.actual = std::numeric_limits<double>::quiet_NaN();
-      f.feature = meaning.source_column;
-      out.push_back(std::move(f));
-      continue;
-    }
-    const double expected = f.expected;
-    const auto [place, first] = joined.emplace(meaning.source_column, out.size());
-    if (first) {
-      f.feature = meaning.source_column;
-      f.actual = std::numeric_limits<double>::quiet_NaN();
-      f.expected = f.actual;
-      f.expected_text = meaning.category;
-      likeliest[meaning.source_column] = expected;
-      out.push_back(std::move(f));
-      continue;
-    }
-    auto& whole = out[place->second];
-    whole.contribution += f.contribution;
-    if (expected > likeliest[meaning.source_column]) {
-      likeliest[meaning.source_column] = expected;
-      whole.expected_text = meaning.category;
-    }
-  }
   return out;
 }
 

@@ -8,8 +8,6 @@
 #include <vector>
 
 #include "outlier/model.h"
-#include "table/prepare.h"
-#include "table/table.h"
 
 namespace vedette::explain {
 
@@ -54,12 +52,6 @@ struct Request {
 /// Builds the explanation. Contributions that are not finite count as 0. No driver is named when no contribution is
 /// positive, or when the largest share is below max(0.15, 1.5 / number of features): about what noise gives.
 Explanation Explain(const Request& request);
-
-/// Joins features that came from one source column (one-hot) into one: contributions add up, the actual value is what
-/// the cell says, the expected one is the category that was expected most. Takes the cells' texts from `table`'s `row`.
-std::vector<outlier::FeatureContribution> JoinSources(std::vector<outlier::FeatureContribution> features,
-                                                      const table::Preparation& preparation, const table::Table& table,
-                                                      int64_t row);
 
 /// "units_sold 940, expected about 12"; "colour green, expected red"; "price missing, expected about 4.2".
 std::string ShortPhrase(const Contribution& c);

@@ -30,10 +30,10 @@ struct Selection {
   std::vector<std::string> candidates;  ///< best first, algorithm included
 };
 
-/// The rule. Grounds: on the 16 public sets of the ADBench family that every classic detector finished, isolation
-/// forest is among the best on average and the least moved by scaling, categories and irrelevant columns (PyOD 3.6.5's
-/// own results; Bouman et al., JMLR 2024 agree for global anomalies); below some dozens of rows its subsamples have
-/// nothing to isolate from, and a single column needs no forest.
+/// The rule. Grounds: over 19 public sets (the ADBench ones of `vedette evaluate`'s comparison) isolation forest has
+/// the highest mean ROC AUC of the single algorithms with their defaults (0.831; mcd 0.824, hbos 0.802, copod 0.796,
+/// ecod 0.788, knn 0.775 standardised), and it needs no scaling; Bouman et al. (JMLR 2024) agree for global anomalies.
+/// Below some dozens of rows its subsamples have nothing to isolate from, and a single column needs no forest.
 Selection Select(const DataProfile& profile);
 
 }  // namespace vedette::outlier

@@ -94,7 +94,7 @@ absl::StatusOr<std::vector<uint8_t>> ReadLabels(const table::Table& table, const
 }
 
 bool IsPlain(const table::Column& column) {
-  return column.type != table::ColumnType::kCategorical &&
+  return column.type == table::ColumnType::kNumeric &&
          std::none_of(column.values.begin(), column.values.end(), [](double v) { return std::isnan(v); });
 }
 

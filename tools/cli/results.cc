@@ -228,7 +228,7 @@ absl::StatusOr<std::vector<explain::Explanation>> ExplainRows(const outlier::Mod
                                                               const Context& ctx) {
   ASSIGN_OR_RETURN(const Matrix X, model.preparation().Apply(rows));
   std::string space;
-  ASSIGN_OR_RETURN(auto contributions, model.Explain(X, ctx, &space));
+  ASSIGN_OR_RETURN(auto contributions, model.Explain(X, ctx, &space, &rows));
   std::vector<explain::Explanation> out;
   for (size_t i = 0; i < contributions.size(); ++i) {
     explain::Request request;
@@ -236,8 +236,7 @@ absl::StatusOr<std::vector<explain::Explanation>> ExplainRows(const outlier::Mod
     request.score = scores[i];
     request.threshold = model.scale().threshold();
     request.space = space;
-    request.features =
-        explain::JoinSources(std::move(contributions[i]), model.preparation(), rows, static_cast<int64_t>(i));
+    request.features = std::move(contributions[i]);
     out.push_back(explain::Explain(request));
   }
   return out;

@@ -132,32 +132,10 @@ TEST_CASE("how far, in words that fit the numbers") {
   CHECK(text(0.001, 5).find("far below the expected 5") != std::string::npos);
 }
 
-TEST_CASE("one-hot features of one column become one") {
-  const table::PrepareOptions options{};
-  table::Table t;
-  t.columns.push_back({"size", table::ColumnType::kNumeric, {}, {}, {}});
-  t.columns.push_back({"colour", table::ColumnType::kCategorical, {}, {}, {"red", "green"}});
-  for (int i = 0; i < 40; ++i) {
-    t.columns[0].values.push_back(0.1 * ((i * 7) % 13));
-    t.columns[1].codes.push_back(i == 39 ? 1 : i % 20 == 5 ? 1 : 0);
-  }
-  const auto preparation = table::Preparation::Fit(t, options);
-  REQUIRE(preparation.ok());
-  std::vector<outlier::FeatureContribution> features;
-  for (const auto& f : preparation->features()) {
-    outlier::FeatureContribution c;
-    c.feature = f.name;
-    c.contribution = f.category == "green" ? 3 : 1;
-    c.expected = f.category == "red" ? 0.95 : 0.05;
-    features.push_back(c);
-  }
-  const auto joined = JoinSources(features, *preparation, t, 39);
-  REQUIRE(joined.size() == 2);
-  const auto& colour = joined[0].feature == "colour" ? joined[0] : joined[1];
-  CHECK(colour.feature == "colour");
-  CHECK(colour.contribution >= 3);
-  CHECK(colour.actual_text == "green");
-  CHECK(colour.expected_text == "red");
+TEST_CASE("huge contributions have shares all the same") {
+  const auto e = Explain(Odd({Feature("a", 1e308, 2, 1), Feature("b", 1e308, 2, 1)}));
+  CHECK(e.contributions[0].share == Approx(0.5));
+  CHECK(e.contributions[1].share == Approx(0.5));
 }
 
 }  // namespace vedette::explain
