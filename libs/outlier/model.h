@@ -35,18 +35,20 @@ struct RowScore {
 
 /// One feature's part in a row's score, in the user's own units.
 struct FeatureContribution {
-  std::string feature;      ///< source column, or column=category
+  std::string feature;      ///< source column
   double contribution = 0;  ///< positive pushes towards anomalous
   double share = 0;         ///< of the positive contributions, [0, 1]
   double actual = 0;        ///< NaN when missing or not a number
-  double expected = 0;
+  double expected = 0;      ///< NaN when not a number
   std::string actual_text;  ///< what the cell says (category or number)
   std::string expected_text;
 };
 
 class Model {
  public:
-  /// Fits on a matrix that `preparation` made. Identity (algorithm, parameters, seed) is kept in the model.
+  /// Fits on a matrix that `preparation` made. Identity (algorithm, parameters, seed) is kept in the model. Errors:
+  /// NOT_FOUND for the algorithm; INVALID_ARGUMENT for parameters, contamination, no rows, or a value that is infinite or,
+  /// unless the algorithm takes them, NaN (names feature and row); CANCELLED; DEADLINE_EXCEEDED.
   static absl::StatusOr<std::unique_ptr<Model>> Fit(const Catalog& catalog, const FitOptions& options,
                                                     table::Preparation preparation, MatrixView X, const Context& ctx);
 
@@ -54,15 +56,22 @@ class Model {
   absl::StatusOr<std::vector<RowScore>> Score(MatrixView X, const Context& ctx) const;
   /// The scored training rows, in order (empty after Load).
   std::vector<RowScore> TrainingRows() const;
-  /// For each row of X: every feature, largest contribution first. `table` holds the same rows (for the cells' texts).
-  /// Falls back to robust z-scores against the background when the algorithm has no native attribution (space says so).
+  /// For each row of X: every source column, largest contribution first; the parts of a one-hot column are added up.
+  /// With `table` (the same rows) actual values are what the cells say, without it what the matrix says. `space` gets what
+  /// contributions add up to or measure. Falls back to robust z-scores against the background when the algorithm has no
+  /// native attribution (space says so). Thread-safe.
   absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Explain(MatrixView X, const Context& ctx,
-                                                                        std::string* space = nullptr) const;
+                                                                        std::string* space = nullptr,
+                                                                        const table::Table* table = nullptr) const;
+  /// The same contributions as matrices, rows x features of the preparation, in the units of the matrix.
+  absl::StatusOr<Attribution> Attribute(MatrixView X, const Context& ctx) const;
+
+  /// Moves the threshold to another contamination in (0, 0.5]; see ScoreScale::WithContamination. Not thread-safe.
+  absl::Status SetContamination(double contamination);
 
   const Descriptor& descriptor() const { return *descriptor_; }
   const Detector& detector() const { return *detector_; }
   const ScoreScale& scale() const { return scale_; }
-  /// Re-derives the threshold for another contamination; needs training scores or the sketch.
   const table::Preparation& preparation() const { return preparation_; }
   const std::map<std::string, std::string>& params() const { return params_; }
   int64_t training_rows() const { return training_rows_; }
@@ -70,17 +79,28 @@ class Model {
   /// Up to 100 training rows that are not anomalous, drawn by seed: the background of explanations.
   const Matrix& background() const { return background_; }
 
-  /// "VDTM", version, sections, SHA-256 of all before it. Load checks everything and never runs anything from the file.
+  /// "VDTM", version, sections, SHA-256 of all before it. Parse checks everything and never runs anything from the file:
+  /// any damage is DATA_LOSS, an algorithm that the catalog lacks NOT_FOUND. Parameters are those of fitting.
   std::string Serialize() const;
   static absl::StatusOr<std::unique_ptr<Model>> Parse(const Catalog& catalog, std::string_view bytes);
 
  private:
+  absl::Status CheckInput(MatrixView X) const;
+  absl::Status KeepBackground(MatrixView X);
+  void FindTypical(MatrixView X);
+  /// Features that are one number for the category of a text column (frequency or ordinal).
+  std::vector<bool> CodedCategories() const;
+  void Describe(size_t feature, bool coded, double actual, double expected, FeatureContribution& out) const;
+  RowScore RowOf(double score) const;
+
   const Descriptor* descriptor_ = nullptr;
   std::map<std::string, std::string> params_;
   std::unique_ptr<Detector> detector_;
   ScoreScale scale_;
   table::Preparation preparation_;
   Matrix background_;
+  /// Per feature, unscaled: the share of rows of a one-hot category, the commonest number of another category, else the median.
+  std::vector<double> typical_;
   int64_t training_rows_ = 0;
   uint64_t seed_ = 0;
 };

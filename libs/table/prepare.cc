@@ -313,4 +313,14 @@ absl::Status Preparation::ApplySource(size_t s, const Column& column, Matrix* ou
   return absl::OkStatus();
 }
 
+std::string Preparation::CategoryOf(int64_t feature, double unscaled) const {
+  for (const Source& source : sources_) {
+    if (feature < source.first || feature >= source.first + source.count) continue;
+    for (size_t c = 0; c < source.numbers.size(); ++c) {
+      if (std::abs(source.numbers[c] - unscaled) <= 1e-9) return source.categories[c];
+    }
+  }
+  return {};
+}
+
 }  // namespace vedette::table

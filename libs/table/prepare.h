@@ -65,6 +65,9 @@ class Preparation {
   const Schema& schema() const { return schema_; }
   /// One line per column that was left out, and why.
   const std::vector<std::string>& notes() const { return notes_; }
+  /// For a frequency- or ordinal-encoded feature: the (first) training category whose number is `unscaled`, to 1e-9; "" when
+  /// there is none, and for every other feature.
+  std::string CategoryOf(int64_t feature, double unscaled) const;
 
   void Save(ByteWriter& out) const;
   static absl::StatusOr<Preparation> Load(ByteReader& in);

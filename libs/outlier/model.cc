@@ -1,0 +1,164 @@
+#include "outlier/model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/rng.h"
+#include "base/status.h"
+#include "outlier/columns.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr int64_t kBackgroundRows = 100;
+constexpr uint64_t kBackgroundStream = 0xB4C6;  // apart from the streams that algorithms draw from
+
+/// The value that occurs most often (the least such).
+double Mode(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  double best = values.front();
+  size_t most = 0;
+  for (size_t begin = 0, end; begin < values.size(); begin = end) {
+    for (end = begin + 1; end < values.size() && values[end] == values[begin]; ++end) {
+    }
+    if (end - begin > most) {
+      most = end - begin;
+      best = values[begin];
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+absl::Status Model::CheckInput(MatrixView X) const {
+  const auto& features = preparation_.features();
+  if (X.cols != static_cast<int64_t>(features.size())) {
+    return InvalidArgument("the matrix has {} columns, the model needs {}", X.cols, features.size());
+  }
+  const bool nan_allowed = descriptor_->nan == NanPolicy::kNative;
+  for (int64_t j = 0; j < X.cols; ++j) {
+    double bad = 0;  // x - x is 0 for finite x, NaN otherwise: one sum that the compiler can vectorise
+    for (const double x : X.col(j)) bad += x - x;
+    if (bad == 0) continue;
+    for (int64_t i = 0; i < X.rows; ++i) {
+      const double x = X(i, j);
+      if (std::isfinite(x) || (nan_allowed && std::isnan(x))) continue;
+      return InvalidArgument("feature '{}' of row {} is {}", features[static_cast<size_t>(j)].name, i,
+                             std::isnan(x) ? "missing, which this algorithm cannot use (impute it)" : "infinite");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Model>> Model::Fit(const Catalog& catalog, const FitOptions& options,
+                                                  table::Preparation preparation, MatrixView X, const Context& ctx) {
+  ASSIGN_OR_RETURN(const Descriptor* descriptor, catalog.Find(options.algorithm));
+  auto params = ParamSet::Make(descriptor->params, options.params);
+  if (!params.ok()) return Annotate(params.status(), descriptor->name);
+  if (!(options.contamination > 0 && options.contamination <= 0.5)) {
+    return InvalidArgument("contamination is {}: must be in (0, 0.5]", options.contamination);
+  }
+  if (X.rows < 1) return absl::InvalidArgumentError("there are no rows to learn from");
+  auto model = std::make_unique<Model>();
+  model->descriptor_ = descriptor;
+  model->params_ = params->Canonical();
+  model->preparation_ = std::move(preparation);
+  model->training_rows_ = X.rows;
+  model->seed_ = ctx.seed;
+  RETURN_IF_ERROR(model->CheckInput(X));
+  model->detector_ = descriptor->make(*params);
+  if (absl::Status fitted = model->detector_->Fit(X, ctx); !fitted.ok()) return Annotate(fitted, descriptor->name);
+  ASSIGN_OR_RETURN(model->scale_, ScoreScale::Fit(model->detector_->training_scores(), options.contamination));
+  RETURN_IF_ERROR(model->KeepBackground(X));
+  model->FindTypical(X);
+  return model;
+}
+
+absl::Status Model::KeepBackground(MatrixView X) {
+  const std::span<const double> scores = detector_->training_scores();
+  if (static_cast<int64_t>(scores.size()) != X.rows) {
+    return Internal("{} gave {} training scores for {} rows", descriptor_->name, scores.size(), X.rows);
+  }
+  std::vector<int64_t> normal;
+  for (int64_t i = 0; i < X.rows; ++i) {
+    if (!scale_.IsAnomaly(scores[static_cast<size_t>(i)])) normal.push_back(i);
+  }
+  std::vector<int64_t> drawn = Rng(seed_, kBackgroundStream).Sample(static_cast<int64_t>(normal.size()), kBackgroundRows);
+  std::sort(drawn.begin(), drawn.end());
+  background_ = Matrix(static_cast<int64_t>(drawn.size()), X.cols);
+  for (int64_t j = 0; j < X.cols; ++j) {
+    for (int64_t i = 0; i < background_.rows(); ++i) {
+      background_(i, j) = X(normal[static_cast<size_t>(drawn[static_cast<size_t>(i)])], j);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Model::FindTypical(MatrixView X) {
+  const auto& features = preparation_.features();
+  typical_.assign(features.size(), 0);
+  const std::vector<bool> coded = CodedCategories();
+  for (size_t f = 0; f < features.size(); ++f) {
+    std::vector<double> values;
+    for (const double x : X.col(static_cast<int64_t>(f))) {
+      if (std::isfinite(x)) values.push_back(x * features[f].scale + features[f].offset);
+    }
+    std::erase_if(values, [](double x) { return !std::isfinite(x); });
+    if (values.empty()) continue;
+    if (!features[f].category.empty()) {
+      double sum = 0;
+      for (const double x : values) sum += x;
+      typical_[f] = sum / static_cast<double>(X.rows);
+    } else {
+      typical_[f] = coded[f] ? Mode(std::move(values)) : MedianInPlace(values);
+    }
+  }
+}
+
+std::vector<bool> Model::CodedCategories() const {
+  std::set<std::string_view> texts;
+  for (const auto& column : preparation_.schema()) {
+    if (column.type == table::ColumnType::kCategorical) texts.insert(column.name);
+  }
+  std::vector<bool> coded;
+  for (const auto& f : preparation_.features()) coded.push_back(f.category.empty() && texts.contains(f.source_column));
+  return coded;
+}
+
+RowScore Model::RowOf(double score) const {
+  RowScore row;
+  row.score = score;
+  row.probability = scale_.Probability(score);
+  row.confidence = scale_.Confidence(score);
+  row.anomaly = scale_.IsAnomaly(score);
+  row.severity = scale_.SeverityOf(score);
+  return row;
+}
+
+absl::StatusOr<std::vector<RowScore>> Model::Score(MatrixView X, const Context& ctx) const {
+  RETURN_IF_ERROR(CheckInput(X));
+  std::vector<double> scores(static_cast<size_t>(X.rows));
+  if (X.rows > 0) RETURN_IF_ERROR(detector_->Score(X, scores, ctx));
+  std::vector<RowScore> rows;
+  rows.reserve(scores.size());
+  for (const double score : scores) {
+    if (!std::isfinite(score)) return Internal("{} gave a score that is not finite", descriptor_->name);
+    rows.push_back(RowOf(score));
+  }
+  return rows;
+}
+
+std::vector<RowScore> Model::TrainingRows() const {
+  std::vector<RowScore> rows;
+  for (const double score : detector_->training_scores()) rows.push_back(RowOf(score));
+  return rows;
+}
+
+absl::Status Model::SetContamination(double contamination) {
+  ASSIGN_OR_RETURN(scale_, scale_.WithContamination(contamination));
+  return absl::OkStatus();
+}
+
+}  // namespace vedette::outlier

@@ -1,0 +1,139 @@
+// From a detector's contributions per feature to words and numbers in the user's own units.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "base/status.h"
+#include "outlier/columns.h"
+#include "outlier/model.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+/// |x - median| / (1.4826 MAD) per feature against the background; the mean absolute deviation where the MAD is 0, and
+/// differences in the feature's own unit where that is 0 too.
+Attribution RobustZ(MatrixView X, const Matrix& background) {
+  Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "robust z-score against typical rows"};
+  for (int64_t j = 0; j < X.cols; ++j) {
+    std::vector<double> values;
+    for (const double x : background.col(j)) {
+      if (std::isfinite(x)) values.push_back(x);
+    }
+    if (values.empty()) continue;
+    const double median = MedianInPlace(values);
+    double mean = 0;
+    for (double& x : values) {
+      x = std::min(std::fabs(x - median), std::numeric_limits<double>::max());
+      mean += x / static_cast<double>(values.size());
+    }
+    double scale = 1.4826 * MedianInPlace(values);
+    if (!(scale > 0)) scale = 1.2533 * mean;
+    if (!(scale > 0) || !std::isfinite(scale)) scale = 1;
+    for (int64_t i = 0; i < X.rows; ++i) {
+      a.expected(i, j) = median;
+      const double z = std::fabs(X(i, j) - median) / scale;
+      a.contributions(i, j) = std::isnan(z) ? 0 : std::min(z, 1e100);
+    }
+  }
+  return a;
+}
+
+/// Shares of the positive contributions, then the largest first.
+void Finish(std::vector<FeatureContribution>& row) {
+  double largest = 0;
+  for (const auto& f : row) largest = std::max(largest, f.contribution);
+  double total = 0;
+  for (const auto& f : row) total += largest > 0 ? std::max(0.0, f.contribution / largest) : 0;  // huge parts stay finite
+  for (auto& f : row) f.share = total > 0 ? std::max(0.0, f.contribution / largest) / total : 0;
+  std::stable_sort(row.begin(), row.end(),
+                   [](const auto& a, const auto& b) { return a.contribution > b.contribution; });
+}
+
+}  // namespace
+
+absl::StatusOr<Attribution> Model::Attribute(MatrixView X, const Context& ctx) const {
+  RETURN_IF_ERROR(CheckInput(X));
+  absl::StatusOr<Attribution> native = detector_->Explain(X, ctx);
+  if (!native.ok()) {
+    if (native.status().code() != absl::StatusCode::kUnimplemented) return native.status();
+    return RobustZ(X, background_);
+  }
+  if (native->contributions.rows() != X.rows || native->contributions.cols() != X.cols || native->expected.rows() != X.rows ||
+      native->expected.cols() != X.cols) {
+    return Internal("{} explains in the wrong shape", descriptor_->name);
+  }
+  return native;
+}
+
+/// Numbers and texts of one feature that is not one-hot; both values in the units of the matrix.
+void Model::Describe(size_t feature, bool coded, double actual, double expected, FeatureContribution& out) const {
+  const table::Feature& meaning = preparation_.features()[feature];
+  const double unscaled = actual * meaning.scale + meaning.offset;
+  if (coded) {
+    const auto index = static_cast<int64_t>(feature);
+    out.actual = out.expected = kNone;
+    out.actual_text = preparation_.CategoryOf(index, unscaled);  // "" for a missing one or one that training did not see
+    out.expected_text = preparation_.CategoryOf(index, typical_[feature]);
+    return;
+  }
+  out.actual = std::isfinite(unscaled) ? unscaled : kNone;
+  out.expected = expected * meaning.scale + meaning.offset;
+  if (std::isfinite(out.actual)) out.actual_text = fmt::format("{}", out.actual);
+  if (std::isfinite(out.expected)) out.expected_text = fmt::format("{:.6g}", out.expected);
+}
+
+absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(MatrixView X, const Context& ctx,
+                                                                             std::string* space,
+                                                                             const table::Table* table) const {
+  if (table != nullptr && table->rows() != X.rows) {
+    return InvalidArgument("the table has {} rows, the matrix {}", table->rows(), X.rows);
+  }
+  ASSIGN_OR_RETURN(const Attribution parts, Attribute(X, ctx));
+  if (space != nullptr) *space = parts.space;
+  const std::vector<table::Feature>& features = preparation_.features();
+  std::map<std::string_view, size_t> places;  // source column -> its place in a row's list
+  std::vector<size_t> place(features.size());
+  std::vector<const table::Column*> cells;
+  for (size_t f = 0; f < features.size(); ++f) {
+    place[f] = places.emplace(features[f].source_column, places.size()).first->second;
+    if (place[f] < cells.size()) continue;
+    const int64_t column = table == nullptr ? -1 : table->Find(features[f].source_column);
+    cells.push_back(column < 0 ? nullptr : &table->columns[static_cast<size_t>(column)]);
+  }
+  const std::vector<bool> coded = CodedCategories();
+  std::vector<std::vector<FeatureContribution>> rows(static_cast<size_t>(X.rows));
+  for (int64_t i = 0; i < X.rows; ++i) {
+    if (i % 256 == 0) RETURN_IF_ERROR(ctx.Check());
+    std::vector<FeatureContribution>& row = rows[static_cast<size_t>(i)];
+    row.resize(places.size());
+    std::vector<double> commonest(places.size(), 0);
+    for (size_t f = 0; f < features.size(); ++f) {
+      const auto j = static_cast<int64_t>(f);
+      FeatureContribution& out = row[place[f]];
+      out.feature = features[f].source_column;
+      out.contribution += parts.contributions(i, j);
+      if (features[f].category.empty()) {
+        Describe(f, coded[f], X(i, j), parts.expected(i, j), out);
+        continue;
+      }
+      out.actual = out.expected = kNone;
+      if (X(i, j) * features[f].scale + features[f].offset > 0.5) out.actual_text = features[f].category;
+      if (typical_[f] > commonest[place[f]]) {
+        commonest[place[f]] = typical_[f];
+        out.expected_text = features[f].category;
+      }
+    }
+    for (size_t p = 0; p < row.size(); ++p) {
+      if (cells[p] == nullptr) continue;
+      row[p].actual_text = cells[p]->Text(i);
+      if (cells[p]->IsMissing(i)) row[p].actual = kNone;
+    }
+    Finish(row);
+  }
+  return rows;
+}
+
+}  // namespace vedette::outlier
