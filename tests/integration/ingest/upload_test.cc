@@ -3,11 +3,13 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <thread>
 
 #include "ingest_app.h"
 #include "messaging/consume.h"
 #include "messaging/streams.h"
+#include "services/ingest/adapters/object_blob_store.h"
+#include "services/ingest/adapters/pg_upload_store.h"
+#include "services/ingest/core/sweeper.h"
 #include "table/csv.h"
 #include "vedette/events/v1/events.pb.h"
 
@@ -197,8 +199,8 @@ TEST_CASE("a tenant neither sees nor touches another's dataset") {
   CHECK(absl::IsPermissionDenied(ingest.Upload(ingest.keys.As("acme", {"viewer"}), Sales(1)).status()));
 }
 
-TEST_CASE("deleting removes the rows at once and the objects soon") {
-  IngestApp ingest([](v1::Config& config) { config.mutable_upload()->set_sweep_every_seconds(1); });
+TEST_CASE("deleting removes the rows at once, and the sweeper the objects; a crashed upload's too") {
+  IngestApp ingest;
   const auto dataset = ingest.Upload(ingest.Acme(), Sales(100));
   REQUIRE(dataset.ok());
   CHECK(CountFiles(ingest.objects.path()) == 1);
@@ -206,13 +208,40 @@ TEST_CASE("deleting removes the rows at once and the objects soon") {
   remove.set_name(dataset->name());
   REQUIRE(runtime::Call(*ingest.stub, &IngestApp::Stub::DeleteDataset, ingest.Acme(), remove).ok());
   CHECK(absl::IsNotFound(ingest.Read(ingest.Acme(), dataset->name()).status()));
-  // What was just removed is held back; let it look older.
-  auto superuser = storage::Connection::Open(ingest.db.superuser_conninfo);
-  REQUIRE(superuser.ok());
-  REQUIRE((*superuser)->Script("update ingest.garbage set create_time = now() - interval '1 hour'").ok());
-  const absl::Time limit = absl::Now() + absl::Seconds(30);
-  while (CountFiles(ingest.objects.path()) > 0 && absl::Now() < limit) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+
+  // What a process that died in the middle of an upload leaves: a row in UPLOADING, and chunks.
+  PgUploadStore uploads(ingest.db.pool.get(), [] {});
+  const auto crashed = uploads.Begin("acme", {.display_name = "half.csv"});
+  REQUIRE(crashed.ok());
+  auto directory = storage::DirectoryObjectStore::Create(ingest.objects.path());
+  REQUIRE(directory.ok());
+  ObjectBlobStore blobs(directory->get());
+  REQUIRE(blobs.Put(crashed->attempt.Prefix("acme") + "/chunk-000000", "half").ok());
+  CHECK(CountFiles(ingest.objects.path()) == 2);
+
+  PgGarbageStore garbage(ingest.db.pool.get());
+  const Sweeper patient(&garbage, &blobs, {.abandon_after = absl::Hours(1), .hold_back = -absl::Hours(1)});
+  REQUIRE(patient.Sweep({}).ok());
+  CHECK(CountFiles(ingest.objects.path()) == 1);
+  CHECK(uploads.Touch("acme", crashed->attempt, 1).ok());
+  const Sweeper hasty(&garbage, &blobs, {.abandon_after = -absl::Hours(1), .hold_back = -absl::Hours(1)});
+  REQUIRE(hasty.Sweep({}).ok());
   CHECK(CountFiles(ingest.objects.path()) == 0);
+  CHECK(absl::IsAborted(uploads.Touch("acme", crashed->attempt, 1)));
+  CHECK(garbage.List(absl::InfiniteFuture(), 10)->empty());
+}
+
+TEST_CASE("a repetition takes an unfinished upload over; the older attempt has no effect any more") {
+  IngestApp ingest;
+  PgUploadStore uploads(ingest.db.pool.get(), [] {});
+  const auto older = uploads.Begin("acme", {.request_id = kRequest});
+  const auto newer = uploads.Begin("acme", {.request_id = kRequest});
+  REQUIRE((older.ok() && newer.ok()));
+  CHECK(older->attempt.dataset_id == newer->attempt.dataset_id);
+  CHECK(absl::IsAborted(uploads.Touch("acme", older->attempt, 1)));
+  CHECK(absl::IsAborted(uploads.Commit("acme", older->attempt, {}, {}).status()));
+  CHECK(absl::IsAborted(uploads.Discard("acme", older->attempt)));
+  CHECK(uploads.Commit("acme", newer->attempt, {.row_count = 3}, {})->row_count == 3);
 }
 
 TEST_CASE("lists: pages and filters") {
