@@ -19,7 +19,8 @@ namespace {
 
 using internal::ConsumerInfoPtr;
 using internal::MsgPtr;
-using internal::SubPtr;
+// Shared: a message of the client library points at the subscription that brought it, and uses it to answer.
+using SharedSub = std::shared_ptr<natsSubscription>;
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100), kLongestPause = absl::Seconds(2);
 constexpr absl::Duration kDeadLetterPause = absl::Seconds(5);
@@ -28,6 +29,7 @@ constexpr int kAckAttempts = 3;
 // A message on its way through this process. The keeper and the worker both talk to the server about it: `mutex`
 // keeps "still working" from following "done".
 struct Delivery {
+  SharedSub sub;  // before `raw`, so that it goes after it
   MsgPtr raw;
   Message message;
   absl::Status parsed;
@@ -55,16 +57,16 @@ struct PullConsumer::State {
   std::string What() const { return fmt::format("consumer {} of {}", options.durable, options.stream); }
 
   absl::Status Ensure();
-  absl::StatusOr<SubPtr> Subscribe();
-  absl::StatusOr<std::vector<DeliveryPtr>> Fetch(natsSubscription* sub, int most);
-  static DeliveryPtr Parse(natsMsg* raw);
+  absl::StatusOr<SharedSub> Subscribe();
+  absl::StatusOr<std::vector<DeliveryPtr>> Fetch(const SharedSub& sub, int most);
+  DeliveryPtr Parse(natsMsg* raw) const;
   void Work(std::stop_token stop, const Handler& handler);
   void KeepAlive();
   Outcome Handle(const Delivery& d, std::stop_token stop, const Handler& handler) const;
   void Settle(Delivery& d, const Outcome& outcome);
   void Acknowledge(Delivery& d);
   absl::Status DeadLetter(const Delivery& d, const std::string& reason);
-  void FetchLoop(std::stop_token stop, SubPtr sub);
+  void FetchLoop(std::stop_token stop, SharedSub sub);
 };
 
 namespace {
@@ -111,7 +113,7 @@ absl::Status PullConsumer::State::Ensure() {
   return internal::ToStatus(s, "updating " + What(), static_cast<int>(code));
 }
 
-absl::StatusOr<SubPtr> PullConsumer::State::Subscribe() {
+absl::StatusOr<SharedSub> PullConsumer::State::Subscribe() {
   jsSubOptions so;
   jsSubOptions_Init(&so);
   so.Stream = options.stream.c_str();
@@ -122,10 +124,10 @@ absl::StatusOr<SubPtr> PullConsumer::State::Subscribe() {
   const char* subject = options.filter.empty() ? nullptr : options.filter.c_str();
   const natsStatus s = js_PullSubscribe(&raw, js(), subject, options.durable.c_str(), nullptr, &so, &code);
   RETURN_IF_ERROR(internal::ToStatus(s, "subscribing to " + What(), static_cast<int>(code)));
-  return SubPtr(raw);
+  return SharedSub(raw, natsSubscription_Destroy);
 }
 
-DeliveryPtr PullConsumer::State::Parse(natsMsg* raw) {
+DeliveryPtr PullConsumer::State::Parse(natsMsg* raw) const {
   auto d = std::make_shared<Delivery>();
   d->raw.reset(raw);
   d->message.subject = natsMsg_GetSubject(raw);
@@ -138,17 +140,23 @@ DeliveryPtr PullConsumer::State::Parse(natsMsg* raw) {
     d->message.stored_at = absl::FromUnixNanos(meta->Timestamp);
   }
   absl::StatusOr<CloudEvent> event = FromHeaders(d->message.headers, internal::DataOf(raw));
-  d->parsed = event.status();
-  if (event.ok()) d->message.event = *std::move(event);
+  if (event.ok()) {
+    d->message.event = *std::move(event);
+  } else if (options.stream == kDeadLetterStream) {
+    d->message.event.data = internal::DataOf(raw);  // a dead letter may be anything; its reader decides
+  } else {
+    d->parsed = event.status();
+  }
   return d;
 }
 
-absl::StatusOr<std::vector<DeliveryPtr>> PullConsumer::State::Fetch(natsSubscription* sub, int most) {
+absl::StatusOr<std::vector<DeliveryPtr>> PullConsumer::State::Fetch(const SharedSub& sub, int most) {
   natsMsgList list{};
-  const natsStatus s = natsSubscription_Fetch(&list, sub, most, std::max<int64_t>(10, absl::ToInt64Milliseconds(options.fetch_wait)), nullptr);
+  const natsStatus s = natsSubscription_Fetch(&list, sub.get(), most, std::max<int64_t>(10, absl::ToInt64Milliseconds(options.fetch_wait)), nullptr);
   std::vector<DeliveryPtr> out;
   for (int i = 0; i < list.Count; ++i) {
     out.push_back(Parse(list.Msgs[i]));
+    out.back()->sub = sub;
     list.Msgs[i] = nullptr;
   }
   natsMsgList_Destroy(&list);
@@ -220,7 +228,8 @@ void PullConsumer::State::Settle(Delivery& d, const Outcome& outcome) {
     return Report(internal::ToStatus(s, "giving back to " + What()));
   }
   const std::string reason = give_up ? fmt::format("gave up after {} deliveries: {}", d.message.deliveries, outcome.reason) : outcome.reason;
-  const absl::Status stored = DeadLetter(d, reason);
+  // A dead letter that its reader cannot handle stays where it is; it must not breed another one.
+  const absl::Status stored = options.stream == kDeadLetterStream ? absl::OkStatus() : DeadLetter(d, reason);
   if (stored.ok()) return Report(internal::ToStatus(natsMsg_Term(d.raw.get(), nullptr), "ending a message of " + What()));
   Report(stored);
   natsMsg_NakWithDelay(d.raw.get(), absl::ToInt64Milliseconds(kDeadLetterPause), nullptr);
@@ -271,7 +280,7 @@ void PullConsumer::State::KeepAlive() {
   }
 }
 
-void PullConsumer::State::FetchLoop(std::stop_token stop, SubPtr sub) {
+void PullConsumer::State::FetchLoop(std::stop_token stop, SharedSub sub) {
   const std::stop_callback waker(stop, [this] { absl::MutexLock lock(&mutex); });  // re-evaluates the conditions below
   absl::Duration pause = kFirstPause;
   const auto stopping = [&stop] { return stop.stop_requested(); };
@@ -291,13 +300,13 @@ void PullConsumer::State::FetchLoop(std::stop_token stop, SubPtr sub) {
       // The consumer or its stream may have gone with the server's disk; the durable then starts anew.
       status = Ensure();
       if (status.ok()) {
-        absl::StatusOr<SubPtr> again = Subscribe();
+        absl::StatusOr<SharedSub> again = Subscribe();
         status = again.status();
         if (again.ok()) sub = *std::move(again);
       }
     }
     if (status.ok()) {
-      absl::StatusOr<std::vector<DeliveryPtr>> batch = Fetch(sub.get(), room);
+      absl::StatusOr<std::vector<DeliveryPtr>> batch = Fetch(sub, room);
       status = batch.status();
       if (batch.ok()) {
         pause = kFirstPause;
@@ -336,7 +345,7 @@ absl::StatusOr<std::unique_ptr<PullConsumer>> PullConsumer::Create(Connection* c
 
 absl::Status PullConsumer::Run(std::stop_token stop, const Handler& handler) {
   State& s = *state_;
-  ASSIGN_OR_RETURN(SubPtr sub, s.Subscribe());
+  ASSIGN_OR_RETURN(SharedSub sub, s.Subscribe());
   {
     absl::MutexLock lock(&s.mutex);
     s.closing = false;

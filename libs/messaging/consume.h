@@ -43,7 +43,8 @@ struct Outcome {
 };
 
 /// Called on the consumer's threads, possibly several at once. `stop` is asked for when the process ends: return Retry
-/// soon. A handler may see a message twice (after a crash or a lost acknowledgement): make the work idempotent.
+/// soon. A handler may see a message twice, even one that was acknowledged (nats-server 2.9 writes acknowledgements to
+/// disk a moment later, so a killed server brings back the last ones): make the work idempotent (storage::Inbox).
 using Handler = std::function<Outcome(const Message&, std::stop_token stop)>;
 
 struct ConsumerOptions {
@@ -61,7 +62,8 @@ struct ConsumerOptions {
   std::function<void(const absl::Status&)> on_error = {};  ///< fetch or acknowledge failed; it goes on by itself
 };
 
-/// Pull consumer. The server's own limit on deliveries is left off; this class counts, so that a message whose worker
+/// Pull consumer. A message that is no CloudEvent goes to the dead letters unseen by the handler; a consumer of the dead
+/// letters gets such a one with an empty event and its bytes in event.data. The server's own limit on deliveries is left off; this class counts, so that a message whose worker
 /// died on the last attempt still reaches the dead letters (the server would leave it in the stream, undelivered).
 class PullConsumer {
  public:

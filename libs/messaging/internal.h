@@ -36,7 +36,6 @@ struct Deleter {
   }
 };
 using MsgPtr = std::unique_ptr<natsMsg, Deleter<natsMsg_Destroy>>;
-using SubPtr = std::unique_ptr<natsSubscription, Deleter<natsSubscription_Destroy>>;
 using OptionsPtr = std::unique_ptr<natsOptions, Deleter<natsOptions_Destroy>>;
 using StreamInfoPtr = std::unique_ptr<jsStreamInfo, Deleter<jsStreamInfo_Destroy>>;
 using ConsumerInfoPtr = std::unique_ptr<jsConsumerInfo, Deleter<jsConsumerInfo_Destroy>>;

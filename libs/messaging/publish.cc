@@ -62,20 +62,25 @@ struct Publisher::State {
   int64_t bytes ABSL_GUARDED_BY(mutex) = 0;
 
   void Settle(uint64_t token, absl::StatusOr<PubAck> result) ABSL_LOCKS_EXCLUDED(mutex) {
-    absl::Time sent;
-    const absl::Status status = result.status();
-    {
-      absl::MutexLock lock(&mutex);
-      const auto it = waiting.find(token);
-      if (it == waiting.end()) return;  // answered after its deadline
-      sent = it->second.sent;
-      bytes -= it->second.bytes;
-      Batch& batch = *it->second.batch;
-      batch.results[it->second.index] = std::move(result);
-      --batch.outstanding;
-      waiting.erase(it);
+    if (options.on_publish) {
+      absl::Time sent;
+      {
+        absl::MutexLock lock(&mutex);
+        const auto it = waiting.find(token);
+        if (it == waiting.end()) return;  // answered after its deadline
+        sent = it->second.sent;
+      }
+      // Before the result is handed over: then whoever waits for the batch has seen its metrics.
+      options.on_publish(absl::Now() - sent, result.status());
     }
-    if (options.on_publish) options.on_publish(absl::Now() - sent, status);
+    absl::MutexLock lock(&mutex);
+    const auto it = waiting.find(token);
+    if (it == waiting.end()) return;
+    bytes -= it->second.bytes;
+    Batch& batch = *it->second.batch;
+    batch.results[it->second.index] = std::move(result);
+    --batch.outstanding;
+    waiting.erase(it);
   }
 
   static void OnReply(natsConnection*, natsSubscription*, natsMsg* raw, void* closure) {
@@ -96,6 +101,7 @@ struct Publisher::State {
   }
 
   absl::Status Send(Batch* batch, size_t index, const OutgoingMessage& m, absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex) {
+    if (absl::Now() >= deadline) return absl::DeadlineExceededError(fmt::format("publishing to {}: the deadline passed before it was sent", m.subject));
     RETURN_IF_ERROR(CheckSubject(m.subject));
     ASSIGN_OR_RETURN(Headers headers, ToHeaders(m.event));
     // The tenant is part of the name: ids are unique per tenant, and one tenant must not swallow another's message.
