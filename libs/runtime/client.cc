@@ -1,7 +1,9 @@
 #include "runtime/client.h"
 
 #include <absl/time/clock.h>
+#include <grpcpp/completion_queue.h>
 #include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
@@ -58,6 +60,36 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ad
   args.SetServiceConfigJSON(kServiceConfig);
   args.SetLoadBalancingPolicyName("round_robin");  // a DNS name of several pods spreads the calls
   return grpc::CreateCustomChannel(address, credentials, args);
+}
+
+absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, const std::string& service,
+                         absl::Duration timeout) {
+  // HealthCheckRequest{string service = 1}, HealthCheckResponse{ServingStatus status = 1}. Debian's gRPC ships the
+  // server's side of this protocol but not its proto, and these two fields are all there is to it.
+  if (service.size() > 127) return InvalidArgument("the service's name is too long");
+  std::string request;
+  if (!service.empty()) request = std::string("\x0a") + static_cast<char>(service.size()) + service;
+  const grpc::Slice slice(request);
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+  grpc::CompletionQueue queue;
+  grpc::GenericStub stub(channel);
+  const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::ByteBuffer(&slice, 1), &queue);
+  call->StartCall();
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  call->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);  // ends at the deadline at the latest
+  if (!status.ok()) return FromGrpcStatus(status);
+  grpc::Slice answer;
+  if (!response.DumpToSingleSlice(&answer).ok()) return Unavailable("unreadable health answer");
+  constexpr std::string_view kServing = "\x08\x01";
+  if (std::string_view(reinterpret_cast<const char*>(answer.begin()), answer.size()) == kServing) {
+    return absl::OkStatus();
+  }
+  return Unavailable("not serving");
 }
 
 struct Channels::State {

@@ -38,6 +38,11 @@ class Channels {
 /// A channel outside of a service (CLI, tests). Plain text unless a CA file is given.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address, const v1::TlsConfig& tls = {});
 
+/// Asks the standard health service (grpc.health.v1). OK when it answers SERVING; UNAVAILABLE says what else it answered.
+/// An empty service name means the whole server.
+absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, const std::string& service,
+                         absl::Duration timeout);
+
 /// As whom, for which tenant, how long: what every outgoing call needs.
 struct Outgoing {
   std::string token;   ///< secret

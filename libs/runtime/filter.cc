@@ -130,6 +130,7 @@ class Parser {
     node.position = static_cast<int>(pos_);
     const size_t begin = pos_;
     RETURN_IF_ERROR(Value(&node, /*in_field=*/true));
+    if (!AtEnd() && text_[pos_] == '(') return At(begin, "functions are not supported");
     SkipSpace();
     ASSIGN_OR_RETURN(node.op, Comparator());
     if (node.op.empty()) {

@@ -60,6 +60,10 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(Metrics& met
   auto state = std::make_unique<State>();
   state->http.new_task_queue = [] { return new httplib::ThreadPool(2); };
   state->http.set_tcp_nodelay(true);
+  state->http.set_socket_options([](socket_t socket) {  // not SO_REUSEPORT: a port in use must be an error
+    const int yes = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  });
   state->http.set_payload_max_length(1024);
   state->http.set_read_timeout(5);
   state->http.set_write_timeout(5);
