@@ -1,0 +1,261 @@
+// What detector.h promises, tried on every algorithm of the list.
+#include "conformance/conformance_support.h"
+
+#include <numeric>
+#include <set>
+
+namespace vedette::outlier::conformance {
+
+TEST_CASE("descriptors are complete and their defaults are valid") {
+  std::set<std::string_view> names;
+  const std::set<std::string_view> families = {"probabilistic", "linear", "proximity", "ensemble", "neural"};
+  CHECK(std::is_sorted(AllAlgorithms().begin(), AllAlgorithms().end(),
+                       [](const Descriptor* a, const Descriptor* b) { return a->name < b->name; }));
+  FOR_EACH_ALGORITHM(d) {
+    CHECK(names.insert(d.name).second);
+    CHECK(families.count(d.family) == 1);
+    CHECK(d.summary.size() > 40);
+    CHECK(d.paper.size() > 20);
+    CHECK(!d.fit_cost.empty());
+    CHECK(!d.score_cost.empty());
+    REQUIRE(d.make != nullptr);
+    const auto defaults = ParamSet::Make(d.params, {});
+    INFO(defaults.status());
+    REQUIRE(defaults.ok());
+    // The canonical form of the parameters is itself accepted, and stays as it is.
+    const auto again = ParamSet::Make(d.params, defaults->Canonical());
+    REQUIRE(again.ok());
+    CHECK(again->Canonical() == defaults->Canonical());
+    for (const ParamSpec& spec : d.params) {
+      INFO(spec.name);
+      CHECK(spec.summary.size() > 20);
+      const std::string name(spec.name);
+      std::vector<std::string> wrong = {"", "nonsense", "nan"};
+      if (spec.type == ParamType::kInt || spec.type == ParamType::kReal) {
+        CHECK(spec.min < spec.max);
+        wrong.insert(wrong.end(), {fmt::format("{}", spec.max + std::max(1.0, std::fabs(spec.max))), "inf", "1e400", "1x"});
+        wrong.push_back(fmt::format("{}", spec.min - std::max(1.0, std::fabs(spec.min))));
+      }
+      if (spec.type == ParamType::kInt) wrong.push_back("1.5");
+      for (const std::string& text : wrong) {
+        INFO("'" << text << "'");
+        const auto params = ParamSet::Make(d.params, {{name, text}});
+        CHECK(params.status().code() == absl::StatusCode::kInvalidArgument);
+        CHECK(std::string(params.status().message()).find(name) != std::string::npos);
+      }
+    }
+    CHECK(ParamSet::Make(d.params, {{"no_such_parameter", "1"}}).status().code() == absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST_CASE("every choice and every bound of every parameter can be fitted or is refused in words") {
+  const Matrix X = Cloud(60, 3);
+  FOR_EACH_ALGORITHM(d) {
+    for (const ParamSpec& spec : d.params) {
+      std::vector<std::string> values;
+      if (spec.type == ParamType::kBool) values = {"true", "false"};
+      if (spec.type == ParamType::kChoice) {
+        for (size_t begin = 0; begin <= spec.choices.size();) {
+          const size_t end = std::min(spec.choices.find('|', begin), spec.choices.size());
+          values.emplace_back(spec.choices.substr(begin, end - begin));
+          begin = end + 1;
+        }
+      }
+      if (spec.type == ParamType::kInt || spec.type == ParamType::kReal) {
+        values = {fmt::format("{}", spec.min), fmt::format("{}", std::min(spec.max, 1000.0))};
+      }
+      for (const std::string& value : values) {
+        INFO(spec.name << " = " << value);
+        const auto detector = MakeDetector(d, {{std::string(spec.name), value}});
+        const absl::Status status = detector->Fit(X, Context{});
+        INFO(status);
+        if (status.ok()) {
+          CHECK(AllFinite(Training(*detector)));
+        } else {
+          CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+          CHECK(status.message().size() > 10);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the same seed gives the same bits at 1, 2 and 5 threads") {
+  const Matrix X = Cloud(2500, 5), fresh = Cloud(700, 5, 8);
+  FOR_EACH_ALGORITHM(d) {
+    std::vector<double> training, scores;
+    for (const int threads : {0, 1, 2, 5}) {
+      std::unique_ptr<ThreadPool> pool;
+      if (threads > 0) pool = std::make_unique<ThreadPool>(threads);
+      Context ctx;
+      ctx.pool = pool.get();
+      const auto detector = Fitted(d, X, ctx);
+      if (threads == 0) {
+        training = Training(*detector);
+        scores = Scores(*detector, fresh, ctx);
+        continue;
+      }
+      CHECK(SameBits(training, Training(*detector)));
+      CHECK(SameBits(scores, Scores(*detector, fresh, ctx)));
+    }
+  }
+}
+
+TEST_CASE("deterministic algorithms do not look at the seed, random ones repeat with it") {
+  const Matrix X = Cloud(400, 4);
+  FOR_EACH_ALGORITHM(d) {
+    Context one, two;
+    one.seed = 1;
+    two.seed = 2;
+    const std::vector<double> first = Training(*Fitted(d, X, one));
+    CHECK(SameBits(first, Training(*Fitted(d, X, one))));
+    if (d.deterministic) CHECK(SameBits(first, Training(*Fitted(d, X, two))));
+  }
+}
+
+TEST_CASE("a row's score does not depend on its batch") {
+  const Matrix X = Cloud(600, 6), fresh = Cloud(101, 6, 9);
+  FOR_EACH_ALGORITHM(d) {
+    const auto detector = Fitted(d, X);
+    const std::vector<double> whole = Scores(*detector, fresh);
+    std::vector<double> single;
+    for (int64_t i = 0; i < fresh.rows(); ++i) single.push_back(Scores(*detector, fresh.view().Rows(i, 1))[0]);
+    CHECK(SameBits(whole, single));
+    const std::vector<double> tail = Scores(*detector, fresh.view().Rows(37, 64));
+    CHECK(SameBits(tail, std::vector<double>(whole.begin() + 37, whole.end())));
+  }
+}
+
+TEST_CASE("saved and loaded, the scores and explanations keep their bits") {
+  const Matrix X = Cloud(300, 4), fresh = Cloud(50, 4, 10);
+  FOR_EACH_ALGORITHM(d) {
+    const auto detector = Fitted(d, X);
+    ByteWriter out;
+    detector->Save(out);
+    const auto loaded = MakeDetector(d);
+    ByteReader in(out.bytes());
+    REQUIRE(loaded->Load(in).ok());
+    CHECK(in.Finish().ok());
+    CHECK(loaded->features() == 4);
+    CHECK(loaded->training_scores().empty());
+    CHECK(SameBits(Scores(*detector, fresh), Scores(*loaded, fresh)));
+    ByteWriter again;
+    loaded->Save(again);
+    CHECK(again.bytes() == out.bytes());
+    if (!d.explains) continue;
+    const auto a = detector->Explain(fresh, Context{}), b = loaded->Explain(fresh, Context{});
+    REQUIRE((a.ok() && b.ok()));
+    for (int64_t j = 0; j < 4; ++j) {
+      CHECK(std::equal(a->contributions.col(j).begin(), a->contributions.col(j).end(), b->contributions.col(j).begin()));
+    }
+  }
+}
+
+TEST_CASE("a planted far outlier stands out, in training and when new") {
+  Matrix X = Cloud(300, 3);
+  Matrix far(1, 3);
+  for (int64_t j = 0; j < 3; ++j) {
+    // Far on every column, against the correlation, yet not so far that a histogram puts everything else in one bin.
+    far(0, j) = X(17, j) = (j == 1 ? -9 : 9) * std::pow(10.0, static_cast<double>(j));
+  }
+  const Matrix clean = Cloud(300, 3);
+  FOR_EACH_ALGORITHM(d) {
+    std::vector<double> scores = Training(*Fitted(d, X));
+    const double planted = scores[17];
+    std::nth_element(scores.begin(), scores.begin() + 150, scores.end());
+    CHECK(planted > scores[150]);
+    CHECK(std::count_if(scores.begin(), scores.end(), [&](double s) { return s > planted; }) <= 3);
+    const auto detector = Fitted(d, clean);
+    std::vector<double> normal = Training(*detector);
+    std::sort(normal.begin(), normal.end());
+    CHECK(Scores(*detector, far)[0] > normal[285]);
+  }
+}
+
+TEST_CASE("permuted rows have permuted scores (deterministic algorithms)") {
+  const int64_t n = 257;
+  const Matrix X = Cloud(n, 4), fresh = Cloud(40, 4, 11);
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  Rng(3).Shuffle(order);
+  Matrix shuffled(n, 4);
+  for (int64_t j = 0; j < 4; ++j) {
+    for (int64_t i = 0; i < n; ++i) shuffled(i, j) = X(order[static_cast<size_t>(i)], j);
+  }
+  FOR_EACH_ALGORITHM(d) {
+    if (!d.deterministic) continue;
+    const auto one = Fitted(d, X), two = Fitted(d, shuffled);
+    for (size_t i = 0; i < order.size(); ++i) {
+      CHECK(two->training_scores()[i] == Approx(one->training_scores()[static_cast<size_t>(order[i])]).epsilon(1e-9).margin(1e-12));
+    }
+    const std::vector<double> a = Scores(*one, fresh), b = Scores(*two, fresh);
+    for (size_t i = 0; i < a.size(); ++i) CHECK(b[i] == Approx(a[i]).epsilon(1e-9).margin(1e-12));
+  }
+}
+
+TEST_CASE("a cancelled or late computation says so") {
+  const Matrix X = Cloud(600, 4);
+  FOR_EACH_ALGORITHM(d) {
+    std::stop_source stop;
+    stop.request_stop();
+    Context cancelled;
+    cancelled.stop = stop.get_token();
+    Context late;
+    late.deadline = absl::Now() - absl::Seconds(1);
+    CHECK(MakeDetector(d)->Fit(X, cancelled).code() == absl::StatusCode::kCancelled);
+    CHECK(MakeDetector(d)->Fit(X, late).code() == absl::StatusCode::kDeadlineExceeded);
+    const auto detector = Fitted(d, X);
+    std::vector<double> scores(600);
+    CHECK(detector->Score(X, scores, cancelled).code() == absl::StatusCode::kCancelled);
+    CHECK(detector->Score(X, scores, late).code() == absl::StatusCode::kDeadlineExceeded);
+    if (d.explains) CHECK(detector->Explain(X, cancelled).status().code() == absl::StatusCode::kCancelled);
+  }
+}
+
+TEST_CASE("explanations have the right shape, are finite, and add up where they say so") {
+  const Matrix X = Cloud(400, 5), fresh = Cloud(60, 5, 12);
+  FOR_EACH_ALGORITHM(d) {
+    const auto detector = Fitted(d, X);
+    const auto a = detector->Explain(fresh, Context{});
+    if (!d.explains) {
+      CHECK(a.status().code() == absl::StatusCode::kUnimplemented);
+      continue;
+    }
+    INFO(a.status());
+    REQUIRE(a.ok());
+    CHECK(!a->space.empty());
+    REQUIRE((a->contributions.rows() == 60 && a->contributions.cols() == 5));
+    REQUIRE((a->expected.rows() == 60 && a->expected.cols() == 5));
+    const std::vector<double> scores = Scores(*detector, fresh);
+    for (int64_t i = 0; i < 60; ++i) {
+      double sum = 0;
+      for (int64_t j = 0; j < 5; ++j) {
+        CHECK(std::isfinite(a->contributions(i, j)));
+        CHECK(std::isfinite(a->expected(i, j)));
+        sum += a->contributions(i, j);
+      }
+      if (a->space == "score") CHECK(sum == Approx(scores[static_cast<size_t>(i)]).epsilon(1e-9));
+    }
+  }
+}
+
+TEST_CASE("a value that is odd in one column only is blamed on that column") {
+  const Matrix X = Cloud(500, 5, 7, 1);  // all columns of one scale: some algorithms work in the units they are given
+  Matrix odd(5, 5);                      // row k: typical values but in column k
+  for (int64_t k = 0; k < 5; ++k) odd(k, k) = 8;
+  FOR_EACH_ALGORITHM(d) {
+    if (!d.explains) continue;
+    const auto a = Fitted(d, X)->Explain(odd, Context{});
+    REQUIRE(a.ok());
+    for (int64_t k = 0; k < 5; ++k) {
+      int64_t most = 0;
+      for (int64_t j = 1; j < 5; ++j) {
+        if (a->contributions(k, j) > a->contributions(k, most)) most = j;
+      }
+      INFO("row " << k);
+      CHECK(most == k);
+    }
+  }
+}
+
+}  // namespace vedette::outlier::conformance
