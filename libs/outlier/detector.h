@@ -71,7 +71,7 @@ struct Descriptor {
   std::string_view fit_cost;   ///< "O(n log n d)"
   std::string_view score_cost; ///< per row: "O(log n d)"
   std::unique_ptr<Detector> (*make)(const ParamSet& params) = nullptr;
-  double default_contamination = 0.1;  ///< in (0, 0.5]: the threshold's when the user names none
+  double default_contamination = 0.05;  ///< in (0, 0.5]: the threshold's when the user names none
 };
 
 }  // namespace vedette::outlier

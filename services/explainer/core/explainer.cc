@@ -39,9 +39,8 @@ absl::StatusOr<StoredExplanation> Explainer::Explain(const std::string& tenant, 
   ASSIGN_OR_RETURN(const Finding finding, sources.finding(anomaly_id));
   ASSIGN_OR_RETURN(const ModelRow row, sources.row(finding));
   std::string space;
-  ASSIGN_OR_RETURN(auto features, row.model->Explain(row.features.view(), ctx, &space));
-  StoredExplanation made =
-      Build(finding, space, explain::JoinSources(std::move(features[0]), row.model->preparation(), row.table, 0));
+  ASSIGN_OR_RETURN(auto features, row.model->Explain(row.features.view(), ctx, &space, &row.table));
+  StoredExplanation made = Build(finding, space, std::move(features[0]));
   RETURN_IF_ERROR(store_->Write(tenant, {made}));
   // Read back: somebody else may have stored one in the meantime, and the time of creation is the store's.
   ASSIGN_OR_RETURN(const auto all, store_->List(tenant, anomaly_id));

@@ -91,7 +91,7 @@ absl::Status PgModelStore::Release(const std::string& tenant, const std::string&
 absl::StatusOr<Model> PgModelStore::Commit(const std::string& tenant, const std::string& lease_id, const Model& model) {
   Model stored;
   bool lost = false;
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
+  const absl::Status committed = storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
     lost = false;
     // A lease that ran out but that nobody took is still good: the work is done, and done once.
     ASSIGN_OR_RETURN(const auto lease, tx.Exec("delete from leases where tenant_id = $1 and lease_id = $2::uuid returning key_hash, model_key",
@@ -113,7 +113,8 @@ absl::StatusOr<Model> PgModelStore::Commit(const std::string& tenant, const std:
                               model.training_rows, model.training_seconds, model.expire_time}));
     stored = Read(rows[0]);
     return absl::OkStatus();
-  }));
+  });
+  RETURN_IF_ERROR(committed);
   if (lost) return absl::AbortedError("the lease was lost to somebody else");
   return stored;
 }
@@ -152,7 +153,7 @@ absl::StatusOr<std::vector<Model>> PgModelStore::List(const std::string& tenant,
 
 absl::StatusOr<Model> PgModelStore::Invalidate(const std::string& tenant, const std::string& id, const std::string& reason) {
   Model model;
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
+  const absl::Status done = storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
     // An invalidated or expired model keeps its first reason.
     RETURN_IF_ERROR(tx.Exec("update models set state = 'INVALIDATED', invalidation_reason = $3 "
                             "where tenant_id = $1 and model_id = $2::uuid and state = 'ACTIVE'",
@@ -162,7 +163,8 @@ absl::StatusOr<Model> PgModelStore::Invalidate(const std::string& tenant, const 
     if (rows.empty()) return NotFound("models/{} does not exist", id);
     model = Read(rows[0]);
     return absl::OkStatus();
-  }));
+  });
+  RETURN_IF_ERROR(done);
   return model;
 }
 

@@ -1,0 +1,103 @@
+#include "services/detector/adapters/grpc_service.h"
+
+#include "base/hash.h"
+#include "base/status.h"
+#include "runtime/status.h"
+#include "services/detector/adapters/proto.h"
+#include "services/detector/adapters/remote.h"
+#include "wire/table_chunk.h"
+
+namespace vedette::detector {
+namespace {
+
+using runtime::CallContext;
+using Context = grpc::CallbackServerContext;
+
+constexpr int kDefaultTopFeatures = 3;
+
+int TopFeatures(int requested) { return requested > 0 ? requested : kDefaultTopFeatures; }
+
+absl::StatusOr<table::Table> ReadTable(const common::v1::TableChunk& chunk) {
+  ASSIGN_OR_RETURN(table::Table table, wire::FromProto(chunk));
+  if (table.rows() == 0) return runtime::InvalidField("table", "has no rows");
+  return table;
+}
+
+/// The same rows, however they were numbered or split, have the same hash.
+std::string ContentHash(common::v1::TableChunk chunk) {
+  chunk.set_first_row(0);
+  return Sha256Hex(chunk.SerializeAsString());
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* DetectorGrpc::ListAlgorithms(Context* ctx, const v1::ListAlgorithmsRequest* rq, v1::ListAlgorithmsResponse* rs) {
+  return runtime::Unary(server_, ctx, rq, rs, [this](const auto&, auto* out, CallContext&) -> absl::Status {
+    for (const outlier::Descriptor* d : catalog_.all()) ToProto(*d, out->add_algorithms());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* DetectorGrpc::GetAlgorithm(Context* ctx, const v1::GetAlgorithmRequest* rq, v1::Algorithm* rs) {
+  return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext&) -> absl::Status {
+    constexpr std::string_view kPrefix = "algorithms/";
+    if (!request.name().starts_with(kPrefix)) return runtime::InvalidField("name", "must be like algorithms/{algorithm}");
+    ASSIGN_OR_RETURN(const outlier::Descriptor* d, catalog_.Find(request.name().substr(kPrefix.size())));
+    ToProto(*d, out);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* DetectorGrpc::Detect(Context* ctx, const v1::DetectRequest* rq, v1::DetectResponse* rs) {
+  return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
+    ASSIGN_OR_RETURN(const table::Table table, ReadTable(request.table()));
+    ASSIGN_OR_RETURN(const DetectorSpec spec, FromProto(request.detector()));
+    // Models are trained in this service's own name: callers may use detectors without the right to write models.
+    ASSIGN_OR_RETURN(runtime::Outgoing own, runtime::Outgoing::AsService(own_token_, call, absl::Minutes(5)));
+    RemoteModels models(channels_, std::move(own));
+    ASSIGN_OR_RETURN(const InlineOutcome outcome,
+                     engine_.Detect(table, ContentHash(request.table()), spec, TopFeatures(request.top_features()),
+                                    {.tenant = call.tenant, .models = &models}, call.Compute(pool_, spec.seed)));
+    out->set_algorithm(std::string(outcome.model->descriptor().name));
+    out->set_selection_reason(outcome.selection_reason);
+    out->set_threshold(outcome.model->scale().threshold());
+    out->set_space(outcome.space);
+    ToProto(outcome, out->mutable_rows());
+    return absl::OkStatus();
+  });
+}
+
+absl::Status DetectorGrpc::ScoreOne(const std::string& model, const v1::ScoreRequest& request, v1::ScoreResponse* out, CallContext& call) {
+  if (!model.starts_with("models/")) return runtime::InvalidField("model", "must be like models/{model}");
+  ASSIGN_OR_RETURN(const table::Table table, ReadTable(request.table()));
+  RemoteModels models(channels_, runtime::Outgoing::OnBehalfOf(call));
+  ASSIGN_OR_RETURN(const InlineOutcome outcome, engine_.ScoreTable(model, table, TopFeatures(request.top_features()),
+                                                                   {.tenant = call.tenant, .models = &models}, call.Compute(pool_)));
+  out->set_threshold(outcome.model->scale().threshold());
+  out->set_space(outcome.space);
+  ToProto(outcome, out->mutable_rows());
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* DetectorGrpc::Score(Context* ctx, const v1::ScoreRequest* rq, v1::ScoreResponse* rs) {
+  return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) {
+    return ScoreOne(request.model(), request, out, call);
+  });
+}
+
+grpc::ServerBidiReactor<v1::ScoreRequest, v1::ScoreResponse>* DetectorGrpc::ScoreStream(Context* ctx) {
+  return runtime::BidiStream<v1::ScoreRequest, v1::ScoreResponse>(server_, ctx,
+      [this](runtime::Reader<v1::ScoreRequest>& reader, runtime::Writer<v1::ScoreResponse>& writer, CallContext& call) -> absl::Status {
+        v1::ScoreRequest request;
+        std::string model;
+        while (reader.Read(&request)) {
+          if (!request.model().empty()) model = request.model();
+          v1::ScoreResponse response;
+          RETURN_IF_ERROR(ScoreOne(model, request, &response, call));
+          if (!writer.Write(response)) break;
+        }
+        return absl::OkStatus();
+      });
+}
+
+}  // namespace vedette::detector

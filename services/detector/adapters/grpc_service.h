@@ -1,0 +1,37 @@
+#pragma once
+
+#include "base/thread_pool.h"
+#include "runtime/client.h"
+#include "runtime/server.h"
+#include "services/detector/core/engine.h"
+#include "vedette/detector/v1/detector.grpc.pb.h"
+
+namespace vedette::detector {
+
+class DetectorGrpc final : public v1::DetectorService::CallbackService {
+ public:
+  DetectorGrpc(runtime::Server& server, Engine& engine, const outlier::Catalog& catalog, runtime::Channels& channels,
+               const runtime::TokenFile& own_token, ThreadPool* pool)
+      : server_(server), engine_(engine), catalog_(catalog), channels_(channels), own_token_(own_token), pool_(pool) {}
+
+  grpc::ServerUnaryReactor* ListAlgorithms(grpc::CallbackServerContext* ctx, const v1::ListAlgorithmsRequest* rq,
+                                           v1::ListAlgorithmsResponse* rs) override;
+  grpc::ServerUnaryReactor* GetAlgorithm(grpc::CallbackServerContext* ctx, const v1::GetAlgorithmRequest* rq,
+                                         v1::Algorithm* rs) override;
+  grpc::ServerUnaryReactor* Detect(grpc::CallbackServerContext* ctx, const v1::DetectRequest* rq, v1::DetectResponse* rs) override;
+  grpc::ServerUnaryReactor* Score(grpc::CallbackServerContext* ctx, const v1::ScoreRequest* rq, v1::ScoreResponse* rs) override;
+  grpc::ServerBidiReactor<v1::ScoreRequest, v1::ScoreResponse>* ScoreStream(grpc::CallbackServerContext* ctx) override;
+
+ private:
+  absl::Status ScoreOne(const std::string& model, const v1::ScoreRequest& request, v1::ScoreResponse* out,
+                        runtime::CallContext& call);
+
+  runtime::Server& server_;
+  Engine& engine_;
+  const outlier::Catalog& catalog_;
+  runtime::Channels& channels_;
+  const runtime::TokenFile& own_token_;
+  ThreadPool* pool_;
+};
+
+}  // namespace vedette::detector

@@ -1,0 +1,81 @@
+#include "services/detector/adapters/proto.h"
+
+#include <absl/strings/str_split.h>
+
+#include <cmath>
+
+#include "base/status.h"
+#include "wire/table_chunk.h"
+
+namespace vedette::detector {
+
+absl::StatusOr<DetectorSpec> FromProto(const common::v1::DetectorSpec& in) {
+  DetectorSpec spec;
+  if (!in.algorithm().empty()) spec.algorithm = in.algorithm();
+  spec.params.insert(in.parameters().begin(), in.parameters().end());
+  spec.contamination = in.contamination();
+  if (in.seed() != 0) spec.seed = in.seed();
+  ASSIGN_OR_RETURN(spec.prepare, wire::FromProto(in.prepare()));
+  spec.scaling_by_algorithm = in.prepare().scaling().empty();
+  return spec;
+}
+
+void ToProto(const outlier::FeatureContribution& f, common::v1::FeatureContribution* out) {
+  out->set_feature_name(f.feature);
+  out->set_contribution(f.contribution);
+  out->set_share(f.share);
+  out->set_actual_value(f.actual_text);
+  out->set_expected_value(f.expected_text);
+  if (std::isfinite(f.actual)) out->set_actual_number(f.actual);
+  if (std::isfinite(f.expected)) out->set_expected_number(f.expected);
+}
+
+void ToProto(const outlier::Descriptor& d, v1::Algorithm* out) {
+  static constexpr const char* kTypes[] = {"int", "real", "bool", "choice"};
+  out->set_name(fmt::format("algorithms/{}", d.name));
+  out->set_family(std::string(d.family));
+  out->set_summary(std::string(d.summary));
+  out->set_paper(std::string(d.paper));
+  out->set_deterministic(d.deterministic);
+  out->set_incremental(d.incremental);
+  out->set_explains(d.explains);
+  out->set_nan_policy(d.nan == outlier::NanPolicy::kNative ? "native" : "imputed");
+  out->set_fit_cost(std::string(d.fit_cost));
+  out->set_score_cost(std::string(d.score_cost));
+  for (const outlier::ParamSpec& p : d.params) {
+    auto* q = out->add_parameters();
+    q->set_name(std::string(p.name));
+    q->set_type(kTypes[static_cast<int>(p.type)]);
+    q->set_default_value(std::string(p.default_value));
+    if (p.type == outlier::ParamType::kInt || p.type == outlier::ParamType::kReal) {
+      q->set_minimum(p.min);
+      q->set_maximum(p.max);
+    }
+    if (p.type == outlier::ParamType::kChoice) {
+      const std::string choices(p.choices);
+      for (const auto choice : absl::StrSplit(choices, '|')) q->add_choices(std::string(choice));
+    }
+    q->set_summary(std::string(p.summary));
+  }
+}
+
+void ToProto(const InlineOutcome& outcome, google::protobuf::RepeatedPtrField<v1::RowResult>* rows) {
+  rows->Reserve(static_cast<int>(outcome.rows.size()));
+  size_t next = 0;
+  for (size_t i = 0; i < outcome.rows.size(); ++i) {
+    const outlier::RowScore& s = outcome.rows[i];
+    auto* r = rows->Add();
+    r->set_row_index(static_cast<int64_t>(i));
+    r->set_score(s.score);
+    r->set_probability(s.probability);
+    r->set_confidence(s.confidence);
+    r->set_anomaly(s.anomaly);
+    r->set_severity(static_cast<common::v1::Severity>(static_cast<int>(s.severity)));
+    if (next < outcome.anomalies.size() && outcome.anomalies[next].row_index == static_cast<int64_t>(i)) {
+      for (const auto& f : outcome.anomalies[next].features) ToProto(f, r->add_features());
+      ++next;
+    }
+  }
+}
+
+}  // namespace vedette::detector

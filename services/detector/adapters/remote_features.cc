@@ -1,0 +1,105 @@
+#include <algorithm>
+
+#include "base/status.h"
+#include "services/detector/adapters/remote.h"
+#include "table/rows.h"
+#include "vedette/features/v1/features.grpc.pb.h"
+#include "wire/table_chunk.h"
+
+namespace vedette::detector {
+namespace {
+
+namespace pb = features::v1;
+using Stub = pb::FeatureEngineService::Stub;
+
+absl::StatusOr<std::unique_ptr<Stub>> NewStub(runtime::Channels& channels) {
+  ASSIGN_OR_RETURN(const auto channel, channels.Get("feature-engine"));
+  return pb::FeatureEngineService::NewStub(channel);
+}
+
+void ToProto(const table::PrepareOptions& options, common::v1::PrepareOptions* out) {
+  static constexpr const char* kImputation[] = {"median", "mean", "none"};
+  static constexpr const char* kEncoding[] = {"one_hot", "frequency", "ordinal"};
+  static constexpr const char* kScaling[] = {"none", "standard", "robust"};
+  out->mutable_ignore_columns()->Add(options.ignore_columns.begin(), options.ignore_columns.end());
+  out->set_imputation(kImputation[static_cast<int>(options.imputation)]);
+  out->set_encoding(kEncoding[static_cast<int>(options.encoding)]);
+  out->set_scaling(kScaling[static_cast<int>(options.scaling)]);
+}
+
+/// Blocks of column-major values, put together into one matrix at the end.
+class Collector {
+ public:
+  explicit Collector(bool tables) : tables_(tables) {}
+
+  absl::Status Add(const pb::StreamFeaturesResponse& part) {
+    if (part.has_header()) return Header(part.header());
+    const auto& rows = part.rows();
+    const int64_t n = rows.row_index_size();
+    if (cols_ < 0) return DataLoss("rows came before the header");
+    if (rows.values_size() != n * cols_) return DataLoss("{} values came for {} rows of {} features", rows.values_size(), n, cols_);
+    block_.row_index.insert(block_.row_index.end(), rows.row_index().begin(), rows.row_index().end());
+    values_.emplace_back(rows.values().begin(), rows.values().end());
+    if (!tables_) return absl::OkStatus();
+    ASSIGN_OR_RETURN(table::Table piece, wire::FromProto(rows.table()));
+    if (piece.rows() != n) return DataLoss("{} table rows came with {} feature rows", piece.rows(), n);
+    return table_.Append(piece);
+  }
+
+  FeatureBlock Take() {
+    const auto n = static_cast<int64_t>(block_.row_index.size());
+    block_.features = Matrix(n, std::max<int64_t>(0, cols_));
+    int64_t at = 0;
+    for (const std::vector<double>& piece : values_) {
+      const int64_t rows = cols_ == 0 ? 0 : static_cast<int64_t>(piece.size()) / cols_;
+      for (int64_t j = 0; j < cols_; ++j) std::copy_n(piece.begin() + j * rows, rows, block_.features.col(j).begin() + at);
+      at += rows;
+    }
+    if (tables_) block_.table = table_.Take();
+    return std::move(block_);
+  }
+
+ private:
+  absl::Status Header(const pb::StreamFeaturesResponse::Header& header) {
+    cols_ = header.cols();
+    block_.dataset_rows = header.dataset_rows();
+    ByteReader reader(header.preparation());
+    ASSIGN_OR_RETURN(block_.preparation, table::Preparation::Load(reader));
+    return reader.Finish();
+  }
+
+  const bool tables_;
+  int64_t cols_ = -1;
+  std::vector<std::vector<double>> values_;
+  table::TableBuilder table_;
+  FeatureBlock block_;
+};
+
+}  // namespace
+
+absl::StatusOr<FeatureSet> RemoteFeatures::Create(const std::string& dataset, const table::PrepareOptions& options) {
+  ASSIGN_OR_RETURN(const auto stub, NewStub(channels_));
+  pb::CreateFeatureSetRequest request;
+  request.set_dataset(dataset);
+  ToProto(options, request.mutable_options());
+  ASSIGN_OR_RETURN(const pb::FeatureSet set, runtime::Call(*stub, &Stub::CreateFeatureSet, out_, request));
+  return FeatureSet{.name = set.name(), .version = set.version(), .features = {set.features().begin(), set.features().end()}};
+}
+
+absl::StatusOr<FeatureBlock> RemoteFeatures::Read(const FeatureQuery& query) {
+  ASSIGN_OR_RETURN(const auto stub, NewStub(channels_));
+  pb::StreamFeaturesRequest request;
+  request.set_feature_set(query.feature_set);
+  request.set_dataset(query.dataset);
+  request.set_first_row(query.first_row);
+  request.set_row_count(query.row_count);
+  request.set_sample_rows(query.sample_rows);
+  request.set_seed(query.seed);
+  request.set_include_table(query.include_table);
+  Collector collector(query.include_table);
+  RETURN_IF_ERROR(runtime::CallStream(*stub, &Stub::StreamFeatures, out_, request,
+                                      [&](const pb::StreamFeaturesResponse& part) { return collector.Add(part); }));
+  return collector.Take();
+}
+
+}  // namespace vedette::detector

@@ -1,0 +1,222 @@
+#include "services/detector/core/engine.h"
+
+#include <algorithm>
+
+#include "base/status.h"
+#include "outlier/selection.h"
+#include "services/detector/core/findings.h"
+#include "services/detector/core/lease_keeper.h"
+
+namespace vedette::detector {
+namespace {
+
+constexpr int64_t kProfileRows = 20000;
+/// How long one AcquireModel waits for somebody else's training before it asks again.
+constexpr absl::Duration kAcquireWait = absl::Seconds(20);
+
+bool HasParam(const outlier::Descriptor& d, std::string_view name) {
+  return std::any_of(d.params.begin(), d.params.end(), [&](const outlier::ParamSpec& p) { return p.name == name; });
+}
+
+table::PrepareOptions PrepareFor(const DetectorSpec& spec, const outlier::Descriptor& descriptor) {
+  table::PrepareOptions options = spec.prepare;
+  if (spec.scaling_by_algorithm && descriptor.wants_scaling) options.scaling = table::Scaling::kStandard;
+  return options;
+}
+
+/// Everything that changes the fitted model and is not in the feature set.
+std::map<std::string, std::string> KeyParameters(const outlier::ParamSet& params, const outlier::FitOptions& options,
+                                                 uint64_t seed, int64_t max_rows) {
+  std::map<std::string, std::string> all = params.Canonical();
+  all["contamination"] = fmt::format("{}", options.contamination);
+  all["seed"] = std::to_string(seed);
+  all["max_training_rows"] = std::to_string(max_rows);
+  return all;
+}
+
+Context WithSeed(Context ctx, uint64_t seed) {
+  ctx.seed = seed;
+  return ctx;
+}
+
+}  // namespace
+
+struct Engine::Plan {
+  const outlier::Descriptor* descriptor = nullptr;
+  FeatureSet features;
+  std::string reason;
+};
+
+absl::Status Engine::Check(const DetectorSpec& spec) const {
+  if (spec.contamination < 0 || spec.contamination > 0.5) {
+    return InvalidArgument("detector.contamination: {} is not within (0, 0.5]", spec.contamination);
+  }
+  if (spec.algorithm == "auto") {
+    return spec.params.empty() ? absl::OkStatus()
+                               : InvalidArgument("detector.parameters: they belong to one algorithm, and auto may choose another");
+  }
+  ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, catalog_.Find(spec.algorithm));
+  if (spec.prepare.imputation == table::Imputation::kNone && descriptor->nan != outlier::NanPolicy::kNative) {
+    return InvalidArgument("prepare.imputation none: {} cannot take missing values; use median or mean", descriptor->name);
+  }
+  return Annotate(outlier::ParamSet::Make(descriptor->params, spec.params).status(), "detector.parameters");
+}
+
+outlier::FitOptions Engine::FitOptionsFor(const outlier::Descriptor& descriptor, const DetectorSpec& spec) const {
+  outlier::FitOptions options{.algorithm = std::string(descriptor.name), .params = spec.params, .contamination = spec.contamination};
+  if (options.contamination == 0) options.contamination = descriptor.default_contamination;
+  if (HasParam(descriptor, "device") && !options.params.contains("device")) {
+    const bool cuda = options_.device.starts_with("cuda");
+    options.params["device"] = cuda ? "cuda" : options_.device;
+    if (cuda && options_.device.size() > 5) options.params["device_index"] = options_.device.substr(5);
+  }
+  return options;
+}
+
+absl::StatusOr<Engine::Plan> Engine::PlanDataset(const std::string& dataset, const DetectorSpec& spec, const Remote& remote) {
+  Plan plan;
+  std::string algorithm = spec.algorithm;
+  if (algorithm == "auto") {
+    ASSIGN_OR_RETURN(const FeatureSet raw, remote.features->Create(dataset, spec.prepare));
+    ASSIGN_OR_RETURN(const FeatureBlock sample, remote.features->Read({.feature_set = raw.name, .dataset = dataset, .sample_rows = kProfileRows,
+                                                                       .seed = spec.seed, .include_table = true}));
+    outlier::DataProfile profile = outlier::ProfileOf(sample.table, sample.preparation, sample.features.view());
+    profile.rows = sample.dataset_rows;
+    outlier::Selection selection = outlier::Select(profile);
+    algorithm = selection.algorithm;
+    plan.reason = std::move(selection.reason);
+  }
+  ASSIGN_OR_RETURN(plan.descriptor, catalog_.Find(algorithm));
+  ASSIGN_OR_RETURN(plan.features, remote.features->Create(dataset, PrepareFor(spec, *plan.descriptor)));
+  return plan;
+}
+
+absl::StatusOr<std::shared_ptr<const outlier::Model>> Engine::Load(const std::string& name, const Remote& remote) {
+  if (auto model = memory_.Find(remote.tenant, name)) return model;
+  ASSIGN_OR_RETURN(const std::string bytes, remote.models->Download(name));
+  ASSIGN_OR_RETURN(auto parsed, outlier::Model::Parse(catalog_, bytes));
+  std::shared_ptr<const outlier::Model> model = std::move(parsed);
+  memory_.Insert(remote.tenant, name, model);
+  return model;
+}
+
+absl::StatusOr<std::pair<std::string, bool>> Engine::GetOrTrain(const ModelKey& key, const Remote& remote, const Context& ctx,
+                                                                const Trainer& train) {
+  for (;;) {
+    RETURN_IF_ERROR(ctx.Check());
+    ASSIGN_OR_RETURN(const Acquired acquired, remote.models->Acquire(key, kAcquireWait));
+    if (const Hit* hit = std::get_if<Hit>(&acquired)) return std::pair(hit->model, true);
+    const Lease* lease = std::get_if<Lease>(&acquired);
+    if (lease == nullptr) continue;  // somebody else trains; Acquire has waited
+
+    LeaseKeeper keeper(*remote.models, *lease, ctx.stop);
+    Context training = ctx;
+    training.stop = keeper.stop_token();
+    const absl::Time start = absl::Now();
+    absl::StatusOr<std::unique_ptr<outlier::Model>> model = train(training);
+    if (!model.ok()) {
+      if (keeper.lost() && !ctx.stop.stop_requested()) continue;
+      remote.models->Release(lease->id, model.status());
+      return model.status();
+    }
+    const Training facts{.rows = (*model)->training_rows(), .seconds = absl::ToDoubleSeconds(absl::Now() - start)};
+    absl::StatusOr<std::string> name = remote.models->Upload(lease->id, (*model)->Serialize(), facts);
+    if (absl::IsAborted(name.status())) continue;  // the lease was lost at the last moment: take what the other one made
+    if (!name.ok()) {
+      remote.models->Release(lease->id, name.status());
+      return name.status();
+    }
+    memory_.Insert(remote.tenant, *name, *std::move(model));
+    return std::pair(*std::move(name), false);
+  }
+}
+
+absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const DetectorSpec& spec, int64_t max_training_rows,
+                                       const Remote& remote, const Context& ctx) {
+  RETURN_IF_ERROR(Check(spec));
+  ASSIGN_OR_RETURN(const Plan plan, PlanDataset(dataset, spec, remote));
+  const outlier::FitOptions options = FitOptionsFor(*plan.descriptor, spec);
+  ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(plan.descriptor->params, options.params));
+  const int64_t max_rows = max_training_rows > 0 ? std::min(max_training_rows, options_.max_training_rows) : options_.max_training_rows;
+  const ModelKey key{.subject = dataset,
+                     .schema = plan.features.features,
+                     .algorithm = options.algorithm,
+                     .parameters = KeyParameters(params, options, spec.seed, max_rows),
+                     .feature_set = plan.features.name,
+                     .feature_set_version = plan.features.version};
+  const auto train = [&](const Context& training) -> absl::StatusOr<std::unique_ptr<outlier::Model>> {
+    ASSIGN_OR_RETURN(FeatureBlock block, remote.features->Read({.feature_set = plan.features.name, .dataset = dataset,
+                                                                .sample_rows = max_rows, .seed = spec.seed}));
+    return outlier::Model::Fit(catalog_, options, std::move(block.preparation), block.features.view(), WithSeed(training, spec.seed));
+  };
+  ASSIGN_OR_RETURN(const auto trained, GetOrTrain(key, remote, ctx, train));
+  ASSIGN_OR_RETURN(const auto model, Load(trained.first, remote));
+  return FitOutcome{.model = trained.first,
+                    .feature_set = plan.features.name,
+                    .algorithm = options.algorithm,
+                    .selection_reason = plan.reason,
+                    .cache_hit = trained.second,
+                    .threshold = model->scale().threshold(),
+                    .training_rows = model->training_rows()};
+}
+
+absl::StatusOr<ScoreOutcome> Engine::Score(const ScoreQuery& query, const Remote& remote, const Context& ctx) {
+  ASSIGN_OR_RETURN(const auto model, Load(query.model, remote));
+  ASSIGN_OR_RETURN(const FeatureBlock block, remote.features->Read({.feature_set = query.feature_set, .dataset = query.dataset,
+                                                                    .first_row = query.first_row, .row_count = query.row_count,
+                                                                    .include_table = true}));
+  if (block.features.rows() != query.row_count) {
+    return FailedPrecondition("rows {} to {} of {}: only {} came", query.first_row, query.first_row + query.row_count, query.dataset,
+                              block.features.rows());
+  }
+  ASSIGN_OR_RETURN(const auto scores, model->Score(block.features.view(), ctx));
+  ScoreOutcome out{.algorithm = std::string(model->descriptor().name), .space = {}, .threshold = model->scale().threshold(),
+                   .rows_scored = block.features.rows(), .anomalies = {}};
+  ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*model, block.features.view(), block.table, block.row_index, scores,
+                                                   query.top_features, ctx, &out.space));
+  return out;
+}
+
+absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const std::string& content_hash, const DetectorSpec& spec,
+                                             int top_features, const Remote& remote, const Context& ctx) {
+  RETURN_IF_ERROR(Check(spec));
+  std::string reason, algorithm = spec.algorithm;
+  if (algorithm == "auto") {
+    ASSIGN_OR_RETURN(const table::Preparation raw, table::Preparation::Fit(table, spec.prepare));
+    ASSIGN_OR_RETURN(const Matrix X, raw.Apply(table));
+    outlier::Selection selection = outlier::Select(outlier::ProfileOf(table, raw, X.view()));
+    algorithm = selection.algorithm;
+    reason = std::move(selection.reason);
+  }
+  ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, catalog_.Find(algorithm));
+  const table::PrepareOptions prepare = PrepareFor(spec, *descriptor);
+  const outlier::FitOptions options = FitOptionsFor(*descriptor, spec);
+  ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(descriptor->params, options.params));
+  ModelKey key{.subject = "inline/" + content_hash, .schema = {}, .algorithm = options.algorithm,
+               .parameters = KeyParameters(params, options, spec.seed, 0), .feature_set = "", .feature_set_version = 0};
+  key.parameters["prepare"] = fmt::format("{} {} {} {}", static_cast<int>(prepare.imputation), static_cast<int>(prepare.encoding),
+                                          static_cast<int>(prepare.scaling), fmt::join(prepare.ignore_columns, "\n"));
+  const auto train = [&](const Context& training) -> absl::StatusOr<std::unique_ptr<outlier::Model>> {
+    ASSIGN_OR_RETURN(table::Preparation preparation, table::Preparation::Fit(table, prepare));
+    ASSIGN_OR_RETURN(const Matrix X, preparation.Apply(table));
+    return outlier::Model::Fit(catalog_, options, std::move(preparation), X.view(), WithSeed(training, spec.seed));
+  };
+  ASSIGN_OR_RETURN(const auto trained, GetOrTrain(key, remote, ctx, train));
+  ASSIGN_OR_RETURN(InlineOutcome out, ScoreTable(trained.first, table, top_features, remote, ctx));
+  out.selection_reason = std::move(reason);
+  return out;
+}
+
+absl::StatusOr<InlineOutcome> Engine::ScoreTable(const std::string& name, const table::Table& table, int top_features,
+                                                 const Remote& remote, const Context& ctx) {
+  InlineOutcome out;
+  ASSIGN_OR_RETURN(out.model, Load(name, remote));
+  ASSIGN_OR_RETURN(const Matrix X, out.model->preparation().Apply(table));
+  ASSIGN_OR_RETURN(out.rows, out.model->Score(X.view(), ctx));
+  std::vector<int64_t> index(static_cast<size_t>(X.rows()));
+  for (size_t i = 0; i < index.size(); ++i) index[i] = static_cast<int64_t>(i);
+  ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*out.model, X.view(), table, index, out.rows, top_features, ctx, &out.space));
+  return out;
+}
+
+}  // namespace vedette::detector

@@ -1,0 +1,122 @@
+// Choosing, training, scoring: what the detector does, whoever asks.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/context.h"
+#include "outlier/model.h"
+#include "outlier/registry.h"
+#include "services/detector/core/model_memory.h"
+#include "services/detector/ports/feature_source.h"
+#include "services/detector/ports/model_registry.h"
+
+namespace vedette::detector {
+
+struct DetectorSpec {
+  std::string algorithm = "auto";
+  std::map<std::string, std::string> params;
+  double contamination = 0;  ///< 0: the algorithm's own default
+  uint64_t seed = 42;
+  table::PrepareOptions prepare;
+  bool scaling_by_algorithm = true;  ///< the request named no scaling
+};
+
+/// As one caller sees the other services.
+struct Remote {
+  std::string tenant;
+  FeatureSource* features = nullptr;
+  ModelRegistry* models = nullptr;
+};
+
+struct FitOutcome {
+  std::string model;
+  std::string feature_set;
+  std::string algorithm;
+  std::string selection_reason;  ///< empty unless chosen by "auto"
+  bool cache_hit = false;
+  double threshold = 0;
+  int64_t training_rows = 0;
+};
+
+/// One anomalous row.
+struct Found {
+  int64_t row_index = 0;
+  outlier::RowScore score;
+  std::vector<outlier::FeatureContribution> features;  ///< largest first, at most top_features
+  std::map<std::string, std::string> raw_data;
+  std::string summary;
+};
+
+struct ScoreOutcome {
+  std::string algorithm;
+  std::string space;
+  double threshold = 0;
+  int64_t rows_scored = 0;
+  std::vector<Found> anomalies;
+};
+
+struct ScoreQuery {
+  std::string model;
+  std::string feature_set;
+  std::string dataset;
+  int64_t first_row = 0;
+  int64_t row_count = 0;
+  int top_features = 5;
+};
+
+/// A table that came with the request.
+struct InlineOutcome {
+  std::shared_ptr<const outlier::Model> model;
+  std::string selection_reason;
+  std::vector<outlier::RowScore> rows;
+  std::vector<Found> anomalies;
+  std::string space;
+};
+
+struct EngineOptions {
+  std::string device = "auto";
+  int64_t max_training_rows = 1000000;
+};
+
+class Engine {
+ public:
+  Engine(const outlier::Catalog& catalog, ModelMemory& memory, EngineOptions options)
+      : catalog_(catalog), memory_(memory), options_(std::move(options)) {}
+
+  /// INVALID_ARGUMENT for an unknown algorithm or bad parameters, all of them at once.
+  absl::Status Check(const DetectorSpec& spec) const;
+  /// Chooses and trains, or finds, the model of a dataset. Trains only while it holds the one lease; waits for the model
+  /// while somebody else does.
+  absl::StatusOr<FitOutcome> Fit(const std::string& dataset, const DetectorSpec& spec, int64_t max_training_rows,
+                                 const Remote& remote, const Context& ctx);
+  /// Scores a range of rows with a stored model and explains those that are anomalous.
+  absl::StatusOr<ScoreOutcome> Score(const ScoreQuery& query, const Remote& remote, const Context& ctx);
+  /// Fits on the table, or finds the model of an equal table, and scores it.
+  absl::StatusOr<InlineOutcome> Detect(const table::Table& table, const std::string& content_hash, const DetectorSpec& spec,
+                                       int top_features, const Remote& remote, const Context& ctx);
+  /// Scores a table with a stored model.
+  absl::StatusOr<InlineOutcome> ScoreTable(const std::string& model, const table::Table& table, int top_features,
+                                           const Remote& remote, const Context& ctx);
+
+ private:
+  struct Plan;
+  absl::StatusOr<Plan> PlanDataset(const std::string& dataset, const DetectorSpec& spec, const Remote& remote);
+  absl::StatusOr<std::shared_ptr<const outlier::Model>> Load(const std::string& name, const Remote& remote);
+  using Trainer = std::function<absl::StatusOr<std::unique_ptr<outlier::Model>>(const Context&)>;
+  /// The model of `key`: from the cache, or trained by `train` under the lease and uploaded.
+  absl::StatusOr<std::pair<std::string, bool>> GetOrTrain(const ModelKey& key, const Remote& remote, const Context& ctx,
+                                                          const Trainer& train);
+  outlier::FitOptions FitOptionsFor(const outlier::Descriptor& descriptor, const DetectorSpec& spec) const;
+
+  const outlier::Catalog& catalog_;
+  ModelMemory& memory_;
+  EngineOptions options_;
+};
+
+}  // namespace vedette::detector

@@ -1,0 +1,43 @@
+#include "services/detector/core/findings.h"
+
+#include "base/status.h"
+#include "explain/explanation.h"
+#include "table/rows.h"
+
+namespace vedette::detector {
+
+absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model, MatrixView features, const table::Table& table,
+                                                    std::span<const int64_t> row_index, std::span<const outlier::RowScore> scores,
+                                                    int top_features, const Context& ctx, std::string* space) {
+  std::vector<int64_t> odd;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (scores[i].anomaly) odd.push_back(static_cast<int64_t>(i));
+  }
+  std::vector<Found> found;
+  if (odd.empty()) return found;
+  // One call for all of them: explaining a batch costs little more than explaining one row.
+  Matrix picked(static_cast<int64_t>(odd.size()), features.cols);
+  for (int64_t j = 0; j < features.cols; ++j) {
+    for (size_t i = 0; i < odd.size(); ++i) picked(static_cast<int64_t>(i), j) = features(odd[i], j);
+  }
+  const table::Table rows = table::TakeRows(table, odd);
+  ASSIGN_OR_RETURN(auto contributions, model.Explain(picked.view(), ctx, space, &rows));
+  for (size_t i = 0; i < odd.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    Found f;
+    f.row_index = row_index[static_cast<size_t>(odd[i])];
+    f.score = scores[static_cast<size_t>(odd[i])];
+    f.features = std::move(contributions[i]);
+    f.summary = explain::Explain({.subject = fmt::format("Row {}", f.row_index),
+                                  .score = f.score,
+                                  .threshold = model.scale().threshold(),
+                                  .space = *space,
+                                  .features = f.features}).text;
+    if (static_cast<int>(f.features.size()) > top_features) f.features.resize(static_cast<size_t>(top_features));
+    for (const table::Column& column : rows.columns) f.raw_data[column.name] = column.Text(row);
+    found.push_back(std::move(f));
+  }
+  return found;
+}
+
+}  // namespace vedette::detector
