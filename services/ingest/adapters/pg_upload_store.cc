@@ -118,7 +118,7 @@ absl::StatusOr<Dataset> PgUploadStore::Commit(const std::string& tenant, const U
   std::vector<std::string> notes;
   for (const std::string& note : dataset.notes) notes.push_back(CleanText(note));
   Dataset stored;
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
+  const auto commit = [&](Tx& tx) -> absl::Status {
     ASSIGN_OR_RETURN(
         const storage::Result r,
         tx.Exec(fmt::format("update datasets set state = 'READY', row_count = $4, columns = $5, size_bytes = $6, "
@@ -130,7 +130,8 @@ absl::StatusOr<Dataset> PgUploadStore::Commit(const std::string& tenant, const U
     stored = DatasetOf(r[0]);
     RETURN_IF_ERROR(InsertChunks(tx, attempt.dataset_id, chunks));
     return AddReadyFact(tx, stored);
-  }));
+  };
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, commit));
   on_ready_();
   return stored;
 }

@@ -24,7 +24,7 @@ table::Table Shop(int64_t rows) {
     t.columns[1].values.push_back(i % 11 == 5 ? NAN : std::sin(static_cast<double>(i)) * 10);
     t.columns[2].codes.push_back(i % 13 == 0 ? -1 : static_cast<int32_t>(i * 7 % 4));
   }
-  return t;
+  return table::SliceRows(t, 0, rows);  // a table's categories are in order of first appearance
 }
 
 struct Collected {
