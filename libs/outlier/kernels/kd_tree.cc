@@ -1,6 +1,7 @@
 #include "outlier/kernels/kd_tree.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 namespace vedette::outlier {
@@ -12,58 +13,78 @@ KdTree::KdTree(const UniqueRows& rows, Metric metric) : rows_(&rows), metric_(me
   slack_ = 1 - 4.5e-16 * static_cast<double>(rows.features() + 8);
   order_.resize(rows.locations());
   for (size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<int32_t>(i);
-  nodes_.push_back({0, static_cast<int32_t>(order_.size()), 0, 0});
-  const int64_t stride = rows.stride();
-  for (size_t node = 0; node < nodes_.size(); ++node) {
-    boxes_.resize((node + 1) * 2 * stride);
-    Box(nodes_[node], boxes_.data() + node * 2 * stride);
-    Split(static_cast<int32_t>(node));
-  }
-  int64_t size = 0;
-  for (Node& node : nodes_) {
-    if (node.children != 0) continue;
-    node.block = size;
-    size += (node.end - node.begin + 3) / 4 * 4 * stride;
-  }
-  values_ = AlignedArray<double>(size);
-  for (Node& node : nodes_) {
-    if (node.children == 0) FillLeaf(node);
+  root_ = Build({0, static_cast<int32_t>(order_.size())});
+  row_.resize(order_.size());
+  for (size_t i = 0; i < order_.size(); ++i) {
+    const std::span<const int32_t> members = rows.members(order_[i]);
+    row_[i] = members.size() == 1 ? members[0] : -1 - order_[i];
   }
 }
 
-void KdTree::Box(Node node, double* box) const {
-  const int64_t stride = rows_->stride(), d = rows_->features();
-  for (int64_t j = 0; j < stride; j += 4) {
-    F64x4 low = F64x4::Set(kInfinity), high = F64x4::Set(-kInfinity);
-    for (int32_t i = node.begin; i < node.end; ++i) {
+void KdTree::Box(Range range, double* low, double* high) const {
+  for (int64_t j = 0; j < rows_->stride(); j += 4) {
+    F64x4 least = F64x4::Set(kInfinity), most = F64x4::Set(-kInfinity);
+    for (int32_t i = range.begin; i < range.end; ++i) {
       const F64x4 v = F64x4::Load(rows_->at(order_[i]) + j);
-      low = Min(low, v);
-      high = Max(high, v);
+      least = Min(least, v);
+      most = Max(most, v);
     }
-    low.Store(box + 2 * j);
-    high.Store(box + 2 * j + 4);
+    least.Store(low + j);
+    most.Store(high + j);
   }
-  for (int64_t j = d; j < stride; ++j) {  // unused features are inside every box
-    box[j / 4 * 8 + j % 4] = -kInfinity;
-    box[j / 4 * 8 + 4 + j % 4] = kInfinity;
+}
+
+// Binary splits, the largest part first, until there are eight children: the same boxes as three levels of a binary tree,
+// but a search tests them together.
+int32_t KdTree::Build(Range range) {
+  std::vector<Range> parts = {range}, final_parts;
+  while (!parts.empty() && parts.size() + final_parts.size() < kFan) {
+    const auto largest = std::max_element(parts.begin(), parts.end(),
+                                          [](const Range& a, const Range& b) { return a.size() < b.size(); });
+    Range left, right;
+    if (Split(*largest, &left, &right)) {
+      *largest = left;
+      parts.insert(largest + 1, right);
+    } else {
+      final_parts.push_back(*largest);
+      parts.erase(largest);
+    }
   }
+  if (parts.empty() && final_parts.size() == 1) return AddLeaf(range);
+  const auto index = static_cast<int32_t>(inner_.size());
+  inner_.emplace_back();
+  const int64_t d = rows_->features(), stride = rows_->stride();
+  boxes_.resize(inner_.size() * 2 * kFan * d, kInfinity);  // absent children: infinitely far
+  std::vector<double> low(stride), high(stride);
+  const auto add = [&](Range part, int32_t child) {
+    const int32_t at = inner_[index].count++;
+    inner_[index].child[at] = child;
+    Box(part, low.data(), high.data());
+    double* box = boxes_.data() + index * 2 * kFan * d + at;
+    for (int64_t j = 0; j < d; ++j) {
+      box[j * 2 * kFan] = low[j];
+      box[j * 2 * kFan + kFan] = high[j];
+    }
+  };
+  for (const Range& part : parts) add(part, Build(part));
+  for (const Range& part : final_parts) add(part, AddLeaf(part));
+  return index;
 }
 
 // At the median of the widest feature, by value: rows with equal values stay together.
-bool KdTree::Split(int32_t index) {
-  const Node node = nodes_[index];
-  if (node.end - node.begin <= kLeafRows) return false;
+bool KdTree::Split(Range range, Range* left, Range* right) {
+  if (range.size() <= kLeafRows) return false;
   const int64_t stride = rows_->stride();
-  const double* box = boxes_.data() + index * 2 * stride;
-  const auto width = [box](int64_t j) { return box[j / 4 * 8 + 4 + j % 4] - box[j / 4 * 8 + j % 4]; };
+  std::vector<double> low(stride), high(stride);
+  Box(range, low.data(), high.data());
   int64_t widest = 0;
   for (int64_t j = 1; j < rows_->features(); ++j) {
-    if (width(j) > width(widest)) widest = j;
+    if (high[j] - low[j] > high[widest] - low[widest]) widest = j;
   }
-  if (!(width(widest) > 0)) return false;
+  if (!(high[widest] > low[widest])) return false;
   const auto value = [&](int32_t location) { return rows_->at(location)[widest]; };
-  const auto begin = order_.begin() + node.begin, end = order_.begin() + node.end;
-  const auto middle = begin + (node.end - node.begin) / 2;
+  const auto begin = order_.begin() + range.begin, end = order_.begin() + range.end;
+  const auto middle = begin + range.size() / 2;
   std::nth_element(begin, middle, end, [&](int32_t a, int32_t b) { return value(a) < value(b); });
   const double at = value(*middle);
   auto split = std::partition(begin, end, [&](int32_t a) { return value(a) < at; });
@@ -71,44 +92,49 @@ bool KdTree::Split(int32_t index) {
   // The median may be a common value: cut on the side of it that is nearer to the middle.
   if (split == begin || (above != end && above - middle < middle - split)) split = above;
   const auto cut = static_cast<int32_t>(split - order_.begin());
-  nodes_[index].children = static_cast<int32_t>(nodes_.size());
-  nodes_.push_back({node.begin, cut, 0, 0});
-  nodes_.push_back({cut, node.end, 0, 0});
+  *left = {range.begin, cut};
+  *right = {cut, range.end};
   return true;
 }
 
-void KdTree::FillLeaf(Node& node) {
-  const int64_t lanes = (node.end - node.begin + 3) / 4 * 4;
-  double* block = values_.get() + node.block;
+int32_t KdTree::AddLeaf(Range range) {
+  const int64_t lanes = (range.size() + 3) / 4 * 4;
+  leaves_.push_back({range, static_cast<int64_t>(values_.size())});
   for (int64_t j = 0; j < rows_->stride(); ++j) {
     for (int64_t i = 0; i < lanes; ++i) {
-      block[j * lanes + i] = rows_->at(order_[std::min<int64_t>(node.begin + i, node.end - 1)])[j];
+      values_.push_back(rows_->at(order_[std::min<int64_t>(range.begin + i, range.end - 1)])[j]);
     }
   }
+  return -static_cast<int32_t>(leaves_.size());
 }
 
 template <MetricKind kKind>
-void KdTree::ScanLeaf(const Node& node, const double* query, TopK& top) const {
+void KdTree::ScanLeaf(const Leaf& leaf, const double* query, TopK& top) const {
   const RankOf<kKind> rank{metric_.p};
-  const int64_t count = node.end - node.begin, lanes = (count + 3) / 4 * 4, stride = rows_->stride();
-  const double* block = values_.get() + node.block;
+  const int64_t count = leaf.range.size(), lanes = (count + 3) / 4 * 4, stride = rows_->stride();
+  const double* block = values_.data() + leaf.block;
   for (int64_t i = 0; i < lanes; i += 4) {
     F64x4 s0 = F64x4::Zero(), s1 = s0, s2 = s0, s3 = s0;
     const double* column = block + i;
     for (int64_t j = 0; j < stride; j += 4, column += 4 * lanes) {
-      s0 = rank.Add(F64x4::Set(query[j]) - F64x4::Load(column), s0);
-      s1 = rank.Add(F64x4::Set(query[j + 1]) - F64x4::Load(column + lanes), s1);
-      s2 = rank.Add(F64x4::Set(query[j + 2]) - F64x4::Load(column + 2 * lanes), s2);
-      s3 = rank.Add(F64x4::Set(query[j + 3]) - F64x4::Load(column + 3 * lanes), s3);
+      s0 = rank.Add(F64x4::Set(query[j]) - F64x4::LoadAny(column), s0);
+      s1 = rank.Add(F64x4::Set(query[j + 1]) - F64x4::LoadAny(column + lanes), s1);
+      s2 = rank.Add(F64x4::Set(query[j + 2]) - F64x4::LoadAny(column + 2 * lanes), s2);
+      s3 = rank.Add(F64x4::Set(query[j + 3]) - F64x4::LoadAny(column + 3 * lanes), s3);
     }
     const F64x4 total = rank.Join(rank.Join(s0, s2), rank.Join(s1, s3));
     unsigned mask = total.NotAbove(F64x4::Set(top.bound()));
     if (mask == 0) continue;
     double ranks[4];
     total.Store(ranks);
-    for (int lane = 0; lane < 4 && i + lane < count; ++lane) {
-      if ((mask >> lane & 1U) != 0 && ranks[lane] <= top.bound()) {
-        top.Offer(ranks[lane], rows_->members(order_[node.begin + i + lane]));
+    if (i + 4 > count) mask &= (1U << (count - i)) - 1;  // the last lanes repeat the last row
+    for (; mask != 0; mask &= mask - 1) {
+      const int lane = std::countr_zero(mask);
+      const int32_t row = row_[leaf.range.begin + i + lane];
+      if (row >= 0) {
+        top.Offer(ranks[lane], row);
+      } else {
+        top.Offer(ranks[lane], rows_->members(-1 - row));
       }
     }
   }
@@ -117,55 +143,70 @@ void KdTree::ScanLeaf(const Node& node, const double* query, TopK& top) const {
 template <MetricKind kKind>
 void KdTree::SearchOne(const double* query, TopK& top, Work& work) const {
   const RankOf<kKind> rank{metric_.p};
-  const int64_t stride = rows_->stride();
-  const auto box_rank = [&](int32_t node) {
-    const double* box = boxes_.data() + node * 2 * stride;
-    F64x4 sum = F64x4::Zero();
-    for (int64_t j = 0; j < stride; j += 4) {
-      const F64x4 q = F64x4::Load(query + j);
-      const F64x4 gap = Max(Max(F64x4::LoadAny(box + 2 * j) - q, q - F64x4::LoadAny(box + 2 * j + 4)), F64x4::Zero());
-      sum = rank.Add(gap, sum);
-    }
-    return rank.Total(sum) * slack_;
-  };
+  const int64_t d = rows_->features();
+  const F64x4 slack = F64x4::Set(slack_);
   struct Waiting {
-    int32_t node;
     double rank;
+    int32_t node;
   };
   static thread_local std::vector<Waiting> stack;
   stack.clear();
-  stack.push_back({0, 0});
+  stack.push_back({0, root_});
   while (!stack.empty()) {
-    Waiting next = stack.back();
+    const Waiting next = stack.back();
     stack.pop_back();
     if (next.rank > top.bound()) continue;
-    while (nodes_[next.node].children != 0) {
-      const int32_t left = nodes_[next.node].children;
-      const double l = box_rank(left), r = box_rank(left + 1);
-      work.boxes += 2;
-      Waiting near{left, l}, far{left + 1, r};
-      if (r < l) std::swap(near, far);
-      if (far.rank <= top.bound()) stack.push_back(far);
-      next = near;
-      if (next.rank > top.bound()) break;
+    if (next.node < 0) {
+      const Leaf& leaf = leaves_[-1 - next.node];
+      work.distances += leaf.range.size();
+      ScanLeaf<kKind>(leaf, query, top);
+      continue;
     }
-    if (next.rank > top.bound()) continue;
-    const Node& leaf = nodes_[next.node];
-    work.distances += leaf.end - leaf.begin;
-    ScanLeaf<kKind>(leaf, query, top);
+    const Inner& inner = inner_[next.node];
+    ++work.boxes;
+    const double* box = boxes_.data() + next.node * 2 * kFan * d;
+    F64x4 a = F64x4::Zero(), b = a;
+    for (int64_t j = 0; j < d; ++j, box += 2 * kFan) {
+      const F64x4 q = F64x4::Set(query[j]);
+      a = rank.Add(Max(Max(F64x4::LoadAny(box) - q, q - F64x4::LoadAny(box + 8)), F64x4::Zero()), a);
+      b = rank.Add(Max(Max(F64x4::LoadAny(box + 4) - q, q - F64x4::LoadAny(box + 12)), F64x4::Zero()), b);
+    }
+    double ranks[kFan];
+    (a * slack).Store(ranks);
+    (b * slack).Store(ranks + 4);
+    const F64x4 bound = F64x4::Set(top.bound());
+    unsigned mask = F64x4::LoadAny(ranks).NotAbove(bound) | F64x4::LoadAny(ranks + 4).NotAbove(bound) << 4;
+    mask &= (1U << inner.count) - 1;
+    const size_t base = stack.size();  // nearest last: it is looked at first
+    for (; mask != 0; mask &= mask - 1) {
+      const int lane = std::countr_zero(mask);
+      stack.push_back({ranks[lane], inner.child[lane]});
+      for (size_t i = stack.size() - 1; i > base && stack[i].rank > stack[i - 1].rank; --i) std::swap(stack[i], stack[i - 1]);
+    }
+  }
+}
+
+template <MetricKind kKind>
+void KdTree::SearchAll(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop, Work& work) const {
+  const RankOf<kKind> rank{metric_.p};
+  for (size_t i = 0; i < queries.size(); ++i) {
+    if (i % 4 == 0 && stop()) return;
+    if (i > 0 && tops[i - 1].full()) {
+      // The last query's k rows are k rows for this one, at most the way between the two queries further off.
+      const double way = metric_.DistanceOf(rank.Between(queries[i - 1], queries[i], rows_->stride()));
+      tops[i].Limit(metric_.RankAt((way + metric_.DistanceOf(tops[i - 1].bound())) * (1 + 1e-9)));
+    }
+    SearchOne<kKind>(queries[i], tops[i], work);
   }
 }
 
 void KdTree::Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop, Work* work) const {
   Work sum;
-  for (size_t i = 0; i < queries.size(); ++i) {
-    if (i % 4 == 0 && stop()) return;
-    switch (metric_.kind) {
-      case MetricKind::kEuclidean: SearchOne<MetricKind::kEuclidean>(queries[i], tops[i], sum); break;
-      case MetricKind::kManhattan: SearchOne<MetricKind::kManhattan>(queries[i], tops[i], sum); break;
-      case MetricKind::kChebyshev: SearchOne<MetricKind::kChebyshev>(queries[i], tops[i], sum); break;
-      case MetricKind::kMinkowski: SearchOne<MetricKind::kMinkowski>(queries[i], tops[i], sum); break;
-    }
+  switch (metric_.kind) {
+    case MetricKind::kEuclidean: SearchAll<MetricKind::kEuclidean>(queries, tops, stop, sum); break;
+    case MetricKind::kManhattan: SearchAll<MetricKind::kManhattan>(queries, tops, stop, sum); break;
+    case MetricKind::kChebyshev: SearchAll<MetricKind::kChebyshev>(queries, tops, stop, sum); break;
+    case MetricKind::kMinkowski: SearchAll<MetricKind::kMinkowski>(queries, tops, stop, sum); break;
   }
   if (work != nullptr) *work = sum;
 }

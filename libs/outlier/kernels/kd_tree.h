@@ -7,7 +7,6 @@
 #include <span>
 #include <vector>
 
-#include "outlier/kernels/aligned.h"
 #include "outlier/kernels/metric.h"
 #include "outlier/kernels/top_k.h"
 #include "outlier/kernels/unique_rows.h"
@@ -19,7 +18,7 @@ using StopFn = std::function<bool()>;
 
 class KdTree {
  public:
-  static constexpr int64_t kLeafRows = 16;
+  static constexpr int64_t kLeafRows = 24;
 
   KdTree() = default;
   /// Keeps a reference to `rows`.
@@ -37,26 +36,44 @@ class KdTree {
   void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop, Work* work = nullptr) const;
 
  private:
-  struct Node {
-    int32_t begin = 0, end = 0;  // of order_
-    int32_t children = 0;        // two neighbouring nodes; 0 at leaves
-    int64_t block = 0;           // first double of a leaf's values
+  static constexpr int kFan = 8;
+
+  /// A range of order_ while the tree is built.
+  struct Range {
+    int32_t begin = 0, end = 0;
+    int32_t size() const { return end - begin; }
   };
-  void Box(Node node, double* box) const;
-  bool Split(int32_t node);
-  void FillLeaf(Node& node);
+  /// Eight children at a time: their boxes lie side by side, so that all eight distances are computed together.
+  struct Inner {
+    int32_t child[kFan];  ///< >= 0: inner node; < 0: leaf -1 - child
+    int32_t count = 0;
+  };
+  struct Leaf {
+    Range range;
+    int64_t block = 0;  ///< first double of its values
+  };
+
+  int32_t Build(Range range);
+  bool Split(Range range, Range* left, Range* right);
+  void Box(Range range, double* low, double* high) const;
+  int32_t AddLeaf(Range range);
+  template <MetricKind kKind>
+  void SearchAll(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop, Work& work) const;
   template <MetricKind kKind>
   void SearchOne(const double* query, TopK& top, Work& work) const;
   template <MetricKind kKind>
-  void ScanLeaf(const Node& node, const double* query, TopK& top) const;
+  void ScanLeaf(const Leaf& leaf, const double* query, TopK& top) const;
 
   const UniqueRows* rows_ = nullptr;
   Metric metric_;
-  double slack_ = 1;  // just below 1: a box's rank may be summed in another order than a row's
+  double slack_ = 1;  // just below 1: a box's rank is summed in another order than a row's
   std::vector<int32_t> order_;
-  std::vector<Node> nodes_;
-  std::vector<double> boxes_;    // per node: low[4], high[4] for each four features
-  AlignedArray<double> values_;  // per leaf: [feature][rows rounded up to 4]
+  std::vector<int32_t> row_;  // in tree order: the only row of the location, or -1 - location where there are more
+  std::vector<Inner> inner_;
+  std::vector<Leaf> leaves_;
+  int32_t root_ = 0;
+  std::vector<double> boxes_;   // per inner node: low[8], high[8] of each feature
+  std::vector<double> values_;  // per leaf: [feature][rows rounded up to 4]
 };
 
 }  // namespace vedette::outlier

@@ -34,6 +34,13 @@ struct Metric {
       default: return rank;
     }
   }
+  double RankAt(double distance) const {
+    switch (kind) {
+      case MetricKind::kEuclidean: return distance * distance;
+      case MetricKind::kMinkowski: return std::pow(distance, p);
+      default: return distance;
+    }
+  }
 };
 
 /// Adds one feature's gap to four partial ranks.

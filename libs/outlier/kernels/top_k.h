@@ -7,20 +7,31 @@
 #include <span>
 #include <vector>
 
+#include "outlier/kernels/simd.h"
+
 namespace vedette::outlier {
 
 class TopK {
  public:
-  explicit TopK(int64_t k) : rank_(static_cast<size_t>(k)), row_(static_cast<size_t>(k)) { Clear(); }
+  explicit TopK(int64_t k)
+      : k_(k), chunks_((k + 3) / 4), rank_(static_cast<size_t>(4 + 4 * chunks_)), row_(static_cast<size_t>(4 + 4 * chunks_)) {
+    Clear();
+  }
   void Clear() {
     size_ = 0;
     bound_ = std::numeric_limits<double>::infinity();
+    std::fill(rank_.begin(), rank_.end(), bound_);
+    std::fill(row_.begin(), row_.end(), std::numeric_limits<int32_t>::max());
+    rank_[kFront - 1] = -bound_;
   }
   /// Nothing above this rank can enter.
   double bound() const { return bound_; }
   int64_t size() const { return size_; }
-  std::span<const double> ranks() const { return {rank_.data(), static_cast<size_t>(size_)}; }
-  std::span<const int32_t> rows() const { return {row_.data(), static_cast<size_t>(size_)}; }
+  bool full() const { return size_ == k_; }
+  /// Promises that k rows at or below `rank` will be offered: nothing above it needs to enter.
+  void Limit(double rank) { bound_ = std::min(bound_, rank); }
+  std::span<const double> ranks() const { return {rank_.data() + kFront, static_cast<size_t>(size_)}; }
+  std::span<const int32_t> rows() const { return {row_.data() + kFront, static_cast<size_t>(size_)}; }
 
   /// Offers the rows of one location (ascending), all at `rank`.
   void Offer(double rank, std::span<const int32_t> rows) {
@@ -29,27 +40,68 @@ class TopK {
     }
   }
 
+  /// Offers one row; false when it does not enter.
+  bool Offer(double rank, int32_t row) { return Insert(rank, row); }
+
  private:
+  static constexpr int64_t kFront = 4;  // one slot that is never above, before the best; four keep the rest aligned
+
   bool Insert(double rank, int32_t row) {
-    const auto k = static_cast<int64_t>(rank_.size());
-    int64_t at = size_;
-    if (size_ == k) {
-      if (rank > rank_[k - 1] || (rank == rank_[k - 1] && row > row_[k - 1])) return false;
-      at = k - 1;
+    const double* ranks = rank_.data() + kFront;
+    const int32_t* rows = row_.data() + kFront;
+    if (size_ == k_) {
+      if (rank > ranks[k_ - 1] || (rank == ranks[k_ - 1] && row > rows[k_ - 1])) return false;
     } else {
+      if (rank > bound_) return false;
       ++size_;
     }
-    for (; at > 0 && (rank < rank_[at - 1] || (rank == rank_[at - 1] && row < row_[at - 1])); --at) {
-      rank_[at] = rank_[at - 1];
-      row_[at] = row_[at - 1];
-    }
-    rank_[at] = rank;
-    row_[at] = row;
-    if (size_ == k) bound_ = rank_[k - 1];
+    Shift(rank, row);
+    bound_ = std::min(bound_, ranks[k_ - 1]);
     return true;
   }
 
-  std::vector<double> rank_;
+#if VEDETTE_F64X4_AVX2
+  // From the worst to the best, four at a time and without a branch that the data decides: slot i keeps its entry where
+  // that is not above the new one, else takes the new one where slot i - 1 is not above it, else the entry of slot i - 1.
+  void Shift(double rank, int32_t row) {
+    double* ranks = rank_.data() + kFront;
+    int32_t* rows = row_.data() + kFront;
+    const __m256d x = _mm256_set1_pd(rank);
+    const __m128i y = _mm_set1_epi32(row);
+    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+    for (int64_t i = 4 * (chunks_ - 1); i >= 0; i -= 4) {
+      const __m256d here = _mm256_loadu_pd(ranks + i), before = _mm256_loadu_pd(ranks + i - 1);
+      const __m256d tie = _mm256_or_pd(_mm256_cmp_pd(here, x, _CMP_EQ_OQ), _mm256_cmp_pd(before, x, _CMP_EQ_OQ));
+      if (_mm256_movemask_pd(tie) != 0) return ShiftOne(i + 3, rank, row);
+      const __m256d keep = _mm256_cmp_pd(here, x, _CMP_LT_OQ), take = _mm256_cmp_pd(before, x, _CMP_LT_OQ);
+      if (chunks_ > 8 && _mm256_movemask_pd(keep) == 15) return;
+      const auto narrow = [even](__m256d mask) {
+        return _mm_castsi128_ps(_mm256_castsi256_si128(_mm256_permutevar8x32_epi32(_mm256_castpd_si256(mask), even)));
+      };
+      const __m128 row_here = _mm_loadu_ps(reinterpret_cast<const float*>(rows + i));
+      const __m128 row_before = _mm_loadu_ps(reinterpret_cast<const float*>(rows + i - 1));
+      _mm256_storeu_pd(ranks + i, _mm256_blendv_pd(_mm256_blendv_pd(before, x, take), here, keep));
+      _mm_storeu_ps(reinterpret_cast<float*>(rows + i),
+                    _mm_blendv_ps(_mm_blendv_ps(row_before, _mm_castsi128_ps(y), narrow(take)), row_here, narrow(keep)));
+    }
+  }
+#else
+  void Shift(double rank, int32_t row) { ShiftOne(4 * chunks_ - 1, rank, row); }
+#endif
+
+  void ShiftOne(int64_t at, double rank, int32_t row) {
+    double* ranks = rank_.data() + kFront;
+    int32_t* rows = row_.data() + kFront;
+    for (; at > 0 && (rank < ranks[at - 1] || (rank == ranks[at - 1] && row < rows[at - 1])); --at) {
+      ranks[at] = ranks[at - 1];
+      rows[at] = rows[at - 1];
+    }
+    ranks[at] = rank;
+    rows[at] = row;
+  }
+
+  int64_t k_, chunks_;
+  std::vector<double> rank_;  // beyond k: candidates that fell out, or infinity
   std::vector<int32_t> row_;
   int64_t size_ = 0;
   double bound_ = 0;
