@@ -16,10 +16,9 @@ constexpr double kNoise = 0.15;       // a share that equal contributions of abo
 constexpr double kUsualShare = 0.02;  // closer to the expected value than this, relatively, is no deviation to speak of
 constexpr size_t kNamed = 3;          // features named in the text
 
-bool IsNumber(std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
+bool ParseWhole(std::string_view text, double* value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return error == std::errc() && end == text.data() + text.size() && std::isfinite(*value);
 }
 
 Direction DirectionOf(const Contribution& c) {
@@ -39,9 +38,12 @@ Contribution FromFeature(const outlier::FeatureContribution& f) {
   c.expected = f.expected;
   c.actual_text = f.actual_text;
   c.expected_text = f.expected_text;
-  // Dates and categories carry texts that are not numbers; a missing cell counts by what was expected of it.
-  const std::string& witness = f.actual_text.empty() ? f.expected_text : f.actual_text;
-  c.numeric = witness.empty() ? std::isfinite(f.expected) : IsNumber(witness);
+  // Categories carry texts, not numbers; a missing cell counts by what was expected of it. A number is taken from the
+  // cell's own text: undoing the scaling of the matrix leaves rounding errors.
+  double cell = 0;
+  c.numeric =
+      f.actual_text.empty() ? std::isfinite(f.expected) : std::isfinite(f.actual) && ParseWhole(f.actual_text, &cell);
+  if (c.numeric && !f.actual_text.empty()) c.actual = cell;
   if (!c.numeric) c.actual = c.expected = std::numeric_limits<double>::quiet_NaN();
   c.direction = DirectionOf(c);
   return c;
@@ -54,10 +56,10 @@ std::string HowFar(const Contribution& c) {
   if (!c.numeric)
     return c.direction == Direction::kUsual ? "as expected" : fmt::format("where {} was expected", expected);
   if (!std::isfinite(c.expected)) return "without a value to compare it with";
+  if (c.direction == Direction::kUsual) return "as expected";
   const double gap = c.actual - c.expected;
   const std::string_view side = gap > 0 ? "above" : "below";
   if (c.expected == 0 || (c.actual > 0) != (c.expected > 0) || c.actual == 0) {
-    if (gap == 0) return "as expected";
     return fmt::format("{} the expected {}", side, expected);
   }
   const double ratio = c.actual / c.expected;
@@ -101,7 +103,9 @@ std::string TextOf(const Request& request, const Explanation& e) {
   if (drivers.empty()) return text + " No feature stands out.";
   std::vector<std::string> names;
   for (const auto* c : drivers) names.push_back(SafeText(c->feature_name));
-  if (e.no_single_driver) {
+  if (!request.score.anomaly) {
+    text += " What is least usual about it:";
+  } else if (e.no_single_driver) {
     text += " No single driver: it is the combination that is unusual. The largest parts:";
   }
   for (size_t i = 0; i < drivers.size(); ++i) {

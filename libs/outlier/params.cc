@@ -164,15 +164,16 @@ std::string Nearest(std::string_view word, std::span<const std::string> candidat
   size_t best_distance = std::max<size_t>(1, w.size() / 3) + 1;  // about a third of the letters may be wrong
   for (const std::string& candidate : candidates) {
     const std::string c = Lower(candidate);
-    std::vector<size_t> row(c.size() + 1);  // Levenshtein distance, one row at a time
+    // Edit distance in which exchanging two neighbours is one edit ("lable"): Levenshtein's, row by row, with a look back.
+    std::vector<size_t> before, above, row(c.size() + 1);
     for (size_t j = 0; j <= c.size(); ++j) row[j] = j;
     for (size_t i = 1; i <= w.size(); ++i) {
-      size_t diagonal = row[0];
+      before = std::move(above);
+      above = row;
       row[0] = i;
       for (size_t j = 1; j <= c.size(); ++j) {
-        const size_t above = row[j];
-        row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (w[i - 1] == c[j - 1] ? 0 : 1)});
-        diagonal = above;
+        row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (w[i - 1] == c[j - 1] ? 0 : 1)});
+        if (i > 1 && j > 1 && w[i - 1] == c[j - 2] && w[i - 2] == c[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
       }
     }
     if (row[c.size()] < best_distance) {

@@ -99,13 +99,10 @@ Selection Select(const DataProfile& profile) {
             "most features come from categories: random splits need no distance between them",
             {"iforest", "hbos", "ecod"}};
   }
-  return {
-      "iforest",
-      profile.skewness > 0.3
-          ? "a mixed table with skewed columns: random splits need no scaling and no distance, and find rows that are "
-            "easy to set apart"
-          : "a numeric table of ordinary size: the best average over public data, and no scaling to choose",
-      {"iforest", "knn", "ecod"}};
+  return {"iforest",
+          profile.skewness > 0.3 ? "several columns, some skewed: random splits need no scaling and no distance"
+                                 : "several columns: the best average on public data, and no scaling to choose",
+          {"iforest", "knn", "ecod"}};
 }
 
 }  // namespace vedette::outlier

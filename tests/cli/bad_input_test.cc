@@ -61,7 +61,7 @@ TEST_CASE("numbers as people write them") {
   std::string text = "amount\tshare\n";
   for (int i = 0; i < 60; ++i) text += fmt::format("\"1,{:03}.5\"\t{}%\n", i * 7 % 50, 10 + i % 5);
   text += "\"(91,234)\"\t12%\n";
-  const auto r = Vedette({"detect", folder.Write("n.tsv", text), "-f", "json", "-a", "ecod"});
+  const auto r = Vedette({"detect", folder.Write("n.tsv", text), "-f", "json", "-a", "knn"});
   INFO(r.err);
   REQUIRE(r.code == 0);
   const auto top = r.json()["anomalies"][0];

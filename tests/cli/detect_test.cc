@@ -218,7 +218,7 @@ TEST_CASE("explain says in words and numbers why a row is odd") {
     CHECK(j["contributions"][0].contains(key));
   }
   CHECK(j["contributions"][0]["feature_name"] == "units");
-  const auto usual = Vedette({"explain", file, "--row", "0"});
+  const auto usual = Vedette({"explain", file, "--row", "1", "--contamination", "0.01"});
   CHECK(Has(usual.out, "is not anomalous"));
   const auto beyond = Vedette({"explain", file, "--row", "200"});
   CHECK(beyond.code == 1);

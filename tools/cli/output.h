@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -41,6 +42,10 @@ class Output {
 
 /// The value, or null when it is not finite: JSON has no NaN.
 inline Json Number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
+/// The same for a value of a table: a whole number without ".0", as people write it.
+inline Json CellNumber(double v) {
+  return std::isfinite(v) && v == std::floor(v) && std::fabs(v) < 1e15 ? Json(static_cast<int64_t>(v)) : Number(v);
+}
 /// One line, or indented; invalid UTF-8 becomes U+FFFD.
 std::string Dump(const Json& json, int indent = -1);
 

@@ -249,7 +249,7 @@ std::vector<std::string> SummaryLines(const Header& header, const Totals& totals
   lines.push_back(fmt::format("{}: {} row{}, {} of {} columns used", header.file, explain::FormatCount(totals.rows),
                               totals.rows == 1 ? "" : "s", used.size(), header.columns.size()));
   for (const auto& note : header.model->preparation().notes()) {
-    lines.push_back(fmt::format("Left out: {}", explain::SafeText(note, 300)));
+    lines.push_back(fmt::format("Note: {}", explain::SafeText(note, 300)));
   }
   std::string algorithm = fmt::format("Algorithm: {}", header.model->descriptor().name);
   if (!header.reason.empty()) algorithm += fmt::format(" (auto: {})", header.reason);

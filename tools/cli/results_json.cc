@@ -8,7 +8,7 @@ namespace vedette::cli {
 namespace {
 
 Json ValueJson(bool numeric, double value, const std::string& text) {
-  if (numeric) return Number(value);
+  if (numeric) return CellNumber(value);
   return text.empty() ? Json(nullptr) : Json(text);
 }
 
@@ -83,7 +83,7 @@ class JsonRows final : public ResultWriter {
 
 Json CellJson(const table::Column& column, int64_t row) {
   if (column.IsMissing(row)) return nullptr;
-  if (column.type == table::ColumnType::kNumeric) return Number(column.values[static_cast<size_t>(row)]);
+  if (column.type == table::ColumnType::kNumeric) return CellNumber(column.values[static_cast<size_t>(row)]);
   return column.Text(row);
 }
 
