@@ -1,0 +1,290 @@
+#include "outlier/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <limits>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "table/csv.h"
+
+namespace vedette::outlier {
+namespace {
+
+const Catalog& Algorithms() {
+  static const Catalog catalog({AllAlgorithms()});
+  return catalog;
+}
+
+/// 120 sales: amount about 100 a unit, mostly red; row 50 sells 5 units for 9000 in green.
+std::string Sales() {
+  Rng rng(4);
+  std::string csv = "units,amount,colour,shop\n";
+  for (int i = 0; i < 120; ++i) {
+    const auto units = static_cast<int>(1 + rng.Below(9));
+    const bool odd = i == 50;
+    csv += fmt::format("{},{:.2f},{},{}\n", odd ? 5 : units, odd ? 9000.0 : units * 100 + rng.Normal() * 5,
+                       odd ? "green" : (rng.Below(4) == 0 ? "blue" : "red"), "shop" + std::to_string(i % 3));
+  }
+  return csv;
+}
+
+struct Fixture {
+  table::Table table;
+  Matrix X;
+  std::unique_ptr<Model> model;
+};
+
+Fixture Make(const std::string& algorithm, table::PrepareOptions prepare = {}, const FitOptions& base = {}) {
+  Fixture f;
+  auto file = table::ReadCsvText(Sales());
+  REQUIRE(file.ok());
+  f.table = std::move(file->table);
+  auto preparation = table::Preparation::Fit(f.table, prepare);
+  REQUIRE(preparation.ok());
+  auto X = preparation->Apply(f.table);
+  REQUIRE(X.ok());
+  f.X = *std::move(X);
+  FitOptions options = base;
+  options.algorithm = algorithm;
+  auto model = Model::Fit(Algorithms(), options, *std::move(preparation), f.X, Context{});
+  INFO(model.status());
+  REQUIRE(model.ok());
+  f.model = *std::move(model);
+  return f;
+}
+
+const FeatureContribution& Part(const std::vector<FeatureContribution>& row, const std::string& name) {
+  const auto it = std::find_if(row.begin(), row.end(), [&](const auto& f) { return f.feature == name; });
+  REQUIRE(it != row.end());
+  return *it;
+}
+
+std::string Resigned(std::string bytes) {
+  bytes.resize(bytes.size() - 64);
+  return bytes + Sha256Hex(bytes);
+}
+
+}  // namespace
+
+TEST_CASE("a model of every algorithm fits, finds the odd row, and reads back with the same scores") {
+  for (const Descriptor* d : AllAlgorithms()) {
+    DYNAMIC_SECTION(std::string(d->name)) {
+      table::PrepareOptions prepare;
+      prepare.scaling = d->wants_scaling ? table::Scaling::kStandard : table::Scaling::kNone;
+      const Fixture f = Make(std::string(d->name), prepare);
+      const std::vector<RowScore> rows = f.model->TrainingRows();
+      REQUIRE(rows.size() == 120);
+      CHECK(rows[50].anomaly);
+      CHECK(rows[50].severity != Severity::kNone);
+      CHECK(f.model->training_rows() == 120);
+      const auto loaded = Model::Parse(Algorithms(), f.model->Serialize());
+      INFO(loaded.status());
+      REQUIRE(loaded.ok());
+      CHECK((*loaded)->TrainingRows().empty());
+      CHECK((*loaded)->params() == f.model->params());
+      CHECK((*loaded)->seed() == f.model->seed());
+      CHECK((*loaded)->Serialize() == f.model->Serialize());
+      const auto a = f.model->Score(f.X, Context{}), b = (*loaded)->Score(f.X, Context{});
+      REQUIRE((a.ok() && b.ok()));
+      for (size_t i = 0; i < 120; ++i) {
+        CHECK((*a)[i].score == (*b)[i].score);
+        CHECK((*a)[i].probability == (*b)[i].probability);
+        CHECK((*a)[i].severity == (*b)[i].severity);
+      }
+      const auto x = f.model->Explain(f.X, Context{}, nullptr, &f.table), y = (*loaded)->Explain(f.X, Context{}, nullptr, &f.table);
+      REQUIRE((x.ok() && y.ok()));
+      CHECK((*x)[50][0].feature == (*y)[50][0].feature);
+      CHECK((*x)[50][0].contribution == (*y)[50][0].contribution);
+    }
+  }
+}
+
+TEST_CASE("explanations are in the user's own units, one part per source column") {
+  for (const table::Scaling scaling : {table::Scaling::kNone, table::Scaling::kStandard, table::Scaling::kRobust}) {
+    table::PrepareOptions prepare;
+    prepare.scaling = scaling;
+    const Fixture f = Make("ecod", prepare);
+    std::string space;
+    const auto parts = f.model->Explain(f.X, Context{}, &space, &f.table);
+    REQUIRE(parts.ok());
+    CHECK(space == "score");
+    const auto& row = (*parts)[50];
+    REQUIRE(row.size() == 4);
+    CHECK(Part(row, "amount").actual == Approx(9000));
+    CHECK(Part(row, "amount").actual_text == "9000");
+    CHECK(Part(row, "amount").expected > 100);
+    CHECK(Part(row, "amount").expected < 1000);
+    CHECK(Part(row, "colour").actual_text == "green");
+    CHECK(Part(row, "colour").expected_text == "red");
+    CHECK(std::isnan(Part(row, "colour").actual));
+    double sum = 0, share = 0;
+    for (size_t p = 0; p < row.size(); ++p) {
+      sum += row[p].contribution;
+      share += row[p].share;
+      if (p > 0) CHECK(row[p].contribution <= row[p - 1].contribution);
+    }
+    CHECK(sum == Approx((*f.model->Score(f.X, Context{}))[50].score));
+    CHECK(share == Approx(1));
+    // Without the table the matrix says the same.
+    const auto bare = f.model->Explain(f.X, Context{});
+    REQUIRE(bare.ok());
+    CHECK(Part((*bare)[50], "colour").actual_text == "green");
+    CHECK(Part((*bare)[50], "amount").actual == Approx(9000));
+  }
+}
+
+TEST_CASE("categories behind one number are said by name") {
+  for (const table::Encoding encoding : {table::Encoding::kFrequency, table::Encoding::kOrdinal}) {
+    table::PrepareOptions prepare;
+    prepare.encoding = encoding;
+    prepare.scaling = table::Scaling::kStandard;
+    const Fixture f = Make("hbos", prepare);
+    const auto parts = f.model->Explain(f.X, Context{});
+    REQUIRE(parts.ok());
+    CHECK(Part((*parts)[50], "colour").actual_text == "green");
+    CHECK(Part((*parts)[50], "colour").expected_text == "red");
+    CHECK(std::isnan(Part((*parts)[50], "colour").expected));
+  }
+}
+
+TEST_CASE("missing cells say so, unseen categories are shown") {
+  const Fixture f = Make("ecod");
+  auto file = table::ReadCsvText("units,amount,colour,shop\n5,,pink,shop1\n4,400,red,shop1\n");
+  REQUIRE(file.ok());
+  const auto X = f.model->preparation().Apply(file->table);
+  REQUIRE(X.ok());
+  const auto parts = f.model->Explain(*X, Context{}, nullptr, &file->table);
+  REQUIRE(parts.ok());
+  CHECK(std::isnan(Part((*parts)[0], "amount").actual));
+  CHECK(Part((*parts)[0], "amount").actual_text.empty());
+  CHECK(Part((*parts)[0], "colour").actual_text == "pink");
+  CHECK_FALSE(f.model->Explain(X->view().Rows(0, 1), Context{}, nullptr, &file->table).ok());
+}
+
+TEST_CASE("the threshold follows the contamination, and can be moved") {
+  FitOptions options;
+  options.contamination = 0.05;
+  Fixture f = Make("ecod", {}, options);
+  const auto flagged = [&] {
+    const auto rows = f.model->TrainingRows();
+    return std::count_if(rows.begin(), rows.end(), [](const RowScore& r) { return r.anomaly; });
+  };
+  CHECK(flagged() == 6);
+  REQUIRE(f.model->SetContamination(0.2).ok());
+  CHECK(flagged() == 24);
+  CHECK_FALSE(f.model->SetContamination(0).ok());
+  CHECK(flagged() == 24);
+}
+
+TEST_CASE("the background is made of normal training rows, the same for the same seed") {
+  const Fixture f = Make("ecod"), g = Make("ecod");
+  CHECK(f.model->background().rows() == 100);
+  for (int64_t i = 0; i < 100; ++i) {
+    CHECK(f.model->background()(i, 1) < 9000);
+    CHECK(f.model->background()(i, 1) == g.model->background()(i, 1));
+  }
+}
+
+TEST_CASE("what cannot be used is refused in words") {
+  const Fixture f = Make("ecod");
+  const auto fit = [&](const FitOptions& options, const Matrix& X) {
+    return Model::Fit(Algorithms(), options, f.model->preparation(), X, Context{}).status();
+  };
+  CHECK(fit({.algorithm = "ecodd"}, f.X).code() == absl::StatusCode::kNotFound);
+  CHECK(fit({.algorithm = "ecod", .params = {{"k", "1"}}}, f.X).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(fit({.algorithm = "ecod", .contamination = 0.9}, f.X).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(fit({.algorithm = "ecod"}, Matrix(0, f.X.cols())).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(fit({.algorithm = "ecod"}, Matrix(5, 2)).code() == absl::StatusCode::kInvalidArgument);
+  Matrix bad = f.X;
+  bad(7, 1) = std::nan("");
+  const absl::Status missing = fit({.algorithm = "ecod"}, bad);
+  CHECK(std::string(missing.message()).find("'amount' of row 7") != std::string::npos);
+  bad(7, 1) = std::numeric_limits<double>::infinity();
+  CHECK(f.model->Score(bad, Context{}).status().code() == absl::StatusCode::kInvalidArgument);
+  CHECK(f.model->Score(Matrix(1, 2), Context{}).status().code() == absl::StatusCode::kInvalidArgument);
+  CHECK(f.model->Score(Matrix(0, f.X.cols()), Context{})->empty());
+}
+
+TEST_CASE("a detector without native explanation falls back to robust z-scores, and says so") {
+  class Plain final : public Detector {
+   public:
+    absl::Status Fit(MatrixView X, const Context& ctx) override {
+      d_ = X.cols;
+      scores_.resize(static_cast<size_t>(X.rows));
+      return Score(X, scores_, ctx);
+    }
+    std::span<const double> training_scores() const override { return scores_; }
+    absl::Status Score(MatrixView X, std::span<double> scores, const Context&) const override {
+      for (int64_t i = 0; i < X.rows; ++i) scores[static_cast<size_t>(i)] = std::fabs(X(i, 1));
+      return absl::OkStatus();
+    }
+    void Save(ByteWriter& out) const override { out.I64(d_); }
+    absl::Status Load(ByteReader& in) override {
+      d_ = in.I64();
+      return in.status();
+    }
+    int64_t features() const override { return d_; }
+
+   private:
+    int64_t d_ = 0;
+    std::vector<double> scores_;
+  };
+  Descriptor plain;
+  plain.name = "plain";
+  plain.explains = false;
+  plain.make = [](const ParamSet&) -> std::unique_ptr<Detector> { return std::make_unique<Plain>(); };
+  const Descriptor* const list[] = {&plain};
+  const Catalog catalog({list});
+  const Fixture f = Make("ecod");
+  const auto model = Model::Fit(catalog, {.algorithm = "plain"}, f.model->preparation(), f.X, Context{});
+  REQUIRE(model.ok());
+  std::string space;
+  const auto parts = (*model)->Explain(f.X, Context{}, &space, &f.table);
+  REQUIRE(parts.ok());
+  CHECK(space == "robust z-score against typical rows");
+  CHECK((*parts)[50][0].feature == "amount");
+}
+
+TEST_CASE("damaged models are refused, byte by byte, with and without a valid checksum") {
+  const Fixture f = Make("hbos");
+  const std::string good = f.model->Serialize();
+  REQUIRE(good.substr(0, 4) == "VDTM");
+  for (size_t size = 0; size < good.size(); ++size) {
+    const absl::Status cut = Model::Parse(Algorithms(), std::string_view(good).substr(0, size)).status();
+    if (cut.code() != absl::StatusCode::kDataLoss) FAIL_CHECK("cut at " << size << ": " << cut);
+    if (size < 8 || size + 64 >= good.size()) continue;
+    const std::string body = good.substr(0, size);
+    const absl::Status resigned = Model::Parse(Algorithms(), body + Sha256Hex(body)).status();
+    if (resigned.code() != absl::StatusCode::kDataLoss && resigned.code() != absl::StatusCode::kNotFound) {
+      FAIL_CHECK("cut and signed at " << size << ": " << resigned);
+    }
+  }
+  Rng rng(6);
+  int accepted = 0;
+  for (int round = 0; round < 3000; ++round) {
+    std::string bytes = good;
+    const uint64_t at = rng.Below(bytes.size());
+    bytes[at] = static_cast<char>(bytes[at] ^ (1 << rng.Below(8)));
+    CHECK_FALSE(Model::Parse(Algorithms(), bytes).ok());
+    if (at + 64 >= bytes.size()) continue;
+    const auto model = Model::Parse(Algorithms(), Resigned(bytes));  // only numbers may have changed
+    if (!model.ok()) continue;
+    ++accepted;
+    (void)(*model)->Score(f.X, Context{});
+    (void)(*model)->Explain(f.X, Context{}, nullptr, &f.table);
+  }
+  CHECK(accepted > 0);
+  for (int round = 0; round < 200; ++round) {
+    std::string noise = "VDTM";
+    for (uint64_t i = rng.Below(300); i > 0; --i) noise.push_back(static_cast<char>(rng.Next()));
+    CHECK_FALSE(Model::Parse(Algorithms(), noise).ok());
+    CHECK_FALSE(Model::Parse(Algorithms(), noise + Sha256Hex(noise)).ok());
+  }
+}
+
+}  // namespace vedette::outlier
