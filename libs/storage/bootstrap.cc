@@ -1,6 +1,6 @@
 #include "storage/bootstrap.h"
 
-#include <regex>
+#include <algorithm>
 
 #include "base/status.h"
 
@@ -97,6 +97,13 @@ end $$;
 
 constexpr size_t kMinPasswordLength = 16;
 
+/// [a-z][a-z0-9_]*, at most `longest` bytes.
+bool IsPlainName(std::string_view name, size_t longest) {
+  const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  return !name.empty() && name.size() <= longest && letter(name.front()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '_'; });
+}
+
 absl::Status CreateDatabase(const std::string& conninfo, const std::string& database) {
   ASSIGN_OR_RETURN(const auto c, Connection::Open(conninfo));
   ASSIGN_OR_RETURN(const Result found, c->Exec("select 1 from pg_database where datname = $1", {database}));
@@ -122,8 +129,7 @@ absl::Status EnsureRole(Connection& c, const std::string& role, std::string_view
 
 absl::Status EnsureService(Connection& c, const std::string& database, const ServiceCredentials& credentials) {
   const ServiceNames names(credentials.service);
-  static const std::regex valid("[a-z][a-z0-9_]{0,39}");
-  if (!std::regex_match(names.schema, valid)) {
+  if (!IsPlainName(names.schema, 40)) {
     return InvalidArgument("the service name {} must be lower-case letters, digits and dashes, at most 40", credentials.service);
   }
   if (credentials.owner_password.size() < kMinPasswordLength || credentials.app_password.size() < kMinPasswordLength) {
@@ -158,8 +164,7 @@ ServiceNames::ServiceNames(std::string_view service) : schema(service) {
 
 absl::Status Bootstrap(const std::string& superuser_conninfo, const std::string& database,
                        const std::vector<ServiceCredentials>& services) {
-  static const std::regex valid("[a-z][a-z0-9_]{0,59}");
-  if (!std::regex_match(database, valid)) return InvalidArgument("the database name {} must be lower-case letters, digits and underscores", database);
+  if (!IsPlainName(database, 60)) return InvalidArgument("the database name {} must be lower-case letters, digits and underscores", database);
   RETURN_IF_ERROR(Annotate(CreateDatabase(superuser_conninfo, database), "creating the database"));
   ASSIGN_OR_RETURN(const std::string conninfo, WithKeyword(superuser_conninfo, "dbname", database));
   ASSIGN_OR_RETURN(const auto c, Connection::Open(conninfo));

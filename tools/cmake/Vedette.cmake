@@ -22,7 +22,8 @@ endif()
 # One instruction set for all units: mixing them changes Eigen's alignment and breaks the one-definition rule.
 add_compile_options(-march=${VEDETTE_MARCH})
 if(VEDETTE_SANITIZE)
-  add_compile_options(-fsanitize=${VEDETTE_SANITIZE} -fno-sanitize-recover=all)
+  # The sanitizers' instrumentation makes g++ 12 see uninitialised values in the standard library's headers.
+  add_compile_options(-fsanitize=${VEDETTE_SANITIZE} -fno-sanitize-recover=all -Wno-maybe-uninitialized)
   add_link_options(-fsanitize=${VEDETTE_SANITIZE})
 endif()
 

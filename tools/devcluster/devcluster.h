@@ -30,7 +30,11 @@ class PostgresServer {
  public:
   /// UNAVAILABLE with the end of the log when it does not come up; NOT_FOUND when PostgreSQL is not installed.
   static absl::StatusOr<std::unique_ptr<PostgresServer>> Start(PostgresOptions options);
-  ~PostgresServer();  ///< stops it
+  ~PostgresServer();  ///< stops it, unless it was detached
+
+  /// Leaves the server running when this object goes (start it with die_with_parent = false). Returns its pid, to be stopped
+  /// later with SIGINT (fast shutdown).
+  pid_t Detach();
 
   absl::Status Stop();      ///< fast shutdown: open transactions are rolled back
   absl::Status Kill();      ///< SIGKILL, for tests; waits until the port is free again
@@ -65,8 +69,10 @@ struct NatsOptions {
 class NatsServer {
  public:
   static absl::StatusOr<std::unique_ptr<NatsServer>> Start(NatsOptions options);
-  ~NatsServer();
+  ~NatsServer();  ///< stops it, unless it was detached
 
+  /// Leaves the server running when this object goes. Returns its pid, to be stopped later with SIGTERM.
+  pid_t Detach();
   absl::Status Stop();
   absl::Status Kill();
   absl::Status Restart();

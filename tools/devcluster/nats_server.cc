@@ -61,6 +61,7 @@ bool Greets(int port) {
 }
 
 absl::StatusOr<Process> Launch(const NatsOptions& o) {
+  RETURN_IF_ERROR(CheckPortFree(o.port));
   ASSIGN_OR_RETURN(const std::string binary, FindBinary());
   const std::string config = o.data_dir + "/nats.conf";
   RETURN_IF_ERROR(WriteConfig(o, config));
@@ -116,6 +117,7 @@ absl::Status NatsServer::Restart() {
   ASSIGN_OR_RETURN(process_, Launch(options_));
   return absl::OkStatus();
 }
+pid_t NatsServer::Detach() { return process_.Release(); }
 bool NatsServer::Running() { return process_.Running(); }
 std::string NatsServer::Url() const { return fmt::format("nats://127.0.0.1:{}", options_.port); }
 

@@ -93,6 +93,7 @@ absl::Status Initialise(const std::string& bin, const PostgresOptions& o) {
 }
 
 absl::StatusOr<Process> Launch(const PostgresOptions& o) {
+  RETURN_IF_ERROR(CheckPortFree(o.port));
   ASSIGN_OR_RETURN(const std::string bin, FindBinaries());
   ProcessOptions p;
   const auto set = [&p](const std::string& setting) {
@@ -182,6 +183,7 @@ absl::Status PostgresServer::Restart() {
   }
 }
 
+pid_t PostgresServer::Detach() { return process_.Release(); }
 bool PostgresServer::Running() { return process_.Running(); }
 
 std::string PostgresServer::Conninfo(const std::string& database) const { return Conninfo(database, "postgres", options_.password); }

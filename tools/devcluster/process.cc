@@ -154,6 +154,21 @@ absl::StatusOr<int> FreePort() {
   return ntohs(a.sin_port);
 }
 
+absl::Status CheckPortFree(int port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return ResourceExhausted("no socket: {}", std::strerror(errno));
+  const int yes = 1;  // connections that are only being forgotten do not count
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  sockaddr_in a{};
+  a.sin_family = AF_INET;
+  a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  a.sin_port = htons(static_cast<uint16_t>(port));
+  const int error = ::bind(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0 ? 0 : errno;
+  ::close(fd);
+  if (error != 0) return FailedPrecondition("port {} of 127.0.0.1 cannot be used: {}", port, std::strerror(error));
+  return absl::OkStatus();
+}
+
 std::string Tail(const std::string& file, size_t bytes) {
   std::ifstream in(file, std::ios::binary | std::ios::ate);
   if (!in) return "";

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vedette::devcluster {
@@ -33,6 +34,8 @@ class Process {
   ~Process() = default;  ///< does not end the child: its owner decides how
 
   pid_t pid() const { return pid_; }
+  /// Forgets the child; returns its pid.
+  pid_t Release() { return std::exchange(pid_, -1); }
   /// False once it has ended; reaps it then.
   bool Running();
   /// Sends `signal`, waits; SIGKILL after `patience`. OK when it had ended already.
@@ -45,6 +48,8 @@ class Process {
 
 /// A TCP port of 127.0.0.1 that is free at this moment.
 absl::StatusOr<int> FreePort();
+/// FAILED_PRECONDITION when something listens on this port of 127.0.0.1 already (it would answer in place of our server).
+absl::Status CheckPortFree(int port);
 /// The last lines of a log, for error messages.
 std::string Tail(const std::string& file, size_t bytes = 2000);
 
