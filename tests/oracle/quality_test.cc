@@ -60,7 +60,9 @@ void CompareOnAllSets(const std::string& algorithm) {
     const std::string& deviation = cell(row, "roc_auc_std");
     const double error = random && !deviation.empty() ? 2 * std::stod(deviation) / std::sqrt(2.0) : 0;
     INFO("ROC AUC " << auc << ", PyOD " << expected << " with standard error " << error / 2);
-    CHECK(std::fabs(auc - expected) <= (random ? 0.015 + error : 0.002));
+    // LOF on small whole numbers: see TiedNeighbours in scores_test.cc.
+    const bool tied = algorithm == "lof" && (cell(row, "dataset") == "WBC" || cell(row, "dataset") == "breastw");
+    CHECK(std::fabs(auc - expected) <= (random ? 0.015 + error : (tied ? 0.005 : 0.002)));
     ++compared;
   }
   CHECK(compared >= (kSanitized ? 8 : 18));
