@@ -63,6 +63,9 @@ absl::Status ChooseTenant(const grpc::CallbackServerContext& grpc_context, std::
 }
 
 absl::Status Admit(const grpc::CallbackServerContext& grpc_context, CallState* state) {
+  if (state->refused) {
+    return WithReason(absl::UnavailableError("the server is shutting down; try again"), "SHUTTING_DOWN");
+  }
   const Method& method = *state->method;
   if (method.permission == kPublicPermission) return absl::OkStatus();
   const std::string_view token = BearerToken(grpc_context);

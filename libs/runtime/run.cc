@@ -1,6 +1,7 @@
 #include "runtime/run.h"
 
 #include <absl/time/clock.h>
+#include <grpc/support/log.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -29,6 +30,9 @@ void ConfigureLog(std::string_view service, const v1::LogConfig& config) {
                                                           : Severity::kInfo;
   const bool text = config.format() == "text" || (config.format() == "auto" && ::isatty(STDERR_FILENO) == 1);
   InitLog(service, severity, text ? LogFormat::kText : LogFormat::kJson);
+  gpr_set_log_function([](gpr_log_func_args* args) {  // gRPC's own complaints, as lines of ours
+    if (args->severity == GPR_LOG_SEVERITY_ERROR) LogWarning("grpc", {{"error", std::string_view(args->message)}});
+  });
 }
 
 }  // namespace

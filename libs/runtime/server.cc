@@ -19,6 +19,7 @@ namespace vedette::runtime {
 namespace {
 
 constexpr absl::Duration kReadinessInterval = absl::Seconds(1);
+constexpr absl::Duration kGoAway = absl::Milliseconds(100);
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const v1::TlsConfig& tls) {
   if (tls.cert_file().empty()) return grpc::InsecureServerCredentials();
@@ -196,8 +197,15 @@ void Server::Stop() {
   s.stopped = true;
   SetNotServing();
   s.drain.request_stop();
+  {
+    std::unique_lock lock(s.calls_mutex);
+    s.draining = true;
+    s.calls_changed.wait_for(lock, std::chrono::seconds(s.config.shutdown_seconds()), [&s] { return s.open_calls == 0; });
+  }
   if (s.server != nullptr) {
-    s.server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(s.config.shutdown_seconds())));
+    // gRPC's own graceful shutdown also waits for idle connections to close, which clients without a polling thread do
+    // only seconds later. The calls are over by now, so a moment for the GOAWAY is enough; what is left is cancelled.
+    s.server->Shutdown(absl::ToChronoTime(absl::Now() + kGoAway));
     s.server->Wait();
   }
   s.unary_pool.reset();

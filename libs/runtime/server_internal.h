@@ -8,7 +8,9 @@
 #include <grpcpp/server.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -51,6 +53,23 @@ struct Server::State {
   std::jthread readiness_thread;
   bool stopped = false;
 
+  std::mutex calls_mutex;
+  std::condition_variable calls_changed;
+  int64_t open_calls = 0;  ///< CallStates alive
+  bool draining = false;   ///< new calls are refused
+
+  /// False when the server drains; the call is counted all the same.
+  bool Enter() {
+    const std::lock_guard lock(calls_mutex);
+    ++open_calls;
+    return !draining;
+  }
+  void Leave() {
+    const std::lock_guard lock(calls_mutex);
+    --open_calls;
+    calls_changed.notify_all();  // under the lock: nothing of this is touched once Stop can go on
+  }
+
   const Method* Find(const google::protobuf::Descriptor* request, const google::protobuf::Descriptor* response) const {
     const auto it = methods.find({request, response});
     return it == methods.end() ? nullptr : &it->second;
@@ -69,9 +88,13 @@ namespace internal {
 /// One call, from admission to the last log line. Shared by the reactor, the pool and the deadline's alarm.
 class CallState {
  public:
-  explicit CallState(Server::State& s) : server(s) {}
+  explicit CallState(Server::State& s) : server(s), refused(!s.Enter()) {}
+  ~CallState() { server.Leave(); }
+  CallState(const CallState&) = delete;
+  CallState& operator=(const CallState&) = delete;
 
   Server::State& server;
+  const bool refused;
   const Method* method = nullptr;
   CallContext context;
   absl::Status admission;  ///< not OK: the call ends with it and the handler never runs
