@@ -130,10 +130,16 @@ void CsvColumn::PutSlow(std::string_view raw, bool quoted, int64_t row, const Ce
 }
 
 std::string_view CsvColumn::Unquoted(std::string_view raw, bool quoted) {
-  if (!quoted) return TrimBlanks(raw);
-  scratch_.clear();
-  UnquoteField(raw, &scratch_);
-  return scratch_;
+  bool converted = false;
+  std::string_view text = raw;
+  if (quoted) {
+    scratch_.clear();
+    UnquoteField(raw, &scratch_);
+    text = scratch_;
+  }
+  text = ToUtf8(text, &scratch_, &converted);
+  if (converted) reporter_->Converted();
+  return quoted ? text : TrimBlanks(text);
 }
 
 void CsvColumn::PutNumber(std::string_view raw, bool quoted, int64_t row, const CellPlace& place) {
@@ -172,11 +178,6 @@ int32_t CsvColumn::NewText(std::string_view text, const CellPlace& place) {
     reporter_->BadCell(place, plan_.name, text, "has a zero byte");
     return -1;
   }
-  if (!IsUtf8(text)) {
-    reporter_->Converted();
-    return NewText(Windows1252ToUtf8(text), place);
-  }
-  if (const int32_t code = categories_.Find(text); code >= 0) return code;
   const int64_t cost = static_cast<int64_t>(text.size()) + kCategoryOverhead;
   if (static_cast<int64_t>(categories_.texts().size()) >= max_categories_) {
     reporter_->BadCell(place, plan_.name, text, fmt::format("the column has more than {} distinct texts", max_categories_));

@@ -54,7 +54,7 @@ struct Evidence {
       point_only += shape.has_point && !grouped;
       return;
     }
-    if (IsMissingText(text)) return;
+    if (IsMissingText(text) || text.find('\0') != text.npos) return;  // with a zero byte it is bad in any column
     ++present;
     double a = 0, b = 0;
     const bool as_point = ParseNumberAs(text, DecimalMark::kPoint, &a);
@@ -79,7 +79,7 @@ struct Evidence {
 std::string HeaderName(std::string_view text) {
   std::string name(TrimBlanks(text));
   std::replace_if(name.begin(), name.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
-  return Printable(name, kMaxNameBytes);
+  return std::string(TrimBlanks(Printable(name, kMaxNameBytes)));  // again: what was converted may end in blanks
 }
 
 /// Gives every column a name of its own.
@@ -236,19 +236,22 @@ bool CsvRows::IsBlank(size_t r) const {
   return TrimBlanks({data_ + rec.begin, End(r) - rec.begin}).empty();
 }
 
-std::string_view CsvRows::Cell(size_t r, size_t field, std::string* scratch, bool* quoted) const {
+std::string_view CsvRows::Cell(size_t r, size_t field, std::string* scratch) const {
   const auto& rec = record(r);
-  if (quoted != nullptr) *quoted = false;
   if (field >= rec.fields) return {};
   const auto& ends = tokens_.field_ends();
   const size_t index = rec.first_field + field;
   const size_t begin = field == 0 ? Begin(r) : (ends[index - 1] & CsvTokenizer::kPosition) + 1;
-  const std::string_view raw(data_ + begin, (ends[index] & CsvTokenizer::kPosition) - begin);
-  if ((ends[index] & CsvTokenizer::kQuoted) == 0) return TrimBlanks(raw);
-  if (quoted != nullptr) *quoted = true;
-  scratch->clear();
-  UnquoteField(raw, scratch);
-  return *scratch;
+  const bool has_quotes = (ends[index] & CsvTokenizer::kQuoted) != 0;
+  std::string_view text(data_ + begin, (ends[index] & CsvTokenizer::kPosition) - begin);
+  if (has_quotes) {
+    scratch->clear();
+    UnquoteField(text, scratch);
+    text = *scratch;
+  }
+  bool converted = false;
+  text = ToUtf8(text, scratch, &converted);
+  return has_quotes ? text : TrimBlanks(text);
 }
 
 char DetectDelimiter(std::string_view sample, bool complete) {

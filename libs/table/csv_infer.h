@@ -26,8 +26,8 @@ class CsvRows {
   size_t Begin(size_t r) const;
   /// True for a line with nothing but blanks: it is no record.
   bool IsBlank(size_t r) const;
-  /// The cell as text: unquoted into `scratch` if it was quoted, else trimmed and in place. Empty beyond the last field.
-  std::string_view Cell(size_t r, size_t field, std::string* scratch, bool* quoted = nullptr) const;
+  /// The cell as UTF-8 text: quoted ones unquoted, others trimmed; in place or in `scratch`. Empty beyond the last field.
+  std::string_view Cell(size_t r, size_t field, std::string* scratch) const;
 
  private:
   const char* data_;

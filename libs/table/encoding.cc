@@ -1,6 +1,7 @@
 #include "table/encoding.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace vedette::table {
 namespace {
@@ -137,6 +138,19 @@ std::string Windows1252ToUtf8(std::string_view text) {
     AppendUtf8(b >= 0x80 && b < 0xA0 ? kHigh[b - 0x80] : b, &out);
   }
   return out;
+}
+
+std::string_view ToUtf8(std::string_view text, std::string* scratch, bool* converted) {
+  size_t i = 0;
+  for (uint64_t word = 0; i + sizeof word <= text.size(); i += sizeof word) {
+    std::memcpy(&word, text.data() + i, sizeof word);
+    if ((word & 0x8080808080808080) != 0) break;
+  }
+  while (i < text.size() && static_cast<unsigned char>(text[i]) < 0x80) ++i;
+  if (i == text.size() || IsUtf8(text.substr(i))) return text;
+  *converted = true;
+  *scratch = Windows1252ToUtf8(text);
+  return *scratch;
 }
 
 std::string Printable(std::string_view text, size_t max_bytes) {

@@ -47,6 +47,10 @@ bool IsUtf8(std::string_view text);
 /// in the WHATWG encoding standard.
 std::string Windows1252ToUtf8(std::string_view text);
 
+/// `text` itself when it is UTF-8; else converted from Windows-1252 into `scratch` (which `text` may lie in), with
+/// `converted` set.
+std::string_view ToUtf8(std::string_view text, std::string* scratch, bool* converted);
+
 /// At most `max_bytes` of the text, cut between characters, control characters as '?'; valid UTF-8 whatever comes in.
 std::string Printable(std::string_view text, size_t max_bytes);
 

@@ -168,6 +168,7 @@ TEST_CASE("csv: encodings") {
   const CsvFile latin = Read("a,caf\xE9\n1,\xE9t\xE9\n2,\x80\n");
   CHECK(latin.table.columns[1].name == "caf\xC3\xA9");
   CHECK(latin.table.columns[1].categories == std::vector<std::string>{"\xC3\xA9t\xC3\xA9", "\xE2\x82\xAC"});
+  CHECK(Read("v\n\x80 3.50\n1\xA0""234\n").table.columns[0].values == std::vector<double>{3.5, 1234});
   CHECK(HasNote(latin.report, "2 cells that are not UTF-8 were converted from Windows-1252"));
   const std::string text = "a,b\r\n1,x\r\n2,y\r\n";
   for (const bool big : {false, true}) {
