@@ -1,0 +1,179 @@
+#include <catch2/catch.hpp>
+
+#include "base/ids.h"
+#include "services/job-orchestrator/adapters/pg_job_store.h"
+#include "support/support.h"
+#include "vedette/common/v1/common.pb.h"
+#include "vedette/events/v1/events.pb.h"
+
+namespace vedette::job_orchestrator {
+
+extern const storage::MigrationFile kMigrationFiles[];
+extern const int kMigrationFileCount;
+
+namespace {
+
+struct Fixture {
+  testing::ServiceDatabase db = testing::NewServiceDatabase("job-orchestrator", {kMigrationFiles, static_cast<size_t>(kMigrationFileCount)});
+  PgJobStore store{db.pool.get(), [] {}};
+
+  Job Create(const std::string& tenant, int chunks, const std::string& request_id = "") {
+    NewJob job;
+    job.job.id = NewUuidV7(absl::Now());
+    job.job.dataset = "datasets/d";
+    job.job.dataset_rows = chunks * 10;
+    job.job.chunk_rows = 10;
+    job.job.detector = common::v1::DetectorSpec().SerializeAsString();
+    job.ranges = SplitRows(chunks * 10, 10);
+    job.request_id = request_id;
+    auto created = store.Create(tenant, job);
+    REQUIRE(created.ok());
+    return *created;
+  }
+  Job Get(const std::string& tenant, const std::string& id) {
+    auto job = store.Get(tenant, id);
+    REQUIRE(job.ok());
+    return *job;
+  }
+  int Messages(const std::string& tenant, const std::string& subject) {
+    int count = 0;
+    REQUIRE(storage::InTenant(*db.pool, tenant, [&](storage::Tx& tx) -> absl::Status {
+      auto rows = tx.Exec("select count(*) as n from outbox where subject like $1", {subject + "%"});
+      if (!rows.ok()) return rows.status();
+      count = static_cast<int>((*rows)[0].Int64("n"));
+      return absl::OkStatus();
+    }).ok());
+    return count;
+  }
+};
+
+const FitResult kFit{.model = "models/m", .feature_set = "featureSets/f", .algorithm = "iforest", .selection_reason = "why", .training_rows = 20};
+
+}  // namespace
+
+TEST_CASE("a job goes from fit to scores to its end, each report counted once") {
+  Fixture f;
+  const Job job = f.Create("acme", 2);
+  CHECK(job.total_tasks == 3);
+  CHECK(f.Messages("acme", "work.fit.") == 1);
+  CHECK(f.Messages("acme", "work.score.") == 0);
+
+  REQUIRE(f.store.FitFinished("acme", job.id, kFit).ok());
+  REQUIRE(f.store.FitFinished("acme", job.id, kFit).ok());
+  CHECK(f.Messages("acme", "work.score.") == 2);
+  CHECK(f.Get("acme", job.id).algorithm == "iforest");
+
+  REQUIRE(f.store.ScoreFinished("acme", job.id, 1, 10, 3).ok());
+  REQUIRE(f.store.ScoreFinished("acme", job.id, 1, 10, 3).ok());
+  CHECK(f.Get("acme", job.id).state == JobState::kRunning);
+  REQUIRE(f.store.ScoreFinished("acme", job.id, 2, 10, 1).ok());
+  const Job done = f.Get("acme", job.id);
+  CHECK(done.state == JobState::kSucceeded);
+  CHECK(done.rows_scored == 20);
+  CHECK(done.anomaly_count == 4);
+  CHECK(done.end_time.has_value());
+  CHECK(f.Messages("acme", "facts.job.finished") == 1);
+}
+
+TEST_CASE("the same request_id answers the same job, within one tenant") {
+  Fixture f;
+  const Job a = f.Create("acme", 1, "r"), b = f.Create("acme", 5, "r"), c = f.Create("other", 1, "r");
+  CHECK(a.id == b.id);
+  CHECK(a.id != c.id);
+  CHECK(f.Messages("acme", "work.fit.") == 1);
+}
+
+TEST_CASE("a tenant sees and changes only its own jobs") {
+  Fixture f;
+  const Job job = f.Create("acme", 1);
+  CHECK(absl::IsNotFound(f.store.Get("other", job.id).status()));
+  CHECK(absl::IsNotFound(f.store.Cancel("other", job.id).status()));
+  CHECK(absl::IsNotFound(f.store.FitFinished("other", job.id, kFit)));
+  CHECK(f.store.List("other", {})->empty());
+}
+
+TEST_CASE("a failed fit ends the job, and resuming tries again") {
+  Fixture f;
+  const Job job = f.Create("acme", 2);
+  REQUIRE(f.store.TaskFailed("acme", job.id, 0, "no usable column").ok());
+  const Job failed = f.Get("acme", job.id);
+  CHECK(failed.state == JobState::kFailed);
+  CHECK(failed.error == "no usable column");
+  CHECK(absl::IsFailedPrecondition(f.store.Cancel("acme", job.id).status()));
+  REQUIRE(f.store.Resume("acme", job.id).ok());
+  CHECK(f.Messages("acme", "work.fit.") == 2);
+  REQUIRE(f.store.FitFinished("acme", job.id, kFit).ok());
+  REQUIRE(f.store.ScoreFinished("acme", job.id, 1, 10, 0).ok());
+  REQUIRE(f.store.TaskFailed("acme", job.id, 2, "lost").ok());
+  CHECK(f.Get("acme", job.id).state == JobState::kFailed);
+  REQUIRE(f.store.Resume("acme", job.id).ok());
+  REQUIRE(f.store.ScoreFinished("acme", job.id, 2, 10, 0).ok());
+  const Job done = f.Get("acme", job.id);
+  CHECK(done.state == JobState::kSucceeded);
+  CHECK(done.rows_scored == 20);
+  CHECK(absl::IsFailedPrecondition(f.store.Resume("acme", job.id).status()));
+}
+
+TEST_CASE("what comes in after a cancellation changes nothing") {
+  Fixture f;
+  const Job job = f.Create("acme", 2);
+  REQUIRE(f.store.FitFinished("acme", job.id, kFit).ok());
+  REQUIRE(f.store.Cancel("acme", job.id).ok());
+  REQUIRE(f.store.ScoreFinished("acme", job.id, 1, 10, 5).ok());
+  const Job cancelled = f.Get("acme", job.id);
+  CHECK(cancelled.state == JobState::kCancelled);
+  CHECK(cancelled.anomaly_count == 0);
+}
+
+TEST_CASE("a task that nobody answers is handed out again, and fails in the end") {
+  Fixture f;
+  const Job job = f.Create("acme", 1);
+  CHECK(*f.store.RequeueStale(absl::Hours(1), 2) == 0);
+  CHECK(*f.store.RequeueStale(-absl::Seconds(1), 2) == 1);
+  CHECK(f.Messages("acme", "work.fit.") == 2);
+  CHECK(*f.store.RequeueStale(-absl::Seconds(1), 2) == 1);
+  CHECK(f.Get("acme", job.id).state == JobState::kFailed);
+}
+
+TEST_CASE("pages follow each other without gap or repetition") {
+  Fixture f;
+  std::vector<std::string> made;
+  for (int i = 0; i < 5; ++i) made.push_back(f.Create("acme", 1).id);
+  std::vector<std::string> seen;
+  Listing listing{.limit = 2};
+  for (;;) {
+    const auto page = f.store.List("acme", listing);
+    REQUIRE(page.ok());
+    if (page->empty()) break;
+    for (const Job& j : *page) seen.push_back(j.id);
+    listing.cursor = {absl::FormatTime(absl::RFC3339_full, page->back().create_time, absl::UTCTimeZone()), page->back().id};
+  }
+  std::reverse(made.begin(), made.end());
+  CHECK(seen == made);
+  const Job job = f.Create("acme", 3);
+  const auto tasks = f.store.ListTasks("acme", job.id, {.cursor = {"1"}, .limit = 10});
+  REQUIRE(tasks.ok());
+  REQUIRE(tasks->size() == 2);
+  CHECK(tasks->front().first_row == 10);
+}
+
+TEST_CASE("schedules are kept, found when due, and move on once") {
+  Fixture f;
+  PgScheduleStore schedules(f.db.pool.get());
+  const absl::Time due = absl::FromUnixSeconds(1'700'000'000);
+  const Schedule s{.id = "nightly", .cron = "0 2 * * *", .dataset = "datasets/d", .detector = "", .next_run_time = due};
+  REQUIRE(schedules.Create("acme", s).ok());
+  CHECK(absl::IsAlreadyExists(schedules.Create("acme", s).status()));
+  const auto found = schedules.Due(due + absl::Seconds(1), 10);
+  REQUIRE(found.ok());
+  REQUIRE(found->size() == 1);
+  CHECK(found->front().first == "acme");
+  REQUIRE(schedules.Advance("acme", "nightly", due, due + absl::Hours(24)).ok());
+  REQUIRE(schedules.Advance("acme", "nightly", due, due + absl::Hours(48)).ok());  // too late: another process was first
+  CHECK(schedules.List("acme", {})->front().next_run_time == due + absl::Hours(24));
+  CHECK(schedules.List("other", {})->empty());
+  REQUIRE(schedules.Delete("acme", "nightly").ok());
+  CHECK(absl::IsNotFound(schedules.Delete("acme", "nightly")));
+}
+
+}  // namespace vedette::job_orchestrator
