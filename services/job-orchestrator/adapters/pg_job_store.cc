@@ -125,7 +125,7 @@ absl::Status PgJobStore::Write(const std::string& tenant, const storage::TxFunct
 
 absl::StatusOr<Job> PgJobStore::Create(const std::string& tenant, const NewJob& job) {
   Job created;
-  RETURN_IF_ERROR(Write(tenant, [&](Tx& tx) -> absl::Status {
+  const absl::Status done = Write(tenant, [&](Tx& tx) -> absl::Status {
     ASSIGN_OR_RETURN(
         const auto inserted,
         tx.Exec(fmt::format("insert into jobs (tenant_id, job_id, display_name, dataset, dataset_rows, detector, chunk_rows, state, total_tasks, "
@@ -154,7 +154,8 @@ absl::StatusOr<Job> PgJobStore::Create(const std::string& tenant, const NewJob& 
                             "from unnest($3::bigint[], $4::bigint[]) with ordinality as t(f, c, n)",
                             {tx.tenant(), created.id, first, count}).status());
     return HandOut(tx, created, "fit");
-  }));
+  });
+  RETURN_IF_ERROR(done);
   return created;
 }
 
@@ -253,7 +254,7 @@ absl::Status PgJobStore::TaskFailed(const std::string& tenant, const std::string
 
 absl::StatusOr<Job> PgJobStore::Cancel(const std::string& tenant, const std::string& job_id) {
   Job job;
-  RETURN_IF_ERROR(Write(tenant, [&](Tx& tx) -> absl::Status {
+  const absl::Status done = Write(tenant, [&](Tx& tx) -> absl::Status {
     ASSIGN_OR_RETURN(job, Lock(tx, job_id));
     if (job.state == JobState::kCancelled) return absl::OkStatus();
     if (IsFinal(job.state)) return FailedPrecondition("jobs/{} has ended already: it is {}", job_id, Name(job.state));
@@ -266,13 +267,14 @@ absl::StatusOr<Job> PgJobStore::Cancel(const std::string& tenant, const std::str
                              {tx.tenant(), job_id}));
     job = ReadJob(rows[0]);
     return AddJobFinished(tx, job);
-  }));
+  });
+  RETURN_IF_ERROR(done);
   return job;
 }
 
 absl::StatusOr<Job> PgJobStore::Resume(const std::string& tenant, const std::string& job_id) {
   Job job;
-  RETURN_IF_ERROR(Write(tenant, [&](Tx& tx) -> absl::Status {
+  const absl::Status done = Write(tenant, [&](Tx& tx) -> absl::Status {
     ASSIGN_OR_RETURN(job, Lock(tx, job_id));
     if (job.state != JobState::kFailed && job.state != JobState::kCancelled) {
       return FailedPrecondition("jobs/{} is {}; only a FAILED or CANCELLED job can be resumed", job_id, Name(job.state));
@@ -286,7 +288,8 @@ absl::StatusOr<Job> PgJobStore::Resume(const std::string& tenant, const std::str
                              {tx.tenant(), job_id}));
     job = ReadJob(rows[0]);
     return HandOut(tx, job, job.model.empty() ? "fit" : "score");
-  }));
+  });
+  RETURN_IF_ERROR(done);
   return job;
 }
 

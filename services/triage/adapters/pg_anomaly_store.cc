@@ -137,7 +137,7 @@ std::string CursorValue(const Order& order, const Row& r) {
 
 absl::Status PgAnomalyStore::Store(const std::string& tenant, const TaskResult& result) {
   bool complete = false;
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
+  const absl::Status done = storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
     complete = false;
     RETURN_IF_ERROR(Insert(tx, result.anomalies));
     // The row's lock makes parts that arrive together count one after the other.
@@ -150,7 +150,8 @@ absl::Status PgAnomalyStore::Store(const std::string& tenant, const TaskResult& 
                              {tx.tenant(), result.task, result.part_count, result.part, result.rows_scored, result.anomalies.size()}));
     complete = counted[0].Bool("complete");
     return complete ? AddStored(tx, result, counted[0].Int64("anomaly_count")) : absl::OkStatus();
-  }));
+  });
+  RETURN_IF_ERROR(done);
   if (complete) stored_();
   return absl::OkStatus();
 }
