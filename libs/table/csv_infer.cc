@@ -220,6 +220,19 @@ void DecideTypes(const std::vector<Evidence>& evidence, char delimiter, CsvPlan*
 
 }  // namespace
 
+bool CsvRows::HasStrayQuote(size_t r) const {
+  const auto& rec = record(r);
+  size_t begin = Begin(r);
+  for (uint32_t j = 0; j < rec.fields; ++j) {
+    const uint32_t end = tokens_.field_ends()[rec.first_field + j];
+    const std::string_view text = TrimBlanks({data_ + begin, (end & CsvTokenizer::kPosition) - begin});
+    const bool quoted = (end & CsvTokenizer::kQuoted) != 0;
+    if (quoted ? !text.ends_with('"') : text.find('"') != text.npos) return true;
+    begin = (end & CsvTokenizer::kPosition) + 1;
+  }
+  return false;
+}
+
 size_t CsvRows::End(size_t r) const {
   const auto& rec = record(r);
   return tokens_.field_ends()[rec.first_field + rec.fields - 1] & CsvTokenizer::kPosition;
@@ -268,11 +281,12 @@ char DetectDelimiter(std::string_view sample, bool complete) {
     const CsvRows rows(padded.data(), tokens);
     absl::flat_hash_map<uint32_t, int64_t> counts;
     uint32_t first = 0;
-    int64_t lines = 0;
+    int64_t lines = 0, stray = 0;
     for (size_t r = 0; r < rows.size() && lines < static_cast<int64_t>(kDetectRecords); ++r) {
       if (rows.IsBlank(r)) continue;
       if (lines++ == 0) first = rows.record(r).fields;
       ++counts[rows.record(r).fields];
+      stray += rows.HasStrayQuote(r);
     }
     int64_t agreeing = 0;
     if (first > 1) {
@@ -283,7 +297,8 @@ char DetectDelimiter(std::string_view sample, bool complete) {
       }
     }
     // One more line than there are: many lines that agree are worth more than one that fills the sample.
-    const double score = static_cast<double>(agreeing) / static_cast<double>(lines + 1);
+    // Quotes in the middle of fields speak against a delimiter.
+    const double score = (static_cast<double>(agreeing) - 0.5 * static_cast<double>(stray)) / static_cast<double>(lines + 1);
     if (score > best_score) {
       best_score = score;
       best = candidate;

@@ -26,6 +26,8 @@ class CsvRows {
   size_t Begin(size_t r) const;
   /// True for a line with nothing but blanks: it is no record.
   bool IsBlank(size_t r) const;
+  /// True when a quote stands in the middle of a field, or text follows a closing quote.
+  bool HasStrayQuote(size_t r) const;
   /// The cell as UTF-8 text: quoted ones unquoted, others trimmed; in place or in `scratch`. Empty beyond the last field.
   std::string_view Cell(size_t r, size_t field, std::string* scratch) const;
 
