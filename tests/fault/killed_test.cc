@@ -1,0 +1,126 @@
+// The promise: a process killed at any point loses nothing and doubles nothing.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
+
+#include "e2e/running_platform.h"
+
+namespace vedette::testing {
+namespace {
+
+constexpr int kRows = 24000;
+constexpr int kChunk = 200;
+constexpr int kTasks = kRows / kChunk + 1;
+
+/// A platform whose workers' tasks go to another soon after a death, and a dataset of 120 chunks with its undisturbed result.
+struct World {
+  RunningPlatform platform{"--set detector:worker.ack_wait_seconds=2"};
+  std::string dataset;
+  std::vector<int64_t> truth;
+
+  World() {
+    const std::string file = fmt::format("/tmp/vedette-fault-{}.csv", ::getpid());
+    REQUIRE(Shell(fmt::format("{}/vedette generate table --rows {} --seed 5 --output {}", VEDETTE_BIN_DIR, kRows, file)).code == 0);
+    const Ran upload = platform.Vedette("upload " + file + " --quiet");
+    std::remove(file.c_str());
+    INFO(upload.out);
+    REQUIRE(upload.code == 0);
+    const size_t at = upload.out.find("datasets/");
+    dataset = upload.out.substr(at, upload.out.find(':', at) - at);
+    const jobs::v1::Job job = Await(Start(1));
+    truth = platform.AnomalousRows(job.name());
+    REQUIRE(truth.size() > 100);
+    REQUIRE(static_cast<int64_t>(truth.size()) == job.anomaly_count());
+  }
+
+  /// A new job; the seed keeps its model apart when that is wanted.
+  std::string Start(uint64_t seed) const {
+    jobs::v1::AnalyzeDatasetRequest request;
+    request.set_dataset(dataset);
+    request.set_chunk_rows(kChunk);
+    request.mutable_detector()->set_algorithm("iforest");
+    request.mutable_detector()->set_seed(seed);
+    request.mutable_detector()->mutable_prepare()->add_ignore_columns("label");
+    request.mutable_detector()->mutable_prepare()->add_ignore_columns("anomaly_kind");
+    const auto stub = platform.Stub<jobs::v1::JobService>("job-orchestrator");
+    const auto job = runtime::Call(*stub, &jobs::v1::JobService::Stub::AnalyzeDataset, platform.Out(), request);
+    INFO(job.status().ToString());
+    REQUIRE(job.ok());
+    return job->name();
+  }
+  jobs::v1::Job Await(const std::string& job) const { return platform.Await(job, -1, absl::Minutes(6)); }
+
+  void CheckComplete(const std::string& name) const {
+    const jobs::v1::Job job = Await(name);
+    INFO(job.ShortDebugString());
+    CHECK(job.state() == jobs::v1::Job::SUCCEEDED);
+    CHECK(job.done_tasks() == kTasks);
+    CHECK(job.rows_scored() == kRows);
+    CHECK(job.anomaly_count() == static_cast<int64_t>(truth.size()));
+    CHECK(platform.AnomalousRows(name) == truth);
+  }
+
+  pid_t Pid(const std::string& service) const {
+    for (const auto& s : platform.State().services) {
+      if (s.name == service) return s.pid;
+    }
+    return -1;
+  }
+};
+
+World& TheWorld() {
+  static World world;
+  return world;
+}
+
+}  // namespace
+
+TEST_CASE("a detector killed in the middle of a job: nothing lost, nothing doubled") {
+  World& w = TheWorld();
+  const std::string job = w.Start(1);
+  const jobs::v1::Job before = w.platform.Await(job, 10);
+  REQUIRE(before.state() == jobs::v1::Job::RUNNING);
+  REQUIRE(::kill(w.Pid("detector"), SIGKILL) == 0);
+  w.CheckComplete(job);
+}
+
+TEST_CASE("every service that writes killed in the middle of a job") {
+  World& w = TheWorld();
+  for (const std::string service : {"triage", "job-orchestrator", "model-cache", "feature-engine", "ingest", "explainer"}) {
+    INFO(service);
+    const std::string job = w.Start(1);
+    const jobs::v1::Job before = w.platform.Await(job, 5);
+    REQUIRE(before.state() == jobs::v1::Job::RUNNING);
+    REQUIRE(::kill(w.Pid(service), SIGKILL) == 0);
+    w.CheckComplete(job);
+  }
+}
+
+TEST_CASE("PostgreSQL and NATS away for some seconds in the middle of a job") {
+  World& w = TheWorld();
+  const std::string job = w.Start(1);
+  REQUIRE(w.platform.Await(job, 10).state() == jobs::v1::Job::RUNNING);
+  const auto state = w.platform.State();
+  // The supervisor would start them again at once: it sleeps for as long as they are to be away.
+  REQUIRE(::kill(w.platform.supervisor(), SIGSTOP) == 0);
+  REQUIRE(::kill(state.postgres_pid, SIGKILL) == 0);
+  REQUIRE(::kill(state.nats_pid, SIGKILL) == 0);
+  std::this_thread::sleep_for(std::chrono::seconds(4));  // the outage itself, not a wait for something
+  REQUIRE(::kill(w.platform.supervisor(), SIGCONT) == 0);
+  w.CheckComplete(job);
+}
+
+TEST_CASE("a detector killed while it trains: another one trains, once") {
+  World& w = TheWorld();
+  const std::string job = w.Start(77);
+  REQUIRE(::kill(w.Pid("detector"), SIGKILL) == 0);
+  const jobs::v1::Job done = w.Await(job);
+  CHECK(done.state() == jobs::v1::Job::SUCCEEDED);
+  CHECK(done.rows_scored() == kRows);
+  CHECK(static_cast<int64_t>(w.platform.AnomalousRows(job).size()) == done.anomaly_count());
+}
+
+}  // namespace vedette::testing
