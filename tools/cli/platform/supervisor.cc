@@ -206,6 +206,19 @@ void Supervisor::Revive(Child& child) {
   (void)Save();
 }
 
+void Supervisor::ReviveServers() {
+  const auto revive = [this](auto& server, std::string_view name, pid_t* pid) {
+    if (server.Running()) return;
+    fmt::print("{} ended; starting it again\n", name);
+    std::fflush(stdout);
+    if (const absl::Status status = server.Restart(); !status.ok()) fmt::print("{}\n", Message(status));
+    *pid = server.pid();
+    (void)Save();
+  };
+  revive(*postgres_, "PostgreSQL", &state_.postgres_pid);
+  revive(*nats_, "NATS", &state_.nats_pid);
+}
+
 void Supervisor::Run() {
   absl::Time renew = absl::Now() + kTokenRenewal;
   sigset_t signals;
@@ -216,8 +229,7 @@ void Supervisor::Run() {
     const timespec pause{.tv_sec = 0, .tv_nsec = 100'000'000};
     if (::sigtimedwait(&signals, nullptr, &pause) > 0) return;
     for (Child& child : children_) Revive(child);
-    if (!postgres_->Running()) (void)postgres_->Restart();
-    if (!nats_->Running()) (void)nats_->Restart();
+    ReviveServers();
     if (absl::Now() > renew) {
       renew = absl::Now() + kTokenRenewal;
       (void)WriteTokens();

@@ -44,6 +44,7 @@ class Supervisor {
   absl::Status StartService(Child& child);
   absl::Status WaitUntilServing(Child& child);
   void Revive(Child& child);
+  void ReviveServers();
   void Step(const std::string& step);
   absl::Status Save();
 
