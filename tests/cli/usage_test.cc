@@ -150,6 +150,23 @@ TEST_CASE("generate writes labelled data that detect can read, the same for the 
   CHECK(Has(wrong.err, "did you mean retail?"));
 }
 
+TEST_CASE("--device reaches the algorithms that have one, and is pointed out for the others") {
+  const auto neural = Vedette({"detect", "-", "-a", "autoencoder", "--device", "cuda:0"}, SmallTable());
+  CHECK_FALSE(Has(neural.err, "must be one of"));  // it may lack the module or the device, but it was understood
+  CHECK(Has(Vedette({"detect", "-", "-a", "ecod", "--device", "cuda:0"}, SmallTable()).err, "has no effect"));
+}
+
+TEST_CASE("a result that cannot be written is a failure, and leaves no half file") {
+  const Folder folder;
+  const auto file = folder.Write("t.csv", SmallTable());
+  const auto r = Vedette({"detect", file, "-o", "/dev/full/x"});
+  CHECK(r.code == 1);
+  CHECK(Has(r.err, "cannot be written"));
+  const auto kept = folder.Write("kept.json", "before");
+  CHECK(Vedette({"detect", folder.Path("none.csv"), "-o", kept}).code == 1);
+  CHECK(ReadFile(kept) == "before");
+}
+
 TEST_CASE("version") {
   CHECK(Vedette({"version"}).out.starts_with("vedette "));
   CHECK(Vedette({"--version"}).code == 0);

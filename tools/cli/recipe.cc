@@ -200,9 +200,7 @@ void CheckRecipe(const Args& args, std::vector<std::string>* mistakes) {
   if (const std::string& d = args.Text("delimiter"); d.size() > 1 && d != "tab" && d != "\\t") {
     mistakes->push_back(fmt::format("--delimiter must be one character or 'tab', not '{}'", d));
   }
-  if (!IsDevice(args.Text("device"))) {
-    mistakes->push_back(fmt::format("--device must be auto, cpu or cuda:N, not '{}'", args.Text("device")));
-  }
+  CheckDevice(args, mistakes);
   const std::string& algorithm = args.Text("algorithm");
   if (algorithm == "auto") {
     if (!args.Pairs("param").empty()) {
@@ -219,6 +217,20 @@ void CheckRecipe(const Args& args, std::vector<std::string>* mistakes) {
   if (args.Text("imputation") == "none" && (*found)->nan != outlier::NanPolicy::kNative) {
     mistakes->push_back(fmt::format("--imputation none: {} cannot take missing values; use median or mean", algorithm));
   }
+}
+
+void CheckDevice(const Args& args, std::vector<std::string>* mistakes) {
+  if (IsDevice(args.Text("device"))) return;
+  mistakes->push_back(fmt::format("--device must be auto, cpu or cuda:N, not '{}'", args.Text("device")));
+}
+
+bool ApplyDevice(const outlier::Descriptor& descriptor, std::string_view device,
+                 std::map<std::string, std::string>* params) {
+  if (!HasParam(descriptor, "device")) return false;
+  const size_t colon = device.find(':');
+  params->emplace("device", device.substr(0, colon));
+  if (colon != std::string_view::npos) params->emplace("device_index", device.substr(colon + 1));
+  return true;
 }
 
 Recipe RecipeFrom(const Args& args) {
@@ -277,9 +289,7 @@ absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, cons
     ASSIGN_OR_RETURN(preparation, Prepare(sample.table, scaled));
     ASSIGN_OR_RETURN(X, preparation.Apply(sample.table));
   }
-  if (HasParam(*descriptor, "device")) {
-    options.params.emplace("device", recipe.device);
-  } else if (recipe.device.starts_with("cuda")) {
+  if (!ApplyDevice(*descriptor, recipe.device, &options.params) && recipe.device.starts_with("cuda")) {
     out.hints.push_back(
         fmt::format("{} runs on the CPU: --device {} has no effect on it", descriptor->name, recipe.device));
   }

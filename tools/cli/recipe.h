@@ -52,6 +52,11 @@ void CheckRecipe(const Args& args, std::vector<std::string>* mistakes);
 /// Appends what is wrong with `params` for this algorithm.
 void CheckParams(const outlier::Descriptor& descriptor, const std::map<std::string, std::string>& params,
                  std::vector<std::string>* mistakes);
+/// --device: appends what is wrong with it; puts it into the parameters of an algorithm that has a device, and returns
+/// false when the algorithm has none.
+void CheckDevice(const Args& args, std::vector<std::string>* mistakes);
+bool ApplyDevice(const outlier::Descriptor& descriptor, std::string_view device,
+                 std::map<std::string, std::string>* params);
 Recipe RecipeFrom(const Args& args);
 SampleOptions SampleOptionsFrom(const Args& args, const Session& session);
 

@@ -131,6 +131,7 @@ void Check(const Args& args, std::vector<std::string>* mistakes) {
   if (const std::string& d = args.Text("delimiter"); d.size() > 1 && d != "tab") {
     mistakes->push_back(fmt::format("--delimiter must be one character or 'tab', not '{}'", d));
   }
+  CheckDevice(args, mistakes);
   Candidates(args, mistakes);
 }
 
@@ -208,9 +209,7 @@ absl::StatusOr<int> Run(const Args& args) {
   int code = kOk;
   for (const auto& candidate : candidates) {
     auto params = candidate.params;
-    for (const auto& p : candidate.descriptor->params) {
-      if (p.name == "device") params.emplace("device", args.Text("device"));
-    }
+    ApplyDevice(*candidate.descriptor, args.Text("device"), &params);
     ASSIGN_OR_RETURN(const auto set, outlier::ParamSet::Make(candidate.descriptor->params, params));
     auto measured = Measure(*candidate.descriptor, set, data, static_cast<int>(args.Int("repeat")), session.context());
     if (measured.ok()) {
