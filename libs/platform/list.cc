@@ -42,8 +42,8 @@ absl::StatusOr<std::string> ListRows(storage::Tx& tx, const ListSpec& spec, cons
     params.insert(params.end(), cursor.begin(), cursor.end());
   }
   params.emplace_back(int64_t{request.page_size} + 1);  // one more tells whether there is a next page
-  const std::string sql = fmt::format("select {}{} from {} where {} order by {} limit ${}", spec.columns, cursors, spec.from,
-                                      where, order, params.size());
+  const std::string sql = fmt::format("select {}{} from {} where {} order by {} limit ${}", spec.columns, cursors,
+                                      spec.from, where, order, params.size());
   ASSIGN_OR_RETURN(const storage::Result found, tx.Exec(sql, params));
 
   int taken = 0;

@@ -1,4 +1,5 @@
-// Pages of a List method out of PostgreSQL: a filter of AIP-160 and keyset paging. For the PostgreSQL adapters of services.
+// Pages of a List method out of PostgreSQL: a filter of AIP-160 and keyset paging. For the PostgreSQL adapters of
+// services.
 #pragma once
 
 #include <absl/status/statusor.h>

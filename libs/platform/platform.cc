@@ -19,13 +19,15 @@ absl::StatusOr<std::string> Conninfo(const std::string& dsn, const std::string& 
   return storage::WithKeyword(dsn, "password", password);
 }
 
-absl::Status Migrate(const runtime::App& app, const std::string& schema, std::span<const storage::MigrationFile> files) {
+absl::Status Migrate(const runtime::App& app, const std::string& schema,
+                     std::span<const storage::MigrationFile> files) {
   const runtime::v1::PostgresConfig& config = app.config().postgres();
   if (config.migration_dsn().empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string conninfo, Conninfo(config.migration_dsn(), config.migration_password_file()));
   storage::Migrator migrator(conninfo, schema, files);
   ASSIGN_OR_RETURN(const std::vector<int> applied, migrator.Up());
-  if (!applied.empty()) runtime::LogInfo("migrations applied", {{"count", applied.size()}, {"version", applied.back()}});
+  if (!applied.empty())
+    runtime::LogInfo("migrations applied", {{"count", applied.size()}, {"version", applied.back()}});
   return absl::OkStatus();
 }
 
@@ -122,13 +124,17 @@ absl::StatusOr<storage::OutboxRelay*> RelayOutbox(runtime::App& app, storage::Po
     std::vector<messaging::OutgoingMessage> outgoing;
     outgoing.reserve(messages.size());
     for (const storage::OutboxMessage& m : messages) {
-      messaging::CloudEvent event{.id = m.id, .source = source, .type = m.type, .time = m.created_at, .tenant = m.tenant};
+      messaging::CloudEvent event{
+          .id = m.id, .source = source, .type = m.type, .time = m.created_at, .tenant = m.tenant};
       event.datacontenttype = m.content_type;
       event.data = m.payload;
       for (const auto& [name, value] : m.headers) {
-        if (name == "subject") event.subject = value;
-        else if (name == "traceparent") event.traceparent = value;
-        else event.extensions[name] = value;
+        if (name == "subject")
+          event.subject = value;
+        else if (name == "traceparent")
+          event.traceparent = value;
+        else
+          event.extensions[name] = value;
       }
       outgoing.push_back({.subject = m.subject, .event = std::move(event)});
     }
@@ -138,8 +144,10 @@ absl::StatusOr<storage::OutboxRelay*> RelayOutbox(runtime::App& app, storage::Po
     return statuses;
   };
 
-  prometheus::Counter& published = app.metrics().Counter("outbox_published_total", "Outbox messages that were published");
-  prometheus::Counter& parked = app.metrics().Counter("outbox_parked_total", "Outbox messages that can never be published");
+  prometheus::Counter& published =
+      app.metrics().Counter("outbox_published_total", "Outbox messages that were published");
+  prometheus::Counter& parked =
+      app.metrics().Counter("outbox_parked_total", "Outbox messages that can never be published");
   storage::OutboxRelayOptions options;
   options.on_round = [&published, &parked](int sent, int dropped, const absl::Status& status) {
     published.Increment(sent);

@@ -26,7 +26,8 @@ features::v1::Config DefaultConfig() {
 absl::Status Validate(const features::v1::Config& config) {
   std::vector<runtime::FieldViolation> wrong;
   const auto within = [&wrong](const char* field, uint64_t value, uint64_t low, uint64_t high) {
-    if (value < low || value > high) wrong.push_back({field, fmt::format("{} is not within {} and {}", value, low, high)});
+    if (value < low || value > high)
+      wrong.push_back({field, fmt::format("{} is not within {} and {}", value, low, high)});
   };
   within("fit.max_cells", config.fit().max_cells(), 10'000, 1'000'000'000);
   within("fit.read_timeout_seconds", config.fit().read_timeout_seconds(), 1, 3600);
@@ -46,7 +47,8 @@ absl::Status Build(const features::v1::Config& config, runtime::App& app) {
   const auto* const engine = app.Own(std::make_unique<Engine>(
       feature_sets, baselines, EngineOptions{.max_fit_cells = static_cast<int64_t>(config.fit().max_cells())}));
 
-  const auto source = [ingest, limit = absl::Seconds(config.fit().read_timeout_seconds())](const runtime::CallContext& call) {
+  const auto source = [ingest,
+                       limit = absl::Seconds(config.fit().read_timeout_seconds())](const runtime::CallContext& call) {
     return std::make_unique<IngestSource>(ingest, runtime::Outgoing::OnBehalfOf(call, limit));
   };
   app.server().AddService<features::v1::FeatureEngineService>(

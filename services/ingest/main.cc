@@ -4,5 +4,6 @@
 
 int main(int argc, char** argv) {
   using namespace vedette;
-  return runtime::ServiceMain(argc, argv, "ingest", ingest::DefaultConfig(), ingest::Build, std::function(ingest::Validate));
+  return runtime::ServiceMain(argc, argv, "ingest", ingest::DefaultConfig(), ingest::Build,
+                              std::function(ingest::Validate));
 }

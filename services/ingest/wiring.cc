@@ -49,7 +49,8 @@ v1::Config DefaultConfig() {
 absl::Status Validate(const v1::Config& config) {
   std::vector<runtime::FieldViolation> wrong;
   const auto within = [&wrong](const char* field, uint64_t value, uint64_t low, uint64_t high) {
-    if (value < low || value > high) wrong.push_back({field, fmt::format("{} is not within {} and {}", value, low, high)});
+    if (value < low || value > high)
+      wrong.push_back({field, fmt::format("{} is not within {} and {}", value, low, high)});
   };
   if (config.object_store().directory().empty()) wrong.push_back({"object_store.directory", "is required"});
   within("upload.max_bytes", config.upload().max_bytes(), 1, uint64_t{1} << 40);
@@ -77,10 +78,10 @@ absl::Status Build(const v1::Config& config, runtime::App& app) {
   auto* const catalogue = app.Own(std::make_unique<PgCatalogueStore>(pool));
   auto* const observations = app.Own(std::make_unique<PgObservationStore>(pool));
 
-  const auto* const uploader = app.Own(std::make_unique<Uploader>(
-      uploads, blobs,
-      UploadOptions{.max_bytes = static_cast<int64_t>(config.upload().max_bytes()),
-                    .max_inflation = config.upload().max_inflation()}));
+  const auto* const uploader =
+      app.Own(std::make_unique<Uploader>(uploads, blobs,
+                                         UploadOptions{.max_bytes = static_cast<int64_t>(config.upload().max_bytes()),
+                                                       .max_inflation = config.upload().max_inflation()}));
   const auto* const reader = app.Own(std::make_unique<DatasetReader>(datasets, blobs));
   const auto* const sweeper = app.Own(std::make_unique<Sweeper>(
       garbage, blobs, SweepOptions{.abandon_after = absl::Seconds(config.upload().abandon_after_seconds())}));

@@ -43,32 +43,35 @@ absl::Status Send(runtime::Writer<StreamFeaturesResponse>& out, const T& part) {
 grpc::ServerUnaryReactor* GrpcService::CreateFeatureSet(CallbackServerContext* context,
                                                         const features::v1::CreateFeatureSetRequest* request,
                                                         features::v1::FeatureSet* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string dataset, DatasetId(rq.dataset(), "dataset"));
-    ASSIGN_OR_RETURN(const table::PrepareOptions options, wire::FromProto(rq.options()));
-    return Answer(engine_->CreateFeatureSet(call.tenant, dataset, options, *source_(call), call.Compute()), rs);
-  });
+  return Unary(
+      server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::string dataset, DatasetId(rq.dataset(), "dataset"));
+        ASSIGN_OR_RETURN(const table::PrepareOptions options, wire::FromProto(rq.options()));
+        return Answer(engine_->CreateFeatureSet(call.tenant, dataset, options, *source_(call), call.Compute()), rs);
+      });
 }
 
 grpc::ServerUnaryReactor* GrpcService::GetFeatureSet(CallbackServerContext* context,
                                                      const features::v1::GetFeatureSetRequest* request,
                                                      features::v1::FeatureSet* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string id, FeatureSetIdOf(rq.name(), "name"));
-    return Answer(feature_sets_->Get(call.tenant, id), rs);
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const std::string id, FeatureSetIdOf(rq.name(), "name"));
+                 return Answer(feature_sets_->Get(call.tenant, id), rs);
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::ListFeatureSets(CallbackServerContext* context,
                                                        const features::v1::ListFeatureSetsRequest* request,
                                                        features::v1::ListFeatureSetsResponse* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq));
-    ASSIGN_OR_RETURN(const Page<FeatureSet> page, feature_sets_->List(call.tenant, query));
-    for (const FeatureSet& item : page.items) ToProto(item, rs->add_feature_sets());
-    rs->set_next_page_token(page.next_page_token);
-    return absl::OkStatus();
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq));
+                 ASSIGN_OR_RETURN(const Page<FeatureSet> page, feature_sets_->List(call.tenant, query));
+                 for (const FeatureSet& item : page.items) ToProto(item, rs->add_feature_sets());
+                 rs->set_next_page_token(page.next_page_token);
+                 return absl::OkStatus();
+               });
 }
 
 grpc::ServerWriteReactor<StreamFeaturesResponse>* GrpcService::StreamFeatures(
@@ -86,40 +89,46 @@ grpc::ServerWriteReactor<StreamFeaturesResponse>* GrpcService::StreamFeatures(
 grpc::ServerUnaryReactor* GrpcService::ProfileDataset(CallbackServerContext* context,
                                                       const features::v1::ProfileDatasetRequest* request,
                                                       features::v1::DataProfile* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string dataset, DatasetId(rq.dataset(), "dataset"));
-    return Answer(engine_->Profile(dataset, *source_(call), call.Compute()), rs);
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const std::string dataset, DatasetId(rq.dataset(), "dataset"));
+                 return Answer(engine_->Profile(dataset, *source_(call), call.Compute()), rs);
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::CreateBaseline(CallbackServerContext* context,
                                                       const features::v1::CreateBaselineRequest* request,
                                                       features::v1::Baseline* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(Baseline wanted, FromProto(rq));
-    return Answer(engine_->CreateBaseline(call.tenant, std::move(wanted), rq.request_id(), *source_(call), call.Compute()), rs);
-  });
+  return Unary(
+      server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+        ASSIGN_OR_RETURN(Baseline wanted, FromProto(rq));
+        return Answer(
+            engine_->CreateBaseline(call.tenant, std::move(wanted), rq.request_id(), *source_(call), call.Compute()),
+            rs);
+      });
 }
 
 grpc::ServerUnaryReactor* GrpcService::GetBaseline(CallbackServerContext* context,
                                                    const features::v1::GetBaselineRequest* request,
                                                    features::v1::Baseline* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string id, BaselineId(rq.name()));
-    return Answer(baselines_->Get(call.tenant, id), rs);
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const std::string id, BaselineId(rq.name()));
+                 return Answer(baselines_->Get(call.tenant, id), rs);
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::ListBaselines(CallbackServerContext* context,
                                                      const features::v1::ListBaselinesRequest* request,
                                                      features::v1::ListBaselinesResponse* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq));
-    ASSIGN_OR_RETURN(const Page<Baseline> page, baselines_->List(call.tenant, query));
-    for (const Baseline& item : page.items) ToProto(item, rs->add_baselines());
-    rs->set_next_page_token(page.next_page_token);
-    return absl::OkStatus();
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq));
+                 ASSIGN_OR_RETURN(const Page<Baseline> page, baselines_->List(call.tenant, query));
+                 for (const Baseline& item : page.items) ToProto(item, rs->add_baselines());
+                 rs->set_next_page_token(page.next_page_token);
+                 return absl::OkStatus();
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::DeleteBaseline(CallbackServerContext* context,

@@ -19,7 +19,11 @@ class GrpcService final : public features::v1::FeatureEngineService::CallbackSer
   /// All outlive the service.
   GrpcService(runtime::Server& server, const Engine* engine, FeatureSetStore* feature_sets, BaselineStore* baselines,
               SourceFactory source)
-      : server_(server), engine_(engine), feature_sets_(feature_sets), baselines_(baselines), source_(std::move(source)) {}
+      : server_(server),
+        engine_(engine),
+        feature_sets_(feature_sets),
+        baselines_(baselines),
+        source_(std::move(source)) {}
 
   grpc::ServerUnaryReactor* CreateFeatureSet(grpc::CallbackServerContext* context,
                                              const features::v1::CreateFeatureSetRequest* request,
@@ -38,7 +42,8 @@ class GrpcService final : public features::v1::FeatureEngineService::CallbackSer
   grpc::ServerUnaryReactor* CreateBaseline(grpc::CallbackServerContext* context,
                                            const features::v1::CreateBaselineRequest* request,
                                            features::v1::Baseline* response) override;
-  grpc::ServerUnaryReactor* GetBaseline(grpc::CallbackServerContext* context, const features::v1::GetBaselineRequest* request,
+  grpc::ServerUnaryReactor* GetBaseline(grpc::CallbackServerContext* context,
+                                        const features::v1::GetBaselineRequest* request,
                                         features::v1::Baseline* response) override;
   grpc::ServerUnaryReactor* ListBaselines(grpc::CallbackServerContext* context,
                                           const features::v1::ListBaselinesRequest* request,

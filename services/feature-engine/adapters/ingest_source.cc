@@ -25,7 +25,8 @@ absl::StatusOr<DatasetInfo> IngestSource::Describe(const std::string& dataset) {
   return info;
 }
 
-absl::Status IngestSource::Read(const std::string& dataset, int64_t first_row, int64_t row_count, const RowsSink& sink) {
+absl::Status IngestSource::Read(const std::string& dataset, int64_t first_row, int64_t row_count,
+                                const RowsSink& sink) {
   ingest::v1::ReadDatasetRequest request;
   request.set_name("datasets/" + dataset);
   request.set_first_row(first_row);

@@ -52,23 +52,27 @@ Baseline BaselineOf(const Row& row) {
 
 }  // namespace
 
-absl::StatusOr<Baseline> PgBaselineStore::Create(const std::string& tenant, const Baseline& b, const std::string& request_id) {
+absl::StatusOr<Baseline> PgBaselineStore::Create(const std::string& tenant, const Baseline& b,
+                                                 const std::string& request_id) {
   Baseline out;
   const std::string id = NewUuidV7(absl::Now());
   const std::optional<std::string> request = request_id.empty() ? std::nullopt : std::optional(request_id);
   const auto create = [&](Tx& tx) -> absl::Status {
     ASSIGN_OR_RETURN(
         storage::Result r,
-        tx.Exec(fmt::format("insert into baselines (tenant_id, id, request_id, scope, metric, count, mean, standard_deviation, "
-                            "median, median_absolute_deviation, minimum, maximum, percentile_5, percentile_95, valid_from, "
-                            "valid_to) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
-                            "on conflict (tenant_id, request_id) where request_id is not null do nothing returning {}",
-                            kColumns),
+        tx.Exec(fmt::format(
+                    "insert into baselines (tenant_id, id, request_id, scope, metric, count, mean, standard_deviation, "
+                    "median, median_absolute_deviation, minimum, maximum, percentile_5, percentile_95, valid_from, "
+                    "valid_to) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
+                    "on conflict (tenant_id, request_id) where request_id is not null do nothing returning {}",
+                    kColumns),
                 {tenant, id, request, b.scope, b.metric, b.count, b.mean, b.standard_deviation, b.median,
-                 b.median_absolute_deviation, b.minimum, b.maximum, b.percentile_5, b.percentile_95, b.valid_from, b.valid_to}));
+                 b.median_absolute_deviation, b.minimum, b.maximum, b.percentile_5, b.percentile_95, b.valid_from,
+                 b.valid_to}));
     if (r.empty()) {
-      ASSIGN_OR_RETURN(r, tx.Exec(fmt::format("select {} from baselines where tenant_id = $1 and request_id = $2", kColumns),
-                                  {tenant, request}));
+      ASSIGN_OR_RETURN(
+          r, tx.Exec(fmt::format("select {} from baselines where tenant_id = $1 and request_id = $2", kColumns),
+                     {tenant, request}));
     }
     if (r.empty()) return absl::AbortedError("the baseline of this request cannot be seen yet; send it again");
     out = BaselineOf(r[0]);
@@ -81,8 +85,9 @@ absl::StatusOr<Baseline> PgBaselineStore::Create(const std::string& tenant, cons
 absl::StatusOr<Baseline> PgBaselineStore::Get(const std::string& tenant, const std::string& id) {
   Baseline out;
   const auto get = [&](Tx& tx) -> absl::Status {
-    ASSIGN_OR_RETURN(const storage::Result r,
-                     tx.Exec(fmt::format("select {} from baselines where tenant_id = $1 and id = $2", kColumns), {tenant, id}));
+    ASSIGN_OR_RETURN(
+        const storage::Result r,
+        tx.Exec(fmt::format("select {} from baselines where tenant_id = $1 and id = $2", kColumns), {tenant, id}));
     if (r.empty()) return NotFound("there is no baseline {}", id);
     out = BaselineOf(r[0]);
     return absl::OkStatus();
@@ -109,7 +114,8 @@ absl::StatusOr<Page<Baseline>> PgBaselineStore::List(const std::string& tenant, 
 
 absl::Status PgBaselineStore::Delete(const std::string& tenant, const std::string& id) {
   return storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
-    ASSIGN_OR_RETURN(const storage::Result r, tx.Exec("delete from baselines where tenant_id = $1 and id = $2", {tenant, id}));
+    ASSIGN_OR_RETURN(const storage::Result r,
+                     tx.Exec("delete from baselines where tenant_id = $1 and id = $2", {tenant, id}));
     return r.affected() == 1 ? absl::OkStatus() : NotFound("there is no baseline {}", id);
   });
 }

@@ -53,9 +53,10 @@ FeatureSet FeatureSetOf(const Row& row) {
 }
 
 absl::StatusOr<FeatureSet> Find(Tx& tx, const std::string& id) {
-  ASSIGN_OR_RETURN(const storage::Result r,
-                   tx.Exec(fmt::format("select {}, preparation from feature_sets where tenant_id = $1 and id = $2", kColumns),
-                           {tx.tenant(), id}));
+  ASSIGN_OR_RETURN(
+      const storage::Result r,
+      tx.Exec(fmt::format("select {}, preparation from feature_sets where tenant_id = $1 and id = $2", kColumns),
+              {tx.tenant(), id}));
   if (r.empty()) return NotFound("there is no feature set {}", id);
   FeatureSet out = FeatureSetOf(r[0]);
   out.preparation = r[0].Bytes("preparation");
@@ -78,13 +79,14 @@ absl::StatusOr<FeatureSet> PgFeatureSetStore::Put(const std::string& tenant, con
   FeatureSet out;
   const auto put = [&](Tx& tx) -> absl::Status {
     const table::PrepareOptions& options = feature_set.options;
-    RETURN_IF_ERROR(tx.Exec("insert into feature_sets (tenant_id, id, dataset_id, ignore_columns, imputation, encoding, "
-                            "scaling, features, notes, version, preparation) "
-                            "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing",
-                            {tenant, feature_set.id, feature_set.dataset, options.ignore_columns, Name(options.imputation),
-                             Name(options.encoding), Name(options.scaling), feature_set.features, feature_set.notes,
-                             feature_set.version, storage::Bytes{feature_set.preparation}})
-                        .status());
+    RETURN_IF_ERROR(
+        tx.Exec("insert into feature_sets (tenant_id, id, dataset_id, ignore_columns, imputation, encoding, "
+                "scaling, features, notes, version, preparation) "
+                "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing",
+                {tenant, feature_set.id, feature_set.dataset, options.ignore_columns, Name(options.imputation),
+                 Name(options.encoding), Name(options.scaling), feature_set.features, feature_set.notes,
+                 feature_set.version, storage::Bytes{feature_set.preparation}})
+            .status());
     ASSIGN_OR_RETURN(out, Find(tx, feature_set.id));
     return absl::OkStatus();
   };

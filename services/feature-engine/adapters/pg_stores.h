@@ -22,7 +22,8 @@ class PgFeatureSetStore final : public FeatureSetStore {
 class PgBaselineStore final : public BaselineStore {
  public:
   explicit PgBaselineStore(storage::Pool* pool) : pool_(pool) {}
-  absl::StatusOr<Baseline> Create(const std::string& tenant, const Baseline& baseline, const std::string& request_id) override;
+  absl::StatusOr<Baseline> Create(const std::string& tenant, const Baseline& baseline,
+                                  const std::string& request_id) override;
   absl::StatusOr<Baseline> Get(const std::string& tenant, const std::string& id) override;
   absl::StatusOr<Page<Baseline>> List(const std::string& tenant, const ListQuery& query) override;
   absl::Status Delete(const std::string& tenant, const std::string& id) override;

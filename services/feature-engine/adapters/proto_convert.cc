@@ -27,8 +27,9 @@ bool IsUuid(std::string_view text) {
 
 bool IsChosenId(std::string_view id) {
   const auto alnum = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  return !id.empty() && id.size() <= 128 && alnum(id.front()) &&
-         std::all_of(id.begin(), id.end(), [&](char c) { return alnum(c) || c == '.' || c == '_' || c == ':' || c == '-'; });
+  return !id.empty() && id.size() <= 128 && alnum(id.front()) && std::all_of(id.begin(), id.end(), [&](char c) {
+    return alnum(c) || c == '.' || c == '_' || c == ':' || c == '-';
+  });
 }
 
 /// The part after "<collection>/", or empty.
@@ -95,10 +96,14 @@ absl::StatusOr<Baseline> FromProto(const features::v1::CreateBaselineRequest& re
 
 absl::StatusOr<table::ColumnType> FromProto(common::v1::ColumnType type) {
   switch (type) {
-    case common::v1::COLUMN_TYPE_NUMERIC: return table::ColumnType::kNumeric;
-    case common::v1::COLUMN_TYPE_CATEGORICAL: return table::ColumnType::kCategorical;
-    case common::v1::COLUMN_TYPE_TIMESTAMP: return table::ColumnType::kTimestamp;
-    default: return DataLoss("column type {} is not known", static_cast<int>(type));
+    case common::v1::COLUMN_TYPE_NUMERIC:
+      return table::ColumnType::kNumeric;
+    case common::v1::COLUMN_TYPE_CATEGORICAL:
+      return table::ColumnType::kCategorical;
+    case common::v1::COLUMN_TYPE_TIMESTAMP:
+      return table::ColumnType::kTimestamp;
+    default:
+      return DataLoss("column type {} is not known", static_cast<int>(type));
   }
 }
 

@@ -36,7 +36,8 @@ struct BaselineBuilder::State {
   std::vector<double> values;
 };
 
-BaselineBuilder::BaselineBuilder(int64_t max_values, uint64_t seed) : state_(std::make_unique<State>(max_values, seed)) {}
+BaselineBuilder::BaselineBuilder(int64_t max_values, uint64_t seed)
+    : state_(std::make_unique<State>(max_values, seed)) {}
 BaselineBuilder::~BaselineBuilder() = default;
 BaselineBuilder::BaselineBuilder(BaselineBuilder&&) noexcept = default;
 
@@ -52,7 +53,8 @@ void BaselineBuilder::Add(std::span<const double> values) {
     s.maximum = std::max(s.maximum, v);
     if (s.count <= s.max_values) {
       s.values.push_back(v);
-    } else if (const uint64_t place = s.rng.Below(static_cast<uint64_t>(s.count)); place < static_cast<uint64_t>(s.max_values)) {
+    } else if (const uint64_t place = s.rng.Below(static_cast<uint64_t>(s.count));
+               place < static_cast<uint64_t>(s.max_values)) {
       s.values[place] = v;
     }
   }

@@ -25,13 +25,13 @@ struct Baseline {
   double maximum = 0;
   double percentile_5 = 0;
   double percentile_95 = 0;
-  absl::Time valid_from = absl::InfinitePast();   ///< InfinitePast: not said
-  absl::Time valid_to = absl::InfiniteFuture();   ///< InfiniteFuture: not said
+  absl::Time valid_from = absl::InfinitePast();  ///< InfinitePast: not said
+  absl::Time valid_to = absl::InfiniteFuture();  ///< InfiniteFuture: not said
   absl::Time create_time;
 };
 
-/// Collects values, NaN left out. Count, mean, deviation (Welford 1962), minimum and maximum are exact for any number of
-/// values; median, MAD and percentiles (linear between order statistics) too, up to `max_values` values. Beyond that
+/// Collects values, NaN left out. Count, mean, deviation (Welford 1962), minimum and maximum are exact for any number
+/// of values; median, MAD and percentiles (linear between order statistics) too, up to `max_values` values. Beyond that
 /// they are those of a seeded uniform sample of max_values (Vitter 1985, algorithm R), whose quantile ranks are off by
 /// about 0.5 / sqrt(max_values): 0.0005 at a million.
 class BaselineBuilder {

@@ -15,7 +15,8 @@ constexpr uint64_t kFitSeed = 42;
 absl::Status CheckIgnored(const DatasetInfo& info, const std::vector<std::string>& ignored) {
   std::string unknown;
   for (const std::string& name : ignored) {
-    const bool known = std::any_of(info.columns.begin(), info.columns.end(), [&](const auto& c) { return c.name == name; });
+    const bool known =
+        std::any_of(info.columns.begin(), info.columns.end(), [&](const auto& c) { return c.name == name; });
     if (!known) unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", name);
   }
   if (unknown.empty()) return absl::OkStatus();
@@ -94,11 +95,12 @@ absl::StatusOr<FeatureSet> Engine::CreateFeatureSet(const std::string& tenant, c
   ASSIGN_OR_RETURN(const DatasetInfo info, source.Describe(dataset));
   const table::PrepareOptions canonical = Canonical(options);
   RETURN_IF_ERROR(CheckIgnored(info, canonical.ignore_columns));
-  const int64_t max_rows = std::max<int64_t>(1, options_.max_fit_cells / std::max<int64_t>(1, static_cast<int64_t>(info.columns.size())));
+  const int64_t max_rows =
+      std::max<int64_t>(1, options_.max_fit_cells / std::max<int64_t>(1, static_cast<int64_t>(info.columns.size())));
   const bool sampled = info.rows > max_rows;
   std::vector<std::string> row_numbers;
-  ASSIGN_OR_RETURN(const table::Table rows,
-                   ReadSample(info, max_rows, source, context, sampled && options.drop_identifiers ? &row_numbers : nullptr));
+  ASSIGN_OR_RETURN(const table::Table rows, ReadSample(info, max_rows, source, context,
+                                                       sampled && options.drop_identifiers ? &row_numbers : nullptr));
   table::PrepareOptions fitting = canonical;
   fitting.ignore_columns.insert(fitting.ignore_columns.end(), row_numbers.begin(), row_numbers.end());
   ASSIGN_OR_RETURN(const table::Preparation preparation, table::Preparation::Fit(rows, fitting));
@@ -119,9 +121,11 @@ absl::Status Engine::StreamFeatures(const std::string& tenant, const FeatureQuer
   }
   ASSIGN_OR_RETURN(const FeatureSet feature_set, feature_sets_->Get(tenant, query.feature_set));
   ASSIGN_OR_RETURN(const table::Preparation preparation, LoadPreparation(feature_set.preparation));
-  ASSIGN_OR_RETURN(const DatasetInfo info, source.Describe(query.dataset.empty() ? feature_set.dataset : query.dataset));
+  ASSIGN_OR_RETURN(const DatasetInfo info,
+                   source.Describe(query.dataset.empty() ? feature_set.dataset : query.dataset));
   if (query.first_row > info.rows) {
-    return absl::OutOfRangeError(fmt::format("row {} is beyond the {} rows of dataset {}", query.first_row, info.rows, info.id));
+    return absl::OutOfRangeError(
+        fmt::format("row {} is beyond the {} rows of dataset {}", query.first_row, info.rows, info.id));
   }
   RETURN_IF_ERROR(sink.header({.feature_set = feature_set.id,
                                .dataset_rows = info.rows,
@@ -148,10 +152,12 @@ absl::Status Engine::StreamFeatures(const std::string& tenant, const FeatureQuer
   return outlet.Flush();
 }
 
-absl::StatusOr<DataProfile> Engine::Profile(const std::string& dataset, DatasetSource& source, const Context& context) const {
+absl::StatusOr<DataProfile> Engine::Profile(const std::string& dataset, DatasetSource& source,
+                                            const Context& context) const {
   ASSIGN_OR_RETURN(const DatasetInfo info, source.Describe(dataset));
-  const int64_t max_rows = std::clamp<int64_t>(
-      options_.max_fit_cells / std::max<int64_t>(1, static_cast<int64_t>(info.columns.size())), 1, options_.profile_rows);
+  const int64_t max_rows =
+      std::clamp<int64_t>(options_.max_fit_cells / std::max<int64_t>(1, static_cast<int64_t>(info.columns.size())), 1,
+                          options_.profile_rows);
   ASSIGN_OR_RETURN(const table::Table rows, ReadSample(info, max_rows, source, context, nullptr));
   ASSIGN_OR_RETURN(const table::Preparation preparation, table::Preparation::Fit(rows, {}));
   ASSIGN_OR_RETURN(const Matrix X, preparation.Apply(rows));
@@ -160,8 +166,9 @@ absl::StatusOr<DataProfile> Engine::Profile(const std::string& dataset, DatasetS
   return profile;
 }
 
-absl::StatusOr<Baseline> Engine::CreateBaseline(const std::string& tenant, Baseline wanted, const std::string& request_id,
-                                                DatasetSource& source, const Context& context) const {
+absl::StatusOr<Baseline> Engine::CreateBaseline(const std::string& tenant, Baseline wanted,
+                                                const std::string& request_id, DatasetSource& source,
+                                                const Context& context) const {
   BaselineBuilder builder(options_.max_fit_cells);
   const size_t slash = wanted.scope.find('/');
   const std::string id = wanted.scope.substr(slash + 1);
@@ -170,12 +177,16 @@ absl::StatusOr<Baseline> Engine::CreateBaseline(const std::string& tenant, Basel
       builder.Add(values);
       return context.Check();
     };
-    RETURN_IF_ERROR(source.ReadSeries(id, wanted.metric.substr(wanted.metric.find('/') + 1), wanted.valid_from, wanted.valid_to, add));
+    RETURN_IF_ERROR(source.ReadSeries(id, wanted.metric.substr(wanted.metric.find('/') + 1), wanted.valid_from,
+                                      wanted.valid_to, add));
   } else {
     ASSIGN_OR_RETURN(const DatasetInfo info, source.Describe(id));
-    const auto column = std::find_if(info.columns.begin(), info.columns.end(), [&](const auto& c) { return c.name == wanted.metric; });
-    if (column == info.columns.end()) return InvalidArgument("metric: dataset {} has no column '{}'", id, wanted.metric);
-    if (column->type != table::ColumnType::kNumeric) return InvalidArgument("metric: column '{}' is not numeric", wanted.metric);
+    const auto column =
+        std::find_if(info.columns.begin(), info.columns.end(), [&](const auto& c) { return c.name == wanted.metric; });
+    if (column == info.columns.end())
+      return InvalidArgument("metric: dataset {} has no column '{}'", id, wanted.metric);
+    if (column->type != table::ColumnType::kNumeric)
+      return InvalidArgument("metric: column '{}' is not numeric", wanted.metric);
     const auto add = [&, j = column - info.columns.begin()](int64_t, table::Table&& rows) -> absl::Status {
       builder.Add(rows.columns[static_cast<size_t>(j)].values);
       return context.Check();

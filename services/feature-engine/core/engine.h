@@ -60,8 +60,8 @@ class Engine {
   Engine(FeatureSetStore* feature_sets, BaselineStore* baselines, EngineOptions options = {})
       : feature_sets_(feature_sets), baselines_(baselines), options_(options) {}
 
-  /// Errors: NOT_FOUND, FAILED_PRECONDITION (the dataset is not READY), INVALID_ARGUMENT (an ignored column that the dataset
-  /// lacks; no usable column is left).
+  /// Errors: NOT_FOUND, FAILED_PRECONDITION (the dataset is not READY), INVALID_ARGUMENT (an ignored column that the
+  /// dataset lacks; no usable column is left).
   absl::StatusOr<FeatureSet> CreateFeatureSet(const std::string& tenant, const std::string& dataset,
                                               const table::PrepareOptions& options, DatasetSource& source,
                                               const Context& context) const;

@@ -10,27 +10,36 @@ namespace vedette::feature_engine {
 
 std::string_view Name(table::Imputation imputation) {
   switch (imputation) {
-    case table::Imputation::kMedian: return "median";
-    case table::Imputation::kMean: return "mean";
-    case table::Imputation::kNone: return "none";
+    case table::Imputation::kMedian:
+      return "median";
+    case table::Imputation::kMean:
+      return "mean";
+    case table::Imputation::kNone:
+      return "none";
   }
   return "";
 }
 
 std::string_view Name(table::Encoding encoding) {
   switch (encoding) {
-    case table::Encoding::kOneHot: return "one_hot";
-    case table::Encoding::kFrequency: return "frequency";
-    case table::Encoding::kOrdinal: return "ordinal";
+    case table::Encoding::kOneHot:
+      return "one_hot";
+    case table::Encoding::kFrequency:
+      return "frequency";
+    case table::Encoding::kOrdinal:
+      return "ordinal";
   }
   return "";
 }
 
 std::string_view Name(table::Scaling scaling) {
   switch (scaling) {
-    case table::Scaling::kNone: return "none";
-    case table::Scaling::kStandard: return "standard";
-    case table::Scaling::kRobust: return "robust";
+    case table::Scaling::kNone:
+      return "none";
+    case table::Scaling::kStandard:
+      return "standard";
+    case table::Scaling::kRobust:
+      return "robust";
   }
   return "";
 }

@@ -30,8 +30,8 @@ class SequentialSampler {
   Rng rng_;
 };
 
-/// Finds the columns of whole numbers that grow by exactly 1 from row to row over a whole dataset: row numbers. A sample
-/// of the rows no longer shows it.
+/// Finds the columns of whole numbers that grow by exactly 1 from row to row over a whole dataset: row numbers. A
+/// sample of the rows no longer shows it.
 class RowNumberFinder {
  public:
   void Add(const table::Table& rows);

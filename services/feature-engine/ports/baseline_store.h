@@ -14,7 +14,8 @@ class BaselineStore {
  public:
   virtual ~BaselineStore() = default;
   /// A repeated request id gives the first one's baseline.
-  virtual absl::StatusOr<Baseline> Create(const std::string& tenant, const Baseline& baseline, const std::string& request_id) = 0;
+  virtual absl::StatusOr<Baseline> Create(const std::string& tenant, const Baseline& baseline,
+                                          const std::string& request_id) = 0;
   virtual absl::StatusOr<Baseline> Get(const std::string& tenant, const std::string& id) = 0;
   /// Newest first.
   virtual absl::StatusOr<Page<Baseline>> List(const std::string& tenant, const ListQuery& query) = 0;

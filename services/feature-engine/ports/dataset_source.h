@@ -30,8 +30,8 @@ class DatasetSource {
   virtual absl::Status Read(const std::string& dataset, int64_t first_row, int64_t row_count, const RowsSink& sink) = 0;
   using ValuesSink = std::function<absl::Status(std::span<const double> values)>;
   /// The observations of an entity's metric in [start, end), in order of time.
-  virtual absl::Status ReadSeries(const std::string& entity, const std::string& metric, absl::Time start, absl::Time end,
-                                  const ValuesSink& sink) = 0;
+  virtual absl::Status ReadSeries(const std::string& entity, const std::string& metric, absl::Time start,
+                                  absl::Time end, const ValuesSink& sink) = 0;
 };
 
 }  // namespace vedette::feature_engine

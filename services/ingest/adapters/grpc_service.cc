@@ -55,21 +55,23 @@ grpc::ServerReadReactor<v1::UploadDatasetRequest>* GrpcService::UploadDataset(Ca
 
 grpc::ServerUnaryReactor* GrpcService::GetDataset(CallbackServerContext* context, const v1::GetDatasetRequest* request,
                                                   v1::Dataset* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string id, DatasetId(rq.name()));
-    return Answer(parts_.datasets->Get(call.tenant, id), rs);
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const std::string id, DatasetId(rq.name()));
+                 return Answer(parts_.datasets->Get(call.tenant, id), rs);
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::ListDatasets(CallbackServerContext* context,
                                                     const v1::ListDatasetsRequest* request,
                                                     v1::ListDatasetsResponse* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq, rq.filter()));
-    ASSIGN_OR_RETURN(const Page<Dataset> page, parts_.datasets->List(call.tenant, query));
-    PageToProto(page, rs->mutable_next_page_token(), [rs] { return rs->add_datasets(); });
-    return absl::OkStatus();
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq, rq.filter()));
+                 ASSIGN_OR_RETURN(const Page<Dataset> page, parts_.datasets->List(call.tenant, query));
+                 PageToProto(page, rs->mutable_next_page_token(), [rs] { return rs->add_datasets(); });
+                 return absl::OkStatus();
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::DeleteDataset(CallbackServerContext* context,
@@ -104,7 +106,8 @@ grpc::ServerUnaryReactor* GrpcService::CreateTenant(CallbackServerContext* conte
   });
 }
 
-grpc::ServerUnaryReactor* GrpcService::ListTenants(CallbackServerContext* context, const v1::ListTenantsRequest* request,
+grpc::ServerUnaryReactor* GrpcService::ListTenants(CallbackServerContext* context,
+                                                   const v1::ListTenantsRequest* request,
                                                    v1::ListTenantsResponse* response) {
   return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext&) -> absl::Status {
     ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq, ""));
@@ -116,88 +119,97 @@ grpc::ServerUnaryReactor* GrpcService::ListTenants(CallbackServerContext* contex
 
 grpc::ServerUnaryReactor* GrpcService::CreateEntity(CallbackServerContext* context,
                                                     const v1::CreateEntityRequest* request, v1::Entity* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const Entity entity, FromProto(rq));
-    return Answer(parts_.catalogue->CreateEntity(call.tenant, entity), rs);
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const Entity entity, FromProto(rq));
+                 return Answer(parts_.catalogue->CreateEntity(call.tenant, entity), rs);
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::ListEntities(CallbackServerContext* context,
                                                     const v1::ListEntitiesRequest* request,
                                                     v1::ListEntitiesResponse* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq, rq.filter()));
-    ASSIGN_OR_RETURN(const Page<Entity> page, parts_.catalogue->ListEntities(call.tenant, query));
-    PageToProto(page, rs->mutable_next_page_token(), [rs] { return rs->add_entities(); });
-    return absl::OkStatus();
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq, rq.filter()));
+                 ASSIGN_OR_RETURN(const Page<Entity> page, parts_.catalogue->ListEntities(call.tenant, query));
+                 PageToProto(page, rs->mutable_next_page_token(), [rs] { return rs->add_entities(); });
+                 return absl::OkStatus();
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::CreateMetric(CallbackServerContext* context,
                                                     const v1::CreateMetricRequest* request, v1::Metric* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const Metric metric, FromProto(rq));
-    return Answer(parts_.catalogue->CreateMetric(call.tenant, metric), rs);
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const Metric metric, FromProto(rq));
+                 return Answer(parts_.catalogue->CreateMetric(call.tenant, metric), rs);
+               });
 }
 
-grpc::ServerUnaryReactor* GrpcService::ListMetrics(CallbackServerContext* context, const v1::ListMetricsRequest* request,
+grpc::ServerUnaryReactor* GrpcService::ListMetrics(CallbackServerContext* context,
+                                                   const v1::ListMetricsRequest* request,
                                                    v1::ListMetricsResponse* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq, rq.filter()));
-    ASSIGN_OR_RETURN(const Page<Metric> page, parts_.catalogue->ListMetrics(call.tenant, query));
-    PageToProto(page, rs->mutable_next_page_token(), [rs] { return rs->add_metrics(); });
-    return absl::OkStatus();
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq, rq.filter()));
+                 ASSIGN_OR_RETURN(const Page<Metric> page, parts_.catalogue->ListMetrics(call.tenant, query));
+                 PageToProto(page, rs->mutable_next_page_token(), [rs] { return rs->add_metrics(); });
+                 return absl::OkStatus();
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::WriteObservations(CallbackServerContext* context,
                                                          const v1::WriteObservationsRequest* request,
                                                          v1::WriteObservationsResponse* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    const absl::Time first = absl::FromCivil(absl::CivilYear(parts_.first_year), absl::UTCTimeZone());
-    ASSIGN_OR_RETURN(const ObservationBatch batch, FromProto(rq, first, absl::Now() + absl::Hours(24 * 366)));
-    RETURN_IF_ERROR(parts_.observations->EnsurePartitions(MonthsOf(batch.time_micros)));
-    ASSIGN_OR_RETURN(const WriteResult result, parts_.observations->Write(call.tenant, batch));
-    rs->set_written(result.written);
-    rs->set_duplicates(result.duplicates);
-    return absl::OkStatus();
-  });
+  return Unary(
+      server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+        const absl::Time first = absl::FromCivil(absl::CivilYear(parts_.first_year), absl::UTCTimeZone());
+        ASSIGN_OR_RETURN(const ObservationBatch batch, FromProto(rq, first, absl::Now() + absl::Hours(24 * 366)));
+        RETURN_IF_ERROR(parts_.observations->EnsurePartitions(MonthsOf(batch.time_micros)));
+        ASSIGN_OR_RETURN(const WriteResult result, parts_.observations->Write(call.tenant, batch));
+        rs->set_written(result.written);
+        rs->set_duplicates(result.duplicates);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* GrpcService::ListObservations(CallbackServerContext* context,
                                                         const v1::ListObservationsRequest* request,
                                                         v1::ListObservationsResponse* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const SeriesQuery query, FromProto(rq));
-    ASSIGN_OR_RETURN(const Page<Observation> page, parts_.observations->List(call.tenant, query));
-    for (const Observation& o : page.items) {
-      rs->add_time_micros(o.time_micros);
-      rs->add_values(o.value);
-    }
-    rs->set_next_page_token(page.next_page_token);
-    return absl::OkStatus();
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const SeriesQuery query, FromProto(rq));
+                 ASSIGN_OR_RETURN(const Page<Observation> page, parts_.observations->List(call.tenant, query));
+                 for (const Observation& o : page.items) {
+                   rs->add_time_micros(o.time_micros);
+                   rs->add_values(o.value);
+                 }
+                 rs->set_next_page_token(page.next_page_token);
+                 return absl::OkStatus();
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::CreateChangeEvent(CallbackServerContext* context,
                                                          const v1::CreateChangeEventRequest* request,
                                                          v1::ChangeEvent* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const ChangeEvent event, FromProto(rq));
-    return Answer(parts_.observations->CreateChangeEvent(call.tenant, event, rq.request_id()), rs);
-  });
+  return Unary(server_, context, request, response,
+               [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+                 ASSIGN_OR_RETURN(const ChangeEvent event, FromProto(rq));
+                 return Answer(parts_.observations->CreateChangeEvent(call.tenant, event, rq.request_id()), rs);
+               });
 }
 
 grpc::ServerUnaryReactor* GrpcService::ListChangeEvents(CallbackServerContext* context,
                                                         const v1::ListChangeEventsRequest* request,
                                                         v1::ListChangeEventsResponse* response) {
-  return Unary(server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq, rq.filter()));
-    ASSIGN_OR_RETURN(const Page<ChangeEvent> page, parts_.observations->ListChangeEvents(call.tenant, query));
-    PageToProto(page, rs->mutable_next_page_token(), [rs] { return rs->add_change_events(); });
-    return absl::OkStatus();
-  });
+  return Unary(
+      server_, context, request, response, [this](const auto& rq, auto* rs, CallContext& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const ListQuery query, QueryOf(rq, rq.filter()));
+        ASSIGN_OR_RETURN(const Page<ChangeEvent> page, parts_.observations->ListChangeEvents(call.tenant, query));
+        PageToProto(page, rs->mutable_next_page_token(), [rs] { return rs->add_change_events(); });
+        return absl::OkStatus();
+      });
 }
 
 }  // namespace vedette::ingest

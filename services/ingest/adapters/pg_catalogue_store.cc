@@ -21,7 +21,8 @@ absl::Status Taken(const absl::Status& status, std::string_view collection, cons
 }
 
 const platform::ListSpec& TenantList() {
-  static const platform::ListSpec spec{.columns = "id, display_name, tier, create_time", .from = "tenants", .keys = {{"id", "text"}}};
+  static const platform::ListSpec spec{
+      .columns = "id, display_name, tier, create_time", .from = "tenants", .keys = {{"id", "text"}}};
   return spec;
 }
 
@@ -41,22 +42,28 @@ const platform::ListSpec& EntityList() {
 const platform::ListSpec& MetricList() {
   static const platform::ListSpec spec{
       .columns = "id, display_name, category, unit, standard, direction",
-      .from = "(select id, display_name, category, unit, true as standard, direction from standard_metrics union all "
-              "select id, display_name, category, unit, false, direction from metrics) m",
+      .from =
+          "(select id, display_name, category, unit, true as standard, direction from standard_metrics union all "
+          "select id, display_name, category, unit, false, direction from metrics) m",
       .keys = {{"id", "text"}},
       .filter = {.fields = {{.name = "display_name", .sql = "display_name"},
                             {.name = "category", .sql = "category"},
                             {.name = "unit", .sql = "unit"},
                             {.name = "standard", .sql = "standard", .type = Type::kBool},
-                            {.name = "direction", .sql = "direction", .type = Type::kEnum,
-                             .values = {"DIRECTION_UNSPECIFIED", "BOTH", "HIGH", "LOW"}, .sql_values = {"0", "1", "2", "3"}}},
+                            {.name = "direction",
+                             .sql = "direction",
+                             .type = Type::kEnum,
+                             .values = {"DIRECTION_UNSPECIFIED", "BOTH", "HIGH", "LOW"},
+                             .sql_values = {"0", "1", "2", "3"}}},
                  .search_sql = {"display_name"}}};
   return spec;
 }
 
 Tenant TenantOf(const Row& row) {
-  return {.id = std::string(row.Text("id")), .display_name = std::string(row.Text("display_name")),
-          .tier = std::string(row.Text("tier")), .create_time = row.Time("create_time")};
+  return {.id = std::string(row.Text("id")),
+          .display_name = std::string(row.Text("display_name")),
+          .tier = std::string(row.Text("tier")),
+          .create_time = row.Time("create_time")};
 }
 
 Entity EntityOf(const Row& row) {
@@ -113,7 +120,8 @@ absl::StatusOr<Entity> PgCatalogueStore::CreateEntity(const std::string& tenant,
         tx.Exec("insert into entities (tenant_id, id, kind, display_name, external_id, peer_group, attributes) "
                 "values ($1, $2, $3, $4, $5, $6, $7) "
                 "returning id, kind, display_name, external_id, peer_group, attributes, create_time",
-                {tenant, entity.id, entity.kind, entity.display_name, entity.external_id, entity.peer_group, entity.attributes_json}));
+                {tenant, entity.id, entity.kind, entity.display_name, entity.external_id, entity.peer_group,
+                 entity.attributes_json}));
     out = EntityOf(r[0]);
     return absl::OkStatus();
   };
@@ -134,12 +142,13 @@ absl::StatusOr<Page<Entity>> PgCatalogueStore::ListEntities(const std::string& t
 absl::StatusOr<Metric> PgCatalogueStore::CreateMetric(const std::string& tenant, const Metric& metric) {
   Metric out;
   const auto create = [&](Tx& tx) -> absl::Status {
-    ASSIGN_OR_RETURN(const storage::Result r,
-                     tx.Exec("insert into metrics (tenant_id, id, display_name, category, unit, direction) "
-                             "select $1, $2, $3, $4, $5, $6 where not exists (select from standard_metrics where id = $2) "
-                             "returning id, display_name, category, unit, false as standard, direction",
-                             {tenant, metric.id, metric.display_name, metric.category, metric.unit,
-                              static_cast<int64_t>(metric.direction)}));
+    ASSIGN_OR_RETURN(
+        const storage::Result r,
+        tx.Exec("insert into metrics (tenant_id, id, display_name, category, unit, direction) "
+                "select $1, $2, $3, $4, $5, $6 where not exists (select from standard_metrics where id = $2) "
+                "returning id, display_name, category, unit, false as standard, direction",
+                {tenant, metric.id, metric.display_name, metric.category, metric.unit,
+                 static_cast<int64_t>(metric.direction)}));
     if (r.empty()) return absl::AlreadyExistsError("");
     out = MetricOf(r[0]);
     return absl::OkStatus();

@@ -10,9 +10,12 @@ using nlohmann::json;
 
 std::string_view TypeName(table::ColumnType type) {
   switch (type) {
-    case table::ColumnType::kCategorical: return "categorical";
-    case table::ColumnType::kTimestamp: return "timestamp";
-    case table::ColumnType::kNumeric: break;
+    case table::ColumnType::kCategorical:
+      return "categorical";
+    case table::ColumnType::kTimestamp:
+      return "timestamp";
+    case table::ColumnType::kNumeric:
+      break;
   }
   return "numeric";
 }
@@ -65,7 +68,9 @@ Dataset DatasetOf(const storage::Row& row) {
   out.id = row.Text("id");
   out.display_name = row.Text("display_name");
   const std::string_view state = row.Text("state");
-  out.state = state == "READY" ? DatasetState::kReady : state == "FAILED" ? DatasetState::kFailed : DatasetState::kUploading;
+  out.state = state == "READY"    ? DatasetState::kReady
+              : state == "FAILED" ? DatasetState::kFailed
+                                  : DatasetState::kUploading;
   out.row_count = row.Int64("row_count");
   for (const json& column : Parse(row.Text("columns"))) {
     out.columns.push_back({column.value("name", ""), TypeOf(column.value("type", ""))});

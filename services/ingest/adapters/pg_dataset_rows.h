@@ -11,7 +11,8 @@ namespace vedette::ingest {
 
 /// What DatasetOf needs, in SQL.
 inline constexpr std::string_view kDatasetColumns =
-    "id, display_name, state, row_count, columns, size_bytes, bad_cell_count, bad_cells, notes, error, sha256, create_time";
+    "id, display_name, state, row_count, columns, size_bytes, bad_cell_count, bad_cells, notes, error, sha256, "
+    "create_time";
 
 Dataset DatasetOf(const storage::Row& row);
 /// jsonb of the lists. Texts lose what jsonb cannot hold (zero bytes) or what is not UTF-8 (a cut character).

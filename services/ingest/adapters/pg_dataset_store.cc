@@ -25,11 +25,12 @@ const platform::ListSpec& DatasetList() {
       .from = "datasets",
       .keys = {{"id", "uuid"}},  // time-ordered
       .descending = true,
-      .filter = {.fields = {{.name = "display_name", .sql = "display_name"},
-                            {.name = "state", .sql = "state", .type = Type::kEnum, .values = {"UPLOADING", "READY", "FAILED"}},
-                            {.name = "row_count", .sql = "row_count", .type = Type::kInteger},
-                            {.name = "create_time", .sql = "create_time", .type = Type::kTimestamp}},
-                 .search_sql = {"display_name"}}};
+      .filter = {
+          .fields = {{.name = "display_name", .sql = "display_name"},
+                     {.name = "state", .sql = "state", .type = Type::kEnum, .values = {"UPLOADING", "READY", "FAILED"}},
+                     {.name = "row_count", .sql = "row_count", .type = Type::kInteger},
+                     {.name = "create_time", .sql = "create_time", .type = Type::kTimestamp}},
+          .search_sql = {"display_name"}}};
   return spec;
 }
 
@@ -39,7 +40,8 @@ absl::StatusOr<Dataset> PgDatasetStore::Get(const std::string& tenant, const std
   Dataset out;
   const auto get = [&](Tx& tx) -> absl::Status {
     ASSIGN_OR_RETURN(const storage::Result r,
-                     tx.Exec(fmt::format("select {} from datasets where tenant_id = $1 and id = $2", kDatasetColumns), {tenant, id}));
+                     tx.Exec(fmt::format("select {} from datasets where tenant_id = $1 and id = $2", kDatasetColumns),
+                             {tenant, id}));
     if (r.empty()) return NotFound("there is no dataset {}", id);
     out = DatasetOf(r[0]);
     return absl::OkStatus();
@@ -59,7 +61,8 @@ absl::StatusOr<Page<Dataset>> PgDatasetStore::List(const std::string& tenant, co
       page.items.push_back(DatasetOf(row));
       return true;
     };
-    ASSIGN_OR_RETURN(page.next_page_token, platform::ListRows(tx, DatasetList(), {query.page_size, query.page_token, query.filter}, take));
+    ASSIGN_OR_RETURN(page.next_page_token,
+                     platform::ListRows(tx, DatasetList(), {query.page_size, query.page_token, query.filter}, take));
     return absl::OkStatus();
   };
   RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));
@@ -68,8 +71,9 @@ absl::StatusOr<Page<Dataset>> PgDatasetStore::List(const std::string& tenant, co
 
 absl::Status PgDatasetStore::Delete(const std::string& tenant, const std::string& id) {
   return storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
-    ASSIGN_OR_RETURN(const storage::Result r,
-                     tx.Exec("delete from datasets where tenant_id = $1 and id = $2 returning attempt_id", {tenant, id}));
+    ASSIGN_OR_RETURN(
+        const storage::Result r,
+        tx.Exec("delete from datasets where tenant_id = $1 and id = $2 returning attempt_id", {tenant, id}));
     if (r.empty()) return NotFound("there is no dataset {}", id);
     return AddGarbage(tx, {.dataset_id = id, .attempt_id = std::string(r[0].Text("attempt_id"))});
   });
@@ -80,12 +84,13 @@ absl::StatusOr<std::vector<Chunk>> PgDatasetStore::Chunks(const std::string& ten
   std::vector<Chunk> out;
   const auto find = [&](Tx& tx) -> absl::Status {
     out.clear();
-    ASSIGN_OR_RETURN(const storage::Result r,
-                     tx.Exec("select chunk_index, first_row, row_count, object_key from dataset_chunks "
-                             "where tenant_id = $1 and dataset_id = $2 and first_row < $3::bigint + $4::bigint and first_row >= "
-                             "coalesce((select max(first_row) from dataset_chunks where tenant_id = $1 and dataset_id = $2 "
-                             "and first_row <= $3::bigint), 0) order by first_row",
-                             {tenant, id, first_row, row_count}));
+    ASSIGN_OR_RETURN(
+        const storage::Result r,
+        tx.Exec("select chunk_index, first_row, row_count, object_key from dataset_chunks "
+                "where tenant_id = $1 and dataset_id = $2 and first_row < $3::bigint + $4::bigint and first_row >= "
+                "coalesce((select max(first_row) from dataset_chunks where tenant_id = $1 and dataset_id = $2 "
+                "and first_row <= $3::bigint), 0) order by first_row",
+                {tenant, id, first_row, row_count}));
     for (const Row row : r) {
       out.push_back({.index = row.Int64("chunk_index"),
                      .first_row = row.Int64("first_row"),

@@ -19,7 +19,8 @@ absl::StatusOr<Page<T>> ListPage(storage::Tx& tx, const platform::ListSpec& spec
     page.items.push_back(item(row));
     return true;
   };
-  absl::StatusOr<std::string> next = platform::ListRows(tx, spec, {query.page_size, query.page_token, query.filter}, take);
+  absl::StatusOr<std::string> next =
+      platform::ListRows(tx, spec, {query.page_size, query.page_token, query.filter}, take);
   if (!next.ok()) return next.status();
   page.next_page_token = *std::move(next);
   return page;

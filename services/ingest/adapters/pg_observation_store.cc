@@ -26,11 +26,12 @@ const platform::ListSpec& EventList() {
       .from = "change_events",
       .keys = {{"event_time", "timestamptz"}, {"id", "uuid"}},
       .descending = true,
-      .filter = {.fields = {{.name = "kind", .sql = "kind"},
-                            {.name = "entity", .sql = "case when entity_id = '' then '' else 'entities/' || entity_id end"},
-                            {.name = "event_time", .sql = "event_time", .type = Type::kTimestamp},
-                            {.name = "title", .sql = "title"}},
-                 .search_sql = {"title"}}};
+      .filter = {
+          .fields = {{.name = "kind", .sql = "kind"},
+                     {.name = "entity", .sql = "case when entity_id = '' then '' else 'entities/' || entity_id end"},
+                     {.name = "event_time", .sql = "event_time", .type = Type::kTimestamp},
+                     {.name = "title", .sql = "title"}},
+          .search_sql = {"title"}}};
   return spec;
 }
 
@@ -44,9 +45,11 @@ ChangeEvent EventOf(const Row& row) {
 }
 
 // FAILED_PRECONDITION naming one of the ids that `known` lacks.
-absl::Status CheckKnown(Tx& tx, std::string_view collection, std::string_view known, const std::vector<std::string>& ids) {
-  const std::string sql =
-      fmt::format("select x.id from unnest($1::text[]) x(id) where not exists (select from ({}) k where k.id = x.id) limit 1", known);
+absl::Status CheckKnown(Tx& tx, std::string_view collection, std::string_view known,
+                        const std::vector<std::string>& ids) {
+  const std::string sql = fmt::format(
+      "select x.id from unnest($1::text[]) x(id) where not exists (select from ({}) k where k.id = x.id) limit 1",
+      known);
   ASSIGN_OR_RETURN(const storage::Result missing, tx.Exec(sql, {ids}));
   if (missing.empty()) return absl::OkStatus();
   return FailedPrecondition("{}/{} does not exist; create it first", collection, missing[0].Text(0));
@@ -69,8 +72,9 @@ absl::Status PgObservationStore::EnsurePartitions(std::span<const absl::CivilMon
     return absl::OkStatus();
   }));
   for (const std::string& day : missing) {
-    RETURN_IF_ERROR(storage::AsService(
-        *pool_, [&](Tx& tx) -> absl::Status { return tx.Exec("select ensure_observation_partition($1::date)", {day}).status(); }));
+    RETURN_IF_ERROR(storage::AsService(*pool_, [&](Tx& tx) -> absl::Status {
+      return tx.Exec("select ensure_observation_partition($1::date)", {day}).status();
+    }));
   }
   return absl::OkStatus();
 }
@@ -80,11 +84,12 @@ absl::StatusOr<WriteResult> PgObservationStore::Write(const std::string& tenant,
   const size_t n = batch.values.size();
   const auto write = [&](Tx& tx) -> absl::Status {
     RETURN_IF_ERROR(CheckKnown(tx, "entities", "select id from entities", batch.entities));
-    RETURN_IF_ERROR(CheckKnown(tx, "metrics", "select id from standard_metrics union all select id from metrics", batch.metrics));
-    ASSIGN_OR_RETURN(auto bulk,
-                     storage::BulkInsert::Begin(tx, {.table = "observations",
-                                                     .columns = {"tenant_id", "entity_id", "metric_id", "time", "value"},
-                                                     .on_conflict = "on conflict do nothing"}));
+    RETURN_IF_ERROR(
+        CheckKnown(tx, "metrics", "select id from standard_metrics union all select id from metrics", batch.metrics));
+    ASSIGN_OR_RETURN(
+        auto bulk, storage::BulkInsert::Begin(tx, {.table = "observations",
+                                                   .columns = {"tenant_id", "entity_id", "metric_id", "time", "value"},
+                                                   .on_conflict = "on conflict do nothing"}));
     for (size_t i = 0; i < n; ++i) {
       bulk.Text(tenant);
       bulk.Text(batch.entities[static_cast<size_t>(batch.entity_index[i])]);
@@ -109,11 +114,12 @@ absl::StatusOr<Page<Observation>> PgObservationStore::List(const std::string& te
   Page<Observation> page;
   const auto list = [&](Tx& tx) -> absl::Status {
     page = {};
-    ASSIGN_OR_RETURN(const storage::Result r,
-                     tx.Exec("select time, value, time::text as cursor from observations where tenant_id = $1 and entity_id = $2 "
-                             "and metric_id = $3 and time >= $4 and time < $5 and time > $6::timestamptz order by time limit $7",
-                             {tenant, query.entity, query.metric, query.start, query.end,
-                              cursor.empty() ? "-infinity" : cursor.front(), int64_t{query.page_size} + 1}));
+    ASSIGN_OR_RETURN(
+        const storage::Result r,
+        tx.Exec("select time, value, time::text as cursor from observations where tenant_id = $1 and entity_id = $2 "
+                "and metric_id = $3 and time >= $4 and time < $5 and time > $6::timestamptz order by time limit $7",
+                {tenant, query.entity, query.metric, query.start, query.end,
+                 cursor.empty() ? "-infinity" : cursor.front(), int64_t{query.page_size} + 1}));
     for (const Row row : r) {
       if (static_cast<int>(page.items.size()) == query.page_size) {
         const std::string last(r[query.page_size - 1].Text("cursor"));
@@ -135,14 +141,18 @@ absl::StatusOr<ChangeEvent> PgObservationStore::CreateChangeEvent(const std::str
   const std::optional<std::string> request = request_id.empty() ? std::nullopt : std::optional(request_id);
   const auto create = [&](Tx& tx) -> absl::Status {
     if (!event.entity.empty()) RETURN_IF_ERROR(CheckKnown(tx, "entities", "select id from entities", {event.entity}));
-    ASSIGN_OR_RETURN(storage::Result r,
-                     tx.Exec(fmt::format("insert into change_events (tenant_id, id, request_id, kind, title, entity_id, event_time, details) "
-                                         "values ($1, $2, $3, $4, $5, $6, $7, $8) "
-                                         "on conflict (tenant_id, request_id) where request_id is not null do nothing returning {}",
-                                         kEventColumns),
-                             {tenant, id, request, event.kind, event.title, event.entity, event.event_time, event.details_json}));
+    ASSIGN_OR_RETURN(
+        storage::Result r,
+        tx.Exec(
+            fmt::format(
+                "insert into change_events (tenant_id, id, request_id, kind, title, entity_id, event_time, details) "
+                "values ($1, $2, $3, $4, $5, $6, $7, $8) "
+                "on conflict (tenant_id, request_id) where request_id is not null do nothing returning {}",
+                kEventColumns),
+            {tenant, id, request, event.kind, event.title, event.entity, event.event_time, event.details_json}));
     if (r.empty()) {
-      ASSIGN_OR_RETURN(r, tx.Exec(fmt::format("select {} from change_events where tenant_id = $1 and request_id = $2", kEventColumns),
+      ASSIGN_OR_RETURN(r, tx.Exec(fmt::format("select {} from change_events where tenant_id = $1 and request_id = $2",
+                                              kEventColumns),
                                   {tenant, request}));
     }
     if (r.empty()) return absl::AbortedError("the change event of this request cannot be seen yet; send it again");
@@ -153,7 +163,8 @@ absl::StatusOr<ChangeEvent> PgObservationStore::CreateChangeEvent(const std::str
   return out;
 }
 
-absl::StatusOr<Page<ChangeEvent>> PgObservationStore::ListChangeEvents(const std::string& tenant, const ListQuery& query) {
+absl::StatusOr<Page<ChangeEvent>> PgObservationStore::ListChangeEvents(const std::string& tenant,
+                                                                       const ListQuery& query) {
   Page<ChangeEvent> page;
   const auto list = [&](Tx& tx) -> absl::Status {
     ASSIGN_OR_RETURN(page, ListPage<ChangeEvent>(tx, EventList(), query, EventOf));

@@ -109,7 +109,9 @@ absl::StatusOr<Metric> FromProto(const v1::CreateMetricRequest& request) {
 
 absl::StatusOr<ChangeEvent> FromProto(const v1::CreateChangeEventRequest& request) {
   const v1::ChangeEvent& c = request.change_event();
-  ChangeEvent event{.kind = c.kind(), .title = c.title(), .event_time = FromProto(c.event_time()),
+  ChangeEvent event{.kind = c.kind(),
+                    .title = c.title(),
+                    .event_time = FromProto(c.event_time()),
                     .details_json = ToJson(c.details())};
   if (!c.entity().empty()) {
     ASSIGN_OR_RETURN(event.entity, ChosenId(c.entity(), "entities", "change_event.entity"));
@@ -117,12 +119,14 @@ absl::StatusOr<ChangeEvent> FromProto(const v1::CreateChangeEventRequest& reques
   std::vector<Violation> violations;
   CheckChangeEvent(event, violations);
   if (!c.has_event_time()) violations.push_back({"change_event.event_time", "is required"});
-  if (!request.request_id().empty() && !IsUuid(request.request_id())) violations.push_back({"request_id", "must be a UUID"});
+  if (!request.request_id().empty() && !IsUuid(request.request_id()))
+    violations.push_back({"request_id", "must be a UUID"});
   RETURN_IF_ERROR(ToStatus(violations));
   return event;
 }
 
-absl::StatusOr<ObservationBatch> FromProto(const v1::WriteObservationsRequest& request, absl::Time first, absl::Time last) {
+absl::StatusOr<ObservationBatch> FromProto(const v1::WriteObservationsRequest& request, absl::Time first,
+                                           absl::Time last) {
   ObservationBatch batch;
   for (int i = 0; i < request.entities_size(); ++i) {
     ASSIGN_OR_RETURN(std::string id, ChosenId(request.entities(i), "entities", fmt::format("entities[{}]", i)));

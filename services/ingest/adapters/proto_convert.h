@@ -15,7 +15,8 @@
 
 namespace vedette::ingest {
 
-/// The id in "datasets/{id}". INVALID_ARGUMENT (field `field`) for anything else, so that a name never reaches a store unchecked.
+/// The id in "datasets/{id}". INVALID_ARGUMENT (field `field`) for anything else, so that a name never reaches a store
+/// unchecked.
 absl::StatusOr<std::string> DatasetId(std::string_view name, std::string_view field = "name");
 /// The id in "<collection>/{id}" for ids that users choose.
 absl::StatusOr<std::string> ChosenId(std::string_view name, std::string_view collection, std::string_view field);
@@ -27,7 +28,8 @@ absl::StatusOr<Tenant> FromProto(const v1::CreateTenantRequest& request);
 absl::StatusOr<Entity> FromProto(const v1::CreateEntityRequest& request);
 absl::StatusOr<Metric> FromProto(const v1::CreateMetricRequest& request);
 absl::StatusOr<ChangeEvent> FromProto(const v1::CreateChangeEventRequest& request);
-absl::StatusOr<ObservationBatch> FromProto(const v1::WriteObservationsRequest& request, absl::Time first, absl::Time last);
+absl::StatusOr<ObservationBatch> FromProto(const v1::WriteObservationsRequest& request, absl::Time first,
+                                           absl::Time last);
 absl::StatusOr<SeriesQuery> FromProto(const v1::ListObservationsRequest& request);
 
 void ToProto(const Dataset& dataset, v1::Dataset* out);

@@ -37,7 +37,8 @@ absl::StatusOr<std::optional<std::string_view>> UploadStream::Next() {
 absl::StatusOr<std::optional<std::string_view>> UploadStream::AtEnd() const {
   const v1::UploadDatasetRequest::End& end = message_.end();
   if (end.size_bytes() != received_) {
-    return runtime::InvalidField("end.size_bytes", fmt::format("is {}, but {} bytes arrived", end.size_bytes(), received_));
+    return runtime::InvalidField("end.size_bytes",
+                                 fmt::format("is {}, but {} bytes arrived", end.size_bytes(), received_));
   }
   if (!end.sha256().empty() && end.sha256() != hash_.Hex()) {
     return runtime::InvalidField("end.sha256", "does not fit the bytes that arrived");

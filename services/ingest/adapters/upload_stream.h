@@ -22,8 +22,8 @@ class UploadStream {
 
   /// The first message, checked.
   absl::StatusOr<UploadRequest> ReadMetadata();
-  /// Gives the data messages; nullopt at the end mark. ABORTED when the stream ends without it, INVALID_ARGUMENT when it does not
-  /// fit what arrived.
+  /// Gives the data messages; nullopt at the end mark. ABORTED when the stream ends without it, INVALID_ARGUMENT when
+  /// it does not fit what arrived.
   ByteSource Bytes();
 
  private:

@@ -19,7 +19,8 @@ bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
 
 void CheckText(std::string_view field, std::string_view text, size_t max_bytes, std::vector<Violation>& violations) {
   if (text.size() > max_bytes) {
-    violations.push_back({std::string(field), fmt::format("has {} bytes, at most {} are allowed", text.size(), max_bytes)});
+    violations.push_back(
+        {std::string(field), fmt::format("has {} bytes, at most {} are allowed", text.size(), max_bytes)});
   }
   if (text.find('\0') != std::string_view::npos) {
     violations.push_back({std::string(field), "must not contain a zero byte"});
@@ -28,17 +29,20 @@ void CheckText(std::string_view field, std::string_view text, size_t max_bytes, 
 
 void CheckId(std::string_view field, std::string_view id, std::vector<Violation>& violations) {
   if (IsResourceId(id)) return;
-  violations.push_back({std::string(field), "must be 1 to 128 of A-Z a-z 0-9 . _ : - and begin with a letter or digit"});
+  violations.push_back(
+      {std::string(field), "must be 1 to 128 of A-Z a-z 0-9 . _ : - and begin with a letter or digit"});
 }
 
 void CheckRequired(std::string_view field, std::string_view text, std::vector<Violation>& violations) {
   if (text.empty()) violations.push_back({std::string(field), "is required"});
 }
 
-void CheckIndexes(const char* field, std::span<const int32_t> indexes, size_t limit, std::vector<Violation>& violations) {
+void CheckIndexes(const char* field, std::span<const int32_t> indexes, size_t limit,
+                  std::vector<Violation>& violations) {
   for (size_t i = 0; i < indexes.size(); ++i) {
     if (indexes[i] >= 0 && static_cast<size_t>(indexes[i]) < limit) continue;
-    violations.push_back({fmt::format("{}[{}]", field, i), fmt::format("is {}, its dictionary has {}", indexes[i], limit)});
+    violations.push_back(
+        {fmt::format("{}[{}]", field, i), fmt::format("is {}, its dictionary has {}", indexes[i], limit)});
     return;
   }
 }
@@ -109,9 +113,10 @@ void CheckObservations(const ObservationBatch& batch, absl::Time first, absl::Ti
     violations.push_back({"values", fmt::format("has {} entries, at most {} are allowed", n, kMaxObservations)});
   }
   if (batch.entity_index.size() != n || batch.metric_index.size() != n || batch.time_micros.size() != n) {
-    violations.push_back({"values", fmt::format("the arrays differ in length: {} values, {} entity_index, {} metric_index, "
-                                                "{} time_micros", n, batch.entity_index.size(), batch.metric_index.size(),
-                                                batch.time_micros.size())});
+    violations.push_back(
+        {"values", fmt::format("the arrays differ in length: {} values, {} entity_index, {} metric_index, "
+                               "{} time_micros",
+                               n, batch.entity_index.size(), batch.metric_index.size(), batch.time_micros.size())});
   }
   if (batch.entities.size() > n) violations.push_back({"entities", "has more entries than there are observations"});
   if (batch.metrics.size() > n) violations.push_back({"metrics", "has more entries than there are observations"});
@@ -128,9 +133,10 @@ void CheckObservations(const ObservationBatch& batch, absl::Time first, absl::Ti
   }
   for (size_t i = 0; i < n; ++i) {
     if (batch.time_micros[i] >= first_micros && batch.time_micros[i] < last_micros) continue;
-    violations.push_back({fmt::format("time_micros[{}]", i), fmt::format("{} is outside {} to {}", batch.time_micros[i],
-                                                                         absl::FormatTime("%Y-%m-%d", first, absl::UTCTimeZone()),
-                                                                         absl::FormatTime("%Y-%m-%d", last, absl::UTCTimeZone()))});
+    violations.push_back(
+        {fmt::format("time_micros[{}]", i), fmt::format("{} is outside {} to {}", batch.time_micros[i],
+                                                        absl::FormatTime("%Y-%m-%d", first, absl::UTCTimeZone()),
+                                                        absl::FormatTime("%Y-%m-%d", last, absl::UTCTimeZone()))});
     break;
   }
 }

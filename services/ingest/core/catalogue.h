@@ -82,7 +82,8 @@ void CheckEntity(const Entity& entity, std::vector<Violation>& violations);
 void CheckMetric(const Metric& metric, std::vector<Violation>& violations);
 void CheckChangeEvent(const ChangeEvent& event, std::vector<Violation>& violations);
 /// Times must lie in [first, last).
-void CheckObservations(const ObservationBatch& batch, absl::Time first, absl::Time last, std::vector<Violation>& violations);
+void CheckObservations(const ObservationBatch& batch, absl::Time first, absl::Time last,
+                       std::vector<Violation>& violations);
 /// display_name at most 200 bytes of text; request_id a UUID or empty; format csv or empty; delimiter one of , ; tab |
 void CheckUpload(std::string_view display_name, std::string_view request_id, std::string_view format,
                  std::string_view delimiter, std::vector<Violation>& violations);

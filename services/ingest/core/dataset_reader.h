@@ -23,9 +23,9 @@ class DatasetReader {
   DatasetReader(DatasetStore* datasets, BlobStore* blobs, int64_t message_bytes = 900 << 10)
       : datasets_(datasets), blobs_(blobs), message_bytes_(message_bytes) {}
 
-  /// Rows [first_row, first_row + row_count), in order; row_count 0: to the end; a range that ends beyond the dataset is
-  /// cut. Errors: NOT_FOUND; FAILED_PRECONDITION unless READY; INVALID_ARGUMENT for a negative range; OUT_OF_RANGE when
-  /// it begins beyond the end; DATA_LOSS when a chunk is missing or damaged. first_row = row count gives no rows.
+  /// Rows [first_row, first_row + row_count), in order; row_count 0: to the end; a range that ends beyond the dataset
+  /// is cut. Errors: NOT_FOUND; FAILED_PRECONDITION unless READY; INVALID_ARGUMENT for a negative range; OUT_OF_RANGE
+  /// when it begins beyond the end; DATA_LOSS when a chunk is missing or damaged. first_row = row count gives no rows.
   absl::Status Read(const std::string& tenant, const std::string& id, int64_t first_row, int64_t row_count,
                     const Context& context, const RowsSink& sink) const;
 

@@ -65,12 +65,13 @@ class Run {
   }
 
   absl::Status Store(const table::Table& batch) {
-    const int64_t step = std::clamp(options_.chunk_cells / std::max<int64_t>(batch.cols(), 1), int64_t{1},
-                                    options_.chunk_rows);
+    const int64_t step =
+        std::clamp(options_.chunk_cells / std::max<int64_t>(batch.cols(), 1), int64_t{1}, options_.chunk_rows);
     for (int64_t begin = 0; begin < batch.rows(); begin += step) {
       const int64_t count = std::min(step, batch.rows() - begin);
       const int64_t index = static_cast<int64_t>(chunks_.size());
-      Chunk chunk{.index = index, .first_row = rows_, .rows = count, .key = fmt::format("{}/chunk-{:06}", prefix_, index)};
+      Chunk chunk{
+          .index = index, .first_row = rows_, .rows = count, .key = fmt::format("{}/chunk-{:06}", prefix_, index)};
       store_status_ = blobs_->Put(chunk.key, EncodeChunk(table::SliceRows(batch, begin, count)));
       if (!store_status_.ok()) return store_status_;
       rows_ += count;
@@ -114,7 +115,8 @@ absl::StatusOr<Dataset> Uploader::Upload(const std::string& tenant, const Upload
       RETURN_IF_ERROR(context.Check());
       ASSIGN_OR_RETURN(const std::optional<std::string_view> bytes, source());
       if (!bytes.has_value()) return run.Finish();
-      // Before the bytes are taken: an attempt that was given up while the caller was silent must not store another chunk.
+      // Before the bytes are taken: an attempt that was given up while the caller was silent must not store another
+      // chunk.
       if (const absl::Time now = clock_.Now(); now - touched >= options_.touch_every) {
         RETURN_IF_ERROR(store_->Touch(tenant, attempt, run.received()));
         touched = now;

@@ -87,8 +87,10 @@ struct Stream {
   }
 };
 
-absl::Status Read(Setup& s, const runtime::Outgoing& as, const features::v1::StreamFeaturesRequest& request, Stream* out) {
-  return runtime::CallStream(*s.stub, &Stub::StreamFeatures, as, request, [out](const auto& m) { return out->Take(m); });
+absl::Status Read(Setup& s, const runtime::Outgoing& as, const features::v1::StreamFeaturesRequest& request,
+                  Stream* out) {
+  return runtime::CallStream(*s.stub, &Stub::StreamFeatures, as, request,
+                             [out](const auto& m) { return out->Take(m); });
 }
 
 TEST_CASE("the migrations go up, down and up, and keep tenants apart") {
@@ -220,8 +222,10 @@ TEST_CASE("profile and baselines") {
   CHECK(runtime::Call(*s.stub, &Stub::CreateBaseline, s.ingest.Acme(), create)->name() == b->name());
   features::v1::GetBaselineRequest get;
   get.set_name(b->name());
-  CHECK(runtime::Call(*s.stub, &Stub::GetBaseline, s.ingest.Acme(), get)->SerializeAsString() == b->SerializeAsString());
-  CHECK(absl::IsNotFound(runtime::Call(*s.stub, &Stub::GetBaseline, s.ingest.keys.As("other", {"viewer"}), get).status()));
+  CHECK(runtime::Call(*s.stub, &Stub::GetBaseline, s.ingest.Acme(), get)->SerializeAsString() ==
+        b->SerializeAsString());
+  CHECK(absl::IsNotFound(
+      runtime::Call(*s.stub, &Stub::GetBaseline, s.ingest.keys.As("other", {"viewer"}), get).status()));
   features::v1::ListBaselinesRequest list;
   list.set_filter("metric = amount");
   CHECK(runtime::Call(*s.stub, &Stub::ListBaselines, s.ingest.Acme(), list)->baselines_size() == 1);

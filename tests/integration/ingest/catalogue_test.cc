@@ -6,7 +6,8 @@ namespace {
 using testing::IngestApp;
 using Stub = IngestApp::Stub;
 
-v1::WriteObservationsRequest Batch(int n, const std::string& entity = "entities/store-1", const std::string& metric = "metrics/units_sold") {
+v1::WriteObservationsRequest Batch(int n, const std::string& entity = "entities/store-1",
+                                   const std::string& metric = "metrics/units_sold") {
   v1::WriteObservationsRequest request;
   request.add_entities(entity);
   request.add_metrics(metric);
@@ -57,7 +58,8 @@ TEST_CASE("entities and metrics") {
   CHECK(own->metrics(0).direction() == v1::Metric::LOW);
   metrics.set_filter("category = retail");
   CHECK(runtime::Call(*ingest.stub, &Stub::ListMetrics, ingest.Acme(), metrics)->metrics_size() == 4);
-  CHECK(runtime::Call(*ingest.stub, &Stub::ListMetrics, ingest.keys.As("other", {"viewer"}), v1::ListMetricsRequest())->metrics_size() == 22);
+  CHECK(runtime::Call(*ingest.stub, &Stub::ListMetrics, ingest.keys.As("other", {"viewer"}), v1::ListMetricsRequest())
+            ->metrics_size() == 22);
 }
 
 TEST_CASE("tenants are for services only") {
@@ -65,13 +67,16 @@ TEST_CASE("tenants are for services only") {
   v1::CreateTenantRequest create;
   create.set_tenant_id("acme");
   create.mutable_tenant()->set_display_name("Acme");
-  CHECK(absl::IsPermissionDenied(runtime::Call(*ingest.stub, &Stub::CreateTenant, ingest.keys.As("acme", {"admin"}), create).status()));
+  CHECK(absl::IsPermissionDenied(
+      runtime::Call(*ingest.stub, &Stub::CreateTenant, ingest.keys.As("acme", {"admin"}), create).status()));
   const auto made = runtime::Call(*ingest.stub, &Stub::CreateTenant, ingest.keys.AsService(""), create);
   INFO(made.status().ToString());
   REQUIRE(made.ok());
   CHECK(made->tier() == "standard");
-  CHECK(absl::IsAlreadyExists(runtime::Call(*ingest.stub, &Stub::CreateTenant, ingest.keys.AsService(""), create).status()));
-  const auto list = runtime::Call(*ingest.stub, &Stub::ListTenants, ingest.keys.AsService(""), v1::ListTenantsRequest());
+  CHECK(absl::IsAlreadyExists(
+      runtime::Call(*ingest.stub, &Stub::CreateTenant, ingest.keys.AsService(""), create).status()));
+  const auto list =
+      runtime::Call(*ingest.stub, &Stub::ListTenants, ingest.keys.AsService(""), v1::ListTenantsRequest());
   REQUIRE(list.ok());
   CHECK(list->tenants_size() == 1);
 }
@@ -93,8 +98,9 @@ TEST_CASE("observations: written once, read in order, page by page") {
   CHECK(again->duplicates() == 2000);
   CHECK(absl::IsFailedPrecondition(
       runtime::Call(*ingest.stub, &Stub::WriteObservations, ingest.Acme(), Batch(1, "entities/unknown")).status()));
-  CHECK(absl::IsFailedPrecondition(
-      runtime::Call(*ingest.stub, &Stub::WriteObservations, ingest.Acme(), Batch(1, "entities/store-1", "metrics/unknown")).status()));
+  CHECK(absl::IsFailedPrecondition(runtime::Call(*ingest.stub, &Stub::WriteObservations, ingest.Acme(),
+                                                 Batch(1, "entities/store-1", "metrics/unknown"))
+                                       .status()));
   CHECK(absl::IsFailedPrecondition(
       runtime::Call(*ingest.stub, &Stub::WriteObservations, ingest.keys.As("other", {"operator"}), Batch(1)).status()));
 
@@ -119,7 +125,9 @@ TEST_CASE("observations: written once, read in order, page by page") {
   CHECK(values.front() == 0.1);
   CHECK(values.back() == 2099 * 0.1);
   list.clear_page_token();
-  CHECK(runtime::Call(*ingest.stub, &Stub::ListObservations, ingest.keys.As("other", {"viewer"}), list)->values_size() == 0);
+  CHECK(
+      runtime::Call(*ingest.stub, &Stub::ListObservations, ingest.keys.As("other", {"viewer"}), list)->values_size() ==
+      0);
 }
 
 TEST_CASE("change events") {

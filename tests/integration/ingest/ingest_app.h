@@ -48,7 +48,8 @@ struct IngestApp {
 
   /// Sends `text` in pieces. Without `finish` the end mark is left out.
   absl::StatusOr<ingest::v1::Dataset> Upload(const runtime::Outgoing& as, std::string_view text,
-                                             const std::string& request_id = "", bool finish = true, size_t piece = 256 << 10) {
+                                             const std::string& request_id = "", bool finish = true,
+                                             size_t piece = 256 << 10) {
     runtime::ClientCall call(as);
     ingest::v1::Dataset dataset;
     auto writer = stub->UploadDataset(call.context(), &dataset);
@@ -72,8 +73,8 @@ struct IngestApp {
   }
 
   /// Checks that the messages follow each other; `messages` counts them.
-  absl::StatusOr<table::Table> Read(const runtime::Outgoing& as, const std::string& name, int64_t first = 0, int64_t count = 0,
-                                    std::vector<size_t>* sizes = nullptr) {
+  absl::StatusOr<table::Table> Read(const runtime::Outgoing& as, const std::string& name, int64_t first = 0,
+                                    int64_t count = 0, std::vector<size_t>* sizes = nullptr) {
     ingest::v1::ReadDatasetRequest request;
     request.set_name(name);
     request.set_first_row(first);

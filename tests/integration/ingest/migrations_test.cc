@@ -28,9 +28,8 @@ TEST_CASE("partitions are made when needed, and nobody reaches them but through 
   REQUIRE(owner.ok());
   CHECK(*storage::TenantIsolationDefects(**owner, db.schema) == std::vector<std::string>{});
 
-  const auto direct = storage::InTenant(*db.pool, "acme", [](storage::Tx& tx) {
-    return tx.Exec("select * from observations_2024_02").status();
-  });
+  const auto direct = storage::InTenant(
+      *db.pool, "acme", [](storage::Tx& tx) { return tx.Exec("select * from observations_2024_02").status(); });
   CHECK(absl::IsPermissionDenied(direct));
   const auto far_ahead = storage::InTenant(*db.pool, "acme", [](storage::Tx& tx) {
     return tx.Exec("select ensure_observation_partition('2200-01-01')").status();

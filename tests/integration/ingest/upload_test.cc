@@ -53,7 +53,8 @@ void CheckSame(const table::Table& got, const table::Table& wanted, int64_t firs
       if (g.type == table::ColumnType::kCategorical) {
         same = same && g.IsMissing(i) == w.IsMissing(first + i) && g.Text(i) == w.Text(first + i);
       } else {
-        same = same && std::memcmp(&g.values[static_cast<size_t>(i)], &w.values[static_cast<size_t>(first + i)], 8) == 0;
+        same =
+            same && std::memcmp(&g.values[static_cast<size_t>(i)], &w.values[static_cast<size_t>(first + i)], 8) == 0;
       }
     }
     CHECK(same);
@@ -87,7 +88,8 @@ TEST_CASE("an upload can be read back, whole and in parts, and its fact is publi
   CHECK(whole->rows() == 20000);
   CheckSame(*whole, source->table);
   CHECK(*std::max_element(sizes.begin(), sizes.end()) <= (1 << 20));
-  for (const auto& [first, count] : std::vector<std::pair<int64_t, int64_t>>{{8190, 4}, {0, 1}, {19999, 5}, {8000, 9000}, {16384, 1}}) {
+  for (const auto& [first, count] :
+       std::vector<std::pair<int64_t, int64_t>>{{8190, 4}, {0, 1}, {19999, 5}, {8000, 9000}, {16384, 1}}) {
     const auto part = ingest.Read(ingest.Acme(), dataset->name(), first, count);
     REQUIRE(part.ok());
     CHECK(part->rows() == std::min<int64_t>(count, 20000 - first));
@@ -95,7 +97,8 @@ TEST_CASE("an upload can be read back, whole and in parts, and its fact is publi
   }
   CHECK(absl::IsOutOfRange(ingest.Read(ingest.Acme(), dataset->name(), 20001).status()));
 
-  auto consumer = messaging::PullConsumer::Create(ingest.nats.get(), {.stream = messaging::kFactsStream, .durable = "t", .filter = "facts.dataset.ready"});
+  auto consumer = messaging::PullConsumer::Create(
+      ingest.nats.get(), {.stream = messaging::kFactsStream, .durable = "t", .filter = "facts.dataset.ready"});
   REQUIRE(consumer.ok());
   std::stop_source stop;
   events::v1::DatasetReady fact;
@@ -127,7 +130,8 @@ TEST_CASE("an upload that breaks off leaves nothing, and its request can be sent
   IngestApp ingest;
   const auto broken = ingest.Upload(ingest.Acme(), Sales(20000), kRequest, /*finish=*/false);
   CHECK(absl::IsAborted(broken.status()));
-  const auto list = runtime::Call(*ingest.stub, &IngestApp::Stub::ListDatasets, ingest.Acme(), v1::ListDatasetsRequest());
+  const auto list =
+      runtime::Call(*ingest.stub, &IngestApp::Stub::ListDatasets, ingest.Acme(), v1::ListDatasetsRequest());
   REQUIRE(list.ok());
   CHECK(list->datasets_size() == 0);
   CHECK(ingest.Upload(ingest.Acme(), Sales(100), kRequest).ok());
@@ -143,7 +147,9 @@ TEST_CASE("gzip, messy and unreadable files") {
     CheckSame(*ingest.Read(ingest.Acme(), dataset->name()), table::ReadCsvText(text)->table);
   }
   SECTION("bad cells are named, good rows kept") {
-    std::string text = "\xEF\xBB\xBF" "a;b;b\r\n";
+    std::string text =
+        "\xEF\xBB\xBF"
+        "a;b;b\r\n";
     for (int i = 0; i < 100; ++i) text += fmt::format("{};{},5;x\r\n", i, i);
     text += "oops;7,5;y\r\n1;2\r\n";
     const auto dataset = ingest.Upload(ingest.Acme(), text);
@@ -194,7 +200,9 @@ TEST_CASE("a tenant neither sees nor touches another's dataset") {
   v1::DeleteDatasetRequest remove;
   remove.set_name(dataset->name());
   CHECK(absl::IsNotFound(runtime::Call(*ingest.stub, &IngestApp::Stub::DeleteDataset, other, remove).status()));
-  CHECK(runtime::Call(*ingest.stub, &IngestApp::Stub::ListDatasets, other, v1::ListDatasetsRequest())->datasets_size() == 0);
+  CHECK(
+      runtime::Call(*ingest.stub, &IngestApp::Stub::ListDatasets, other, v1::ListDatasetsRequest())->datasets_size() ==
+      0);
   CHECK(ingest.Read(ingest.keys.AsService("acme"), dataset->name())->rows() == 100);
   CHECK(absl::IsPermissionDenied(ingest.Upload(ingest.keys.As("acme", {"viewer"}), Sales(1)).status()));
 }
@@ -261,7 +269,8 @@ TEST_CASE("lists: pages and filters") {
   list.set_filter("row_count > 3 AND state = READY");
   CHECK(runtime::Call(*ingest.stub, &IngestApp::Stub::ListDatasets, ingest.Acme(), list)->datasets_size() == 2);
   list.set_filter("colour = red");
-  CHECK(absl::IsInvalidArgument(runtime::Call(*ingest.stub, &IngestApp::Stub::ListDatasets, ingest.Acme(), list).status()));
+  CHECK(absl::IsInvalidArgument(
+      runtime::Call(*ingest.stub, &IngestApp::Stub::ListDatasets, ingest.Acme(), list).status()));
 }
 
 TEST_CASE("50 MB go through in bounded pieces") {
@@ -269,7 +278,8 @@ TEST_CASE("50 MB go through in bounded pieces") {
   std::string text = "id,a,b,c,kind\n";
   text.reserve(52 << 20);
   for (int64_t i = 0; text.size() < (50u << 20); ++i) {
-    text += fmt::format("{},{:.6f},{},{:.3f},k{}\n", i, std::cos(static_cast<double>(i)), i * 7 % 1000, i * 0.25, i % 50);
+    text +=
+        fmt::format("{},{:.6f},{},{:.3f},k{}\n", i, std::cos(static_cast<double>(i)), i * 7 % 1000, i * 0.25, i % 50);
   }
   const auto rows = static_cast<int64_t>(std::count(text.begin(), text.end(), '\n')) - 1;
   const absl::Time start = absl::Now();
@@ -281,7 +291,8 @@ TEST_CASE("50 MB go through in bounded pieces") {
   std::vector<size_t> sizes;
   const auto tail = ingest.Read(ingest.Acme(), dataset->name(), rows - 100'000, 0, &sizes);
   REQUIRE(tail.ok());
-  fmt::print("the last 100 000 rows read in {}, {} messages\n", absl::FormatDuration(absl::Now() - reading), sizes.size());
+  fmt::print("the last 100 000 rows read in {}, {} messages\n", absl::FormatDuration(absl::Now() - reading),
+             sizes.size());
   CHECK(tail->columns[0].values.back() == static_cast<double>(rows - 1));
   CHECK(tail->columns[4].Text(99'999) == fmt::format("k{}", (rows - 1) % 50));
 }

@@ -22,7 +22,7 @@ TEST_CASE("statistics of a small column, by hand") {
   CHECK(b.median_absolute_deviation == 1);
   CHECK(b.minimum == 1);
   CHECK(b.maximum == 100);
-  CHECK(b.percentile_5 == Approx(1.2));     // numpy.percentile
+  CHECK(b.percentile_5 == Approx(1.2));  // numpy.percentile
   CHECK(b.percentile_95 == Approx(80.8));
 }
 

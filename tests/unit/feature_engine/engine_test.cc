@@ -18,7 +18,8 @@ table::Table Shop(int64_t rows) {
   t.columns.resize(3);
   t.columns[0].name = "counter";
   t.columns[1].name = "price";
-  t.columns[2] = {.name = "colour", .type = table::ColumnType::kCategorical, .categories = {"red", "green", "blue", "grey"}};
+  t.columns[2] = {
+      .name = "colour", .type = table::ColumnType::kCategorical, .categories = {"red", "green", "blue", "grey"}};
   for (int64_t i = 0; i < rows; ++i) {
     t.columns[0].values.push_back(static_cast<double>(i + 1));
     t.columns[1].values.push_back(i % 11 == 5 ? NAN : std::sin(static_cast<double>(i)) * 10);
@@ -35,17 +36,19 @@ struct Collected {
   table::TableBuilder table;
 
   FeatureSink Sink() {
-    return {.header = [this](const FeatureHeader& h) {
-              header = h;
-              columns.resize(static_cast<size_t>(h.cols));
-              return absl::OkStatus();
-            },
+    return {.header =
+                [this](const FeatureHeader& h) {
+                  header = h;
+                  columns.resize(static_cast<size_t>(h.cols));
+                  return absl::OkStatus();
+                },
             .rows = [this](FeatureRows&& r) -> absl::Status {
               rows.insert(rows.end(), r.row_index.begin(), r.row_index.end());
               message_rows.push_back(r.row_index.size());
               for (int64_t j = 0; j < r.values.cols(); ++j) {
                 const auto column = r.values.col(j);
-                columns[static_cast<size_t>(j)].insert(columns[static_cast<size_t>(j)].end(), column.begin(), column.end());
+                columns[static_cast<size_t>(j)].insert(columns[static_cast<size_t>(j)].end(), column.begin(),
+                                                       column.end());
               }
               return r.table ? table.Append(*r.table) : absl::OkStatus();
             }};
@@ -53,7 +56,8 @@ struct Collected {
 };
 
 struct Setup {
-  explicit Setup(int64_t rows, EngineOptions options = {}) : shop(Shop(rows)), source(shop, 64), engine(&sets, &baselines, options) {}
+  explicit Setup(int64_t rows, EngineOptions options = {})
+      : shop(Shop(rows)), source(shop, 64), engine(&sets, &baselines, options) {}
   table::Table shop;
   FakeSource source;
   FakeFeatureSets sets;
@@ -73,7 +77,8 @@ TEST_CASE("the feature matrix is the preparation applied to the table, bit for b
   REQUIRE(local.ok());
   const Matrix wanted = *local->Apply(s.shop);
   Collected got;
-  REQUIRE(s.engine.StreamFeatures("acme", {.feature_set = set->id, .include_table = true}, s.source, {}, got.Sink()).ok());
+  REQUIRE(
+      s.engine.StreamFeatures("acme", {.feature_set = set->id, .include_table = true}, s.source, {}, got.Sink()).ok());
   CHECK(got.header.dataset_rows == 1000);
   CHECK(got.header.cols == wanted.cols());
   CHECK(got.header.preparation == SavePreparation(*local));
@@ -87,22 +92,29 @@ TEST_CASE("the feature matrix is the preparation applied to the table, bit for b
   CHECK(*std::max_element(got.message_rows.begin(), got.message_rows.end()) < 30);
 
   Collected part;
-  REQUIRE(s.engine.StreamFeatures("acme", {.feature_set = set->id, .first_row = 60, .row_count = 10}, s.source, {}, part.Sink()).ok());
+  REQUIRE(
+      s.engine
+          .StreamFeatures("acme", {.feature_set = set->id, .first_row = 60, .row_count = 10}, s.source, {}, part.Sink())
+          .ok());
   CHECK(part.rows == std::vector<int64_t>{60, 61, 62, 63, 64, 65, 66, 67, 68, 69});
   CHECK(SameBits(part.columns[0], wanted.col(0).subspan(60, 10)));
 }
 
 TEST_CASE("the same dataset and options give the same feature set, without reading again") {
   Setup s(100);
-  const auto first = s.engine.CreateFeatureSet("acme", "d1", {.ignore_columns = {"price", "counter", "price"}}, s.source, {});
+  const auto first =
+      s.engine.CreateFeatureSet("acme", "d1", {.ignore_columns = {"price", "counter", "price"}}, s.source, {});
   REQUIRE(first.ok());
   CHECK(s.source.reads == 1);
   const auto again = s.engine.CreateFeatureSet("acme", "d1", {.ignore_columns = {"counter", "price"}}, s.source, {});
   CHECK(again->id == first->id);
   CHECK(s.source.reads == 1);
   CHECK(first->id.size() == 32);
-  const std::set<std::string> ids{first->id, FeatureSetId("acme", "d1", {}), FeatureSetId("acme", "d2", {}),
-                                  FeatureSetId("other", "d1", {}), FeatureSetId("acme", "d1", {.scaling = table::Scaling::kStandard}),
+  const std::set<std::string> ids{first->id,
+                                  FeatureSetId("acme", "d1", {}),
+                                  FeatureSetId("acme", "d2", {}),
+                                  FeatureSetId("other", "d1", {}),
+                                  FeatureSetId("acme", "d1", {.scaling = table::Scaling::kStandard}),
                                   FeatureSetId("acme", "d1", {.encoding = table::Encoding::kOrdinal}),
                                   FeatureSetId("acme", "d1", {.imputation = table::Imputation::kMean})};
   CHECK(ids.size() == 7);
@@ -161,12 +173,15 @@ TEST_CASE("what is wrong is said") {
   CHECK(absl::IsInvalidArgument(unknown.status()));
   CHECK(Message(unknown.status()).find("'prise'") != std::string_view::npos);
   CHECK(absl::IsInvalidArgument(
-      s.engine.CreateFeatureSet("acme", "d1", {.ignore_columns = {"price", "colour", "counter"}}, s.source, {}).status()));
+      s.engine.CreateFeatureSet("acme", "d1", {.ignore_columns = {"price", "colour", "counter"}}, s.source, {})
+          .status()));
   const auto set = s.engine.CreateFeatureSet("acme", "d1", {}, s.source, {});
   Collected got;
   CHECK(absl::IsNotFound(s.engine.StreamFeatures("other", {.feature_set = set->id}, s.source, {}, got.Sink())));
-  CHECK(absl::IsInvalidArgument(s.engine.StreamFeatures("acme", {.feature_set = set->id, .first_row = -1}, s.source, {}, got.Sink())));
-  CHECK(absl::IsOutOfRange(s.engine.StreamFeatures("acme", {.feature_set = set->id, .first_row = 101}, s.source, {}, got.Sink())));
+  CHECK(absl::IsInvalidArgument(
+      s.engine.StreamFeatures("acme", {.feature_set = set->id, .first_row = -1}, s.source, {}, got.Sink())));
+  CHECK(absl::IsOutOfRange(
+      s.engine.StreamFeatures("acme", {.feature_set = set->id, .first_row = 101}, s.source, {}, got.Sink())));
   REQUIRE(s.engine.StreamFeatures("acme", {.feature_set = set->id, .first_row = 100}, s.source, {}, got.Sink()).ok());
   CHECK(got.rows.empty());
   table::Table other = s.shop;
@@ -175,7 +190,8 @@ TEST_CASE("what is wrong is said") {
   CHECK_FALSE(s.engine.StreamFeatures("acme", {.feature_set = set->id, .dataset = "d2"}, lacking, {}, got.Sink()).ok());
   std::stop_source stop;
   stop.request_stop();
-  CHECK(absl::IsCancelled(s.engine.StreamFeatures("acme", {.feature_set = set->id}, s.source, {.stop = stop.get_token()}, got.Sink())));
+  CHECK(absl::IsCancelled(
+      s.engine.StreamFeatures("acme", {.feature_set = set->id}, s.source, {.stop = stop.get_token()}, got.Sink())));
 }
 
 TEST_CASE("baselines of columns and series") {
@@ -186,8 +202,10 @@ TEST_CASE("baselines of columns and series") {
   CHECK(b->mean == Approx(500.5));
   CHECK(s.engine.CreateBaseline("acme", {.scope = "entities/e1", .metric = "metrics/m1"}, "", s.source, {})->mean == 2);
   CHECK(s.source.series == "e1 m1");
-  CHECK(absl::IsInvalidArgument(s.engine.CreateBaseline("acme", {.scope = "datasets/d1", .metric = "colour"}, "", s.source, {}).status()));
-  CHECK(absl::IsInvalidArgument(s.engine.CreateBaseline("acme", {.scope = "datasets/d1", .metric = "x"}, "", s.source, {}).status()));
+  CHECK(absl::IsInvalidArgument(
+      s.engine.CreateBaseline("acme", {.scope = "datasets/d1", .metric = "colour"}, "", s.source, {}).status()));
+  CHECK(absl::IsInvalidArgument(
+      s.engine.CreateBaseline("acme", {.scope = "datasets/d1", .metric = "x"}, "", s.source, {}).status()));
 }
 
 }  // namespace

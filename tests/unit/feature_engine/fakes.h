@@ -57,7 +57,9 @@ class FakeFeatureSets final : public FeatureSetStore {
 class FakeBaselines final : public BaselineStore {
  public:
   absl::StatusOr<Baseline> Create(const std::string&, const Baseline& b, const std::string&) override { return b; }
-  absl::StatusOr<Baseline> Get(const std::string&, const std::string& id) override { return NotFound("no baseline {}", id); }
+  absl::StatusOr<Baseline> Get(const std::string&, const std::string& id) override {
+    return NotFound("no baseline {}", id);
+  }
   absl::StatusOr<Page<Baseline>> List(const std::string&, const ListQuery&) override { return Page<Baseline>{}; }
   absl::Status Delete(const std::string&, const std::string& id) override { return NotFound("no baseline {}", id); }
 };

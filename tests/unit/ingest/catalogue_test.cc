@@ -30,8 +30,12 @@ TEST_CASE("an upload's metadata: every mistake at once") {
 
 TEST_CASE("observations: lengths, indexes, finite values, times") {
   const absl::Time first = absl::FromUnixSeconds(0), last = absl::FromUnixSeconds(1000);
-  const ObservationBatch good{.entities = {"e"}, .metrics = {"m"}, .entity_index = {0, 0}, .metric_index = {0, 0},
-                              .time_micros = {0, 999'999'999}, .values = {1, 2}};
+  const ObservationBatch good{.entities = {"e"},
+                              .metrics = {"m"},
+                              .entity_index = {0, 0},
+                              .metric_index = {0, 0},
+                              .time_micros = {0, 999'999'999},
+                              .values = {1, 2}};
   std::vector<Violation> v;
   CheckObservations(good, first, last, v);
   CHECK(v.empty());
@@ -56,10 +60,10 @@ TEST_CASE("months of times, before 1970 too") {
   const auto micros = [](int year, int month, int day) {
     return absl::ToUnixMicros(absl::FromCivil(absl::CivilDay(year, month, day), absl::UTCTimeZone()));
   };
-  const std::vector<int64_t> times{micros(2024, 3, 31), micros(2024, 3, 1), micros(2024, 4, 1), micros(2024, 4, 1) - 1,
-                                   micros(1969, 12, 31), 0};
+  const std::vector<int64_t> times{micros(2024, 3, 31),    micros(2024, 3, 1),   micros(2024, 4, 1),
+                                   micros(2024, 4, 1) - 1, micros(1969, 12, 31), 0};
   CHECK(MonthsOf(times) == std::vector<absl::CivilMonth>{absl::CivilMonth(1969, 12), absl::CivilMonth(1970, 1),
-                                                          absl::CivilMonth(2024, 3), absl::CivilMonth(2024, 4)});
+                                                         absl::CivilMonth(2024, 3), absl::CivilMonth(2024, 4)});
   CHECK(MonthsOf({}).empty());
 }
 

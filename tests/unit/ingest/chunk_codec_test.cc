@@ -15,8 +15,13 @@ table::Table Mixed() {
   t.columns.resize(3);
   t.columns[0] = {.name = "price", .values = {1.5, NAN, -0.0, 1e308}};
   t.columns[1] = {.name = "when", .type = table::ColumnType::kTimestamp, .values = {0, 1.7e9, NAN, -5}};
-  t.columns[2] = {.name = "colour \xC3\xA4", .type = table::ColumnType::kCategorical, .codes = {1, -1, 0, 1},
-                  .categories = {"red", "", }};
+  t.columns[2] = {.name = "colour \xC3\xA4",
+                  .type = table::ColumnType::kCategorical,
+                  .codes = {1, -1, 0, 1},
+                  .categories = {
+                      "red",
+                      "",
+                  }};
   return t;
 }
 
@@ -46,7 +51,8 @@ TEST_CASE("a changed or cut chunk is data loss") {
     bad[rng.Below(bad.size())] ^= static_cast<char>(1 << rng.Below(8));
     CHECK(absl::IsDataLoss(DecodeChunk(bad).status()));
   }
-  for (size_t n = 0; n < good.size(); ++n) CHECK(absl::IsDataLoss(DecodeChunk(std::string_view(good).substr(0, n)).status()));
+  for (size_t n = 0; n < good.size(); ++n)
+    CHECK(absl::IsDataLoss(DecodeChunk(std::string_view(good).substr(0, n)).status()));
 }
 
 TEST_CASE("slices keep only the categories they use, and together give the table again") {

@@ -47,7 +47,8 @@ class FakeStore final : public UploadStore, public DatasetStore, public GarbageS
     touched_bytes = bytes;
     return touch_status;
   }
-  absl::StatusOr<Dataset> Commit(const std::string&, const UploadAttempt&, Dataset d, const std::vector<Chunk>& c) override {
+  absl::StatusOr<Dataset> Commit(const std::string&, const UploadAttempt&, Dataset d,
+                                 const std::vector<Chunk>& c) override {
     log += "commit ";
     if (!commit_status.ok()) return commit_status;
     dataset = std::move(d);
@@ -69,9 +70,12 @@ class FakeStore final : public UploadStore, public DatasetStore, public GarbageS
     if (id != dataset.id) return NotFound("no dataset {}", id);
     return dataset;
   }
-  absl::StatusOr<Page<Dataset>> List(const std::string&, const ListQuery&) override { return Page<Dataset>{{dataset}, ""}; }
+  absl::StatusOr<Page<Dataset>> List(const std::string&, const ListQuery&) override {
+    return Page<Dataset>{{dataset}, ""};
+  }
   absl::Status Delete(const std::string&, const std::string&) override { return absl::OkStatus(); }
-  absl::StatusOr<std::vector<Chunk>> Chunks(const std::string&, const std::string&, int64_t first, int64_t count) override {
+  absl::StatusOr<std::vector<Chunk>> Chunks(const std::string&, const std::string&, int64_t first,
+                                            int64_t count) override {
     std::vector<Chunk> out;
     for (const Chunk& c : chunks) {
       if (c.first_row < first + count && c.first_row + c.rows > first) out.push_back(c);
@@ -84,7 +88,8 @@ class FakeStore final : public UploadStore, public DatasetStore, public GarbageS
     return 0;
   }
   absl::StatusOr<std::vector<Garbage>> List(absl::Time, int limit) override {
-    return std::vector<Garbage>(garbage.begin(), garbage.begin() + std::min<std::ptrdiff_t>(limit, std::ssize(garbage)));
+    return std::vector<Garbage>(garbage.begin(),
+                                garbage.begin() + std::min<std::ptrdiff_t>(limit, std::ssize(garbage)));
   }
   absl::Status Forget(const Garbage& g) override {
     std::erase_if(garbage, [&](const Garbage& x) { return x.prefix == g.prefix; });

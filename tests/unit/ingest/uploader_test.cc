@@ -14,7 +14,8 @@ namespace {
 
 /// Gives `text` in pieces, and then `end` (OK: the end mark).
 ByteSource Pieces(std::string text, size_t piece, absl::Status end = absl::OkStatus()) {
-  return [text = std::move(text), piece, end, at = size_t{0}]() mutable -> absl::StatusOr<std::optional<std::string_view>> {
+  return [text = std::move(text), piece, end,
+          at = size_t{0}]() mutable -> absl::StatusOr<std::optional<std::string_view>> {
     if (at >= text.size()) {
       if (!end.ok()) return end;
       return std::optional<std::string_view>();
