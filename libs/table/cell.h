@@ -11,7 +11,8 @@ namespace vedette::table {
 /// (empty) - -- . ? na n/a #n/a #na n.a. nan null none nil \n (backslash n) <na> missing #null! #value! #ref! #div/0!
 bool IsMissingText(std::string_view text);
 
-/// `text` without leading and trailing blanks: space, tab, CR, LF, and the no-break spaces U+00A0 and U+202F in UTF-8.
+/// `text` without leading and trailing blanks: space, tab, CR, LF, VT, FF, and in UTF-8 the no-break spaces U+00A0, U+202F
+/// and U+FEFF (a byte order mark in the middle of files that were joined).
 std::string_view TrimBlanks(std::string_view text);
 
 /// Which character starts the fraction; the other one of '.' and ',' may then separate groups of three digits.

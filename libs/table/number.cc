@@ -37,6 +37,8 @@ bool ConsumeEnd(std::string_view* text, std::string_view suffix) {
 constexpr std::string_view kCurrency[] = {"$", "\xE2\x82\xAC", "\xC2\xA3", "\xC2\xA5"};  // dollar, euro, pound, yen
 constexpr std::string_view kMinus = "\xE2\x88\x92";                                      // U+2212
 
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // in the middle of files that were joined
+
 /// Length of the blank or apostrophe that may separate digit groups at the front of `text`; 0 when there is none.
 size_t GroupBlank(std::string_view text) {
   if (text.empty()) return 0;
@@ -154,14 +156,14 @@ std::string_view TrimBlanks(std::string_view text) {
   for (;;) {
     if (!text.empty() && (text.front() == ' ' || (text.front() >= '\t' && text.front() <= '\r'))) {
       text.remove_prefix(1);
-    } else if (!Consume(&text, "\xC2\xA0") && !Consume(&text, "\xE2\x80\xAF")) {
+    } else if (!Consume(&text, "\xC2\xA0") && !Consume(&text, "\xE2\x80\xAF") && !Consume(&text, kByteOrderMark)) {
       break;
     }
   }
   for (;;) {
     if (!text.empty() && (text.back() == ' ' || (text.back() >= '\t' && text.back() <= '\r'))) {
       text.remove_suffix(1);
-    } else if (!ConsumeEnd(&text, "\xC2\xA0") && !ConsumeEnd(&text, "\xE2\x80\xAF")) {
+    } else if (!ConsumeEnd(&text, "\xC2\xA0") && !ConsumeEnd(&text, "\xE2\x80\xAF") && !ConsumeEnd(&text, kByteOrderMark)) {
       break;
     }
   }
