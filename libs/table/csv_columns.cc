@@ -82,6 +82,7 @@ CsvColumn::CsvColumn(const CsvColumnPlan& plan, int64_t max_categories, int64_t*
       point_(plan.mark == DecimalMark::kComma ? ',' : '.'),
       max_categories_(max_categories),
       category_bytes_left_(category_bytes_left),
+      too_many_(fmt::format("the column has more than {} distinct texts", max_categories)),
       reporter_(reporter) {}
 
 void CsvColumn::Expect(int64_t rows) {
@@ -180,7 +181,7 @@ int32_t CsvColumn::NewText(std::string_view text, const CellPlace& place) {
   }
   const int64_t cost = static_cast<int64_t>(text.size()) + kCategoryOverhead;
   if (static_cast<int64_t>(categories_.texts().size()) >= max_categories_) {
-    reporter_->BadCell(place, plan_.name, text, fmt::format("the column has more than {} distinct texts", max_categories_));
+    reporter_->BadCell(place, plan_.name, text, too_many_);
     return -1;
   }
   if (cost > *category_bytes_left_) {

@@ -90,6 +90,7 @@ class CsvColumn {
   char point_ = '.';
   int64_t max_categories_;
   int64_t* category_bytes_left_;
+  std::string too_many_;  ///< why a text is not taken up
   CsvReporter* reporter_;
   std::vector<double> values_;
   std::vector<int32_t> codes_;
