@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
+#include <mutex>
 #include <set>
 
 #include "base/status.h"
+#include "cli/terminal.h"
 #include "explain/words.h"
 #include "neural/algorithms.h"
 #include "outlier/selection.h"
@@ -294,7 +297,14 @@ absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, cons
         fmt::format("{} runs on the CPU: --device {} has no effect on it", descriptor->name, recipe.device));
   }
   for (auto& hint : LabelHints(sample.table, preparation)) out.hints.push_back(std::move(hint));
-  ASSIGN_OR_RETURN(out.model, outlier::Model::Fit(Algorithms(), options, std::move(preparation), X, session.context()));
+  Context ctx = session.context();
+  Progress progress(fmt::format("fitting {}", descriptor->name), session.quiet());
+  std::mutex one_at_a_time;  // an algorithm may report from any of its threads
+  ctx.progress = [&](double share) {
+    const std::lock_guard lock(one_at_a_time);
+    progress.Update(share);
+  };
+  ASSIGN_OR_RETURN(out.model, outlier::Model::Fit(Algorithms(), options, std::move(preparation), X, ctx));
   return out;
 }
 
