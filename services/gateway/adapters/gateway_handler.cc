@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/status.h"
+#include "runtime/log.h"
 #include "runtime/permissions.h"
 #include "runtime/status.h"
 #include "services/gateway/adapters/error_response.h"

@@ -154,7 +154,7 @@ void HttpServer::Setup(httplib::Request& request, Exchange& exchange) const {
   const auto trace = runtime::TraceContext::Parse(request.get_header_value("traceparent"));
   exchange.trace = trace ? trace->Child() : runtime::TraceContext::New();
   request.ranges.clear();  // answers are never cut
-  request.path = "/";      // what httplib decoded is not used; target is
+  request.path.assign(1, '/');  // what httplib decoded is not used; target is
   request.params.clear();
 }
 
