@@ -1,10 +1,13 @@
 // Local outlier factor (Breunig, Kriegel, Ng, Sander 2000): how much thinner a row's surroundings are than its neighbours'.
 //
 // lrd(x) = 1 / (mean over the k neighbours y of max(k-distance(y), |x - y|) + 1e-10); LOF(x) = mean of lrd(y) / lrd(x).
-// The 1e-10 is scikit-learn's guard for more than k equal rows. Training rows leave themselves out; a new row is compared
+// The 1e-10 is scikit-learn's guard for more than k equal rows. As in the paper (definition 4), rows that tie with the k-th
+// neighbour are neighbours, too (up to kMaxTies k rows; not where all that tie are equal rows): which of them the k first are would be a matter of row order, and
+// scikit-learn, which stops at k, differs there. Training rows leave themselves out; a new row is compared
 // with the training rows' densities (novelty scoring). A single row scores 1.
 #include <algorithm>
-#include <cmath>
+#include <mutex>
+#include <unordered_map>
 
 #include "outlier/detector.h"
 #include "outlier/kernels/neighbor_gaps.h"
@@ -16,6 +19,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr double kGuard = 1e-10;
+constexpr int64_t kMaxTies = 5;  // neighbours with ties, at most, as a multiple of k
 constexpr int64_t kMaxNeighbors = int64_t{1} << 32;  // held during a fit, 12 bytes each
 
 class LocalOutlierFactor : public Detector {
@@ -32,10 +36,13 @@ class LocalOutlierFactor : public Detector {
   int64_t features() const override { return index_.features(); }
 
  private:
+  /// distances may be shorter than rows: the rest tie with the last.
   double Density(std::span<const double> distances, std::span<const int32_t> rows) const {
     if (rows.empty()) return 1;
     double sum = 0;
-    for (size_t i = 0; i < rows.size(); ++i) sum += std::max(distances[i], k_distance_[rows[i]]);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      sum += std::max(distances[std::min(i, distances.size() - 1)], k_distance_[rows[i]]);
+    }
     return 1 / (sum / static_cast<double>(rows.size()) + kGuard);
   }
   double Factor(double density, std::span<const int32_t> rows) const {
@@ -58,41 +65,47 @@ absl::Status LocalOutlierFactor::Fit(MatrixView X, const Context& ctx) {
   if (n * k > kMaxNeighbors) {
     return InvalidArgument("{} rows with {} neighbours each are too many to hold, the limit is {}", n, k, kMaxNeighbors);
   }
-  std::vector<double> distance(static_cast<size_t>(n * k));
-  std::vector<int32_t> neighbor(static_cast<size_t>(n * k));
+  const auto count = static_cast<size_t>(k);
+  std::vector<double> distance(count * static_cast<size_t>(n));
+  std::vector<int32_t> neighbor(count * static_cast<size_t>(n));
+  std::unordered_map<int64_t, std::vector<int32_t>> tied;  // all neighbours of the rows that have more than k
+  std::mutex mutex;
   k_distance_.assign(n, 0);
   density_.assign(n, 1);
   training_scores_.assign(n, 1);
-  RETURN_IF_ERROR(index_.OfTrainingRows(k, ctx, [&](int64_t row, std::span<const double> distances, auto rows) {
-    std::copy(distances.begin(), distances.end(), distance.begin() + row * k);
-    std::copy(rows.begin(), rows.end(), neighbor.begin() + row * k);
+  const auto keep = [&](int64_t row, std::span<const double> distances, std::span<const int32_t> rows) {
+    std::copy_n(distances.begin(), std::min(count, distances.size()), distance.begin() + row * k);
+    std::copy_n(rows.begin(), std::min(count, rows.size()), neighbor.begin() + row * k);
     if (!distances.empty()) k_distance_[row] = distances.back();
-  }));
-  const auto count = static_cast<size_t>(k);
+    if (rows.size() <= count) return;
+    const std::lock_guard lock(mutex);
+    tied[row].assign(rows.begin(), rows.end());
+  };
+  RETURN_IF_ERROR(index_.OfTrainingRows(k, ctx, keep, kMaxTies * k));
+  const auto rows_of = [&](int64_t i) -> std::span<const int32_t> {
+    if (const auto it = tied.find(i); it != tied.end()) return it->second;
+    return {neighbor.data() + i * k, count};
+  };
   RETURN_IF_ERROR(ParallelBlocks(ctx, n, 4096, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      density_[i] = Density({distance.data() + i * k, count}, {neighbor.data() + i * k, count});
-    }
+    for (int64_t i = begin; i < end; ++i) density_[i] = Density({distance.data() + i * k, count}, rows_of(i));
   }));
   return ParallelBlocks(ctx, n, 4096, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) training_scores_[i] = Factor(density_[i], {neighbor.data() + i * k, count});
+    for (int64_t i = begin; i < end; ++i) training_scores_[i] = Factor(density_[i], rows_of(i));
   });
 }
 
 absl::Status LocalOutlierFactor::Score(MatrixView X, std::span<double> scores, const Context& ctx) const {
   return index_.Of(X, k_, ctx, [&](int64_t row, std::span<const double> distances, std::span<const int32_t> rows) {
     scores[row] = Factor(Density(distances, rows), rows);
-  });
+  }, kMaxTies * k_);
 }
 
 // The row's factor less 1 (the factor amid an even density), shared out by the features' parts of the distance to the
 // neighbours.
 absl::StatusOr<Attribution> LocalOutlierFactor::Explain(MatrixView X, const Context& ctx) const {
   std::vector<double> factor(X.rows);
-  absl::StatusOr<Attribution> out = NeighborGaps(
-      index_, metric_, k_, X, ctx, [&](int64_t row, std::span<const double> distances, std::span<const int32_t> rows) {
-        factor[row] = Factor(Density(distances, rows), rows);
-      });
+  RETURN_IF_ERROR(Score(X, factor, ctx));
+  absl::StatusOr<Attribution> out = NeighborGaps(index_, metric_, k_, X, ctx);
   if (!out.ok()) return out;
   out->space = "local outlier factor above 1";
   for (int64_t i = 0; i < X.rows; ++i) {

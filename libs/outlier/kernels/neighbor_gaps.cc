@@ -10,16 +10,12 @@
 namespace vedette::outlier {
 
 absl::StatusOr<Attribution> NeighborGaps(const NeighborIndex& index, Metric metric, int64_t k, MatrixView X,
-                                         const Context& ctx, const NeighborIndex::Visit& nearest) {
+                                         const Context& ctx) {
   Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "distance"};
   if (metric.kind == MetricKind::kEuclidean) out.space = "squared distance";
   if (metric.kind == MetricKind::kMinkowski) out.space = "distance to the power p";
   const double power = metric.kind == MetricKind::kEuclidean ? 2 : metric.kind == MetricKind::kMinkowski ? metric.p : 1;
   const auto visit = [&](int64_t i, std::span<const double> distances, std::span<const int32_t> rows) {
-    if (nearest) {
-      const size_t size = std::min<size_t>(k, rows.size());
-      nearest(i, distances.first(size), rows.first(size));
-    }
     if (!rows.empty() && distances[0] == 0 && rows.size() > 1) rows = rows.subspan(1);  // the row itself
     rows = rows.first(std::min<size_t>(k, rows.size()));
     std::vector<double> values(rows.size());

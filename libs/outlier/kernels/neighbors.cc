@@ -52,19 +52,31 @@ absl::Status Pieces(const Context& ctx, int64_t n, const Body& body) {
 // What a visitor is given.
 class Reporter {
  public:
-  Reporter(int64_t k, Metric metric) : metric_(metric), distance_(k), row_(k) {}
-  /// The best of `top` without `self` (-1: all), at most `distance_.size()` of them.
+  Reporter(const UniqueRows& unique, int64_t k, int64_t ties, Metric metric)
+      : unique_(unique), k_(k), metric_(metric), distance_(std::max(k, ties)), row_(distance_.size()) {}
+  /// The best k of `top` without `self` (-1: all), and those that tie with the last of them unless all that tie are equal.
   void Report(const TopK& top, int64_t query, int32_t self, const NeighborIndex::Visit& visit) {
-    size_t size = 0;
-    for (int64_t i = 0; i < top.size() && size < distance_.size(); ++i) {
+    int64_t size = 0, first_tied = 0;
+    double last = -1;
+    for (int64_t i = 0; i < top.size() && size < static_cast<int64_t>(distance_.size()); ++i) {
       if (top.rows()[i] == self) continue;
-      distance_[size] = std::min(metric_.DistanceOf(top.ranks()[i]), NeighborIndex::kMaxDistance);
+      if (size >= k_ && top.ranks()[i] != last) break;
+      if (top.ranks()[i] != last) first_tied = size;
+      last = top.ranks()[i];
+      distance_[size] = std::min(metric_.DistanceOf(last), NeighborIndex::kMaxDistance);
       row_[size++] = top.rows()[i];
     }
-    visit(query, {distance_.data(), size}, {row_.data(), size});
+    if (size > k_ && std::all_of(row_.begin() + first_tied, row_.begin() + size, [&](int32_t row) {
+          return unique_.location(row) == unique_.location(row_[first_tied]);
+        })) {
+      size = k_;
+    }
+    visit(query, {distance_.data(), static_cast<size_t>(size)}, {row_.data(), static_cast<size_t>(size)});
   }
 
  private:
+  const UniqueRows& unique_;
+  int64_t k_;
   Metric metric_;
   std::vector<double> distance_;
   std::vector<int32_t> row_;
@@ -124,8 +136,33 @@ void NeighborIndex::Search(std::span<const double* const> queries, std::span<Top
   }
 }
 
-absl::Status NeighborIndex::OfTrainingRows(int64_t k, const Context& ctx, const Visit& visit) const {
+// The best k + self of each query; where more rows may tie with the k-th, the best ties + self. One more than k is looked
+// for, so that only queries with a tie are searched again.
+std::vector<TopK> NeighborIndex::SearchTies(std::span<const double* const> queries, int64_t k, int64_t ties, int64_t self,
+                                            const StopFn& stop) const {
+  const bool with_ties = ties > k && k > 0;
+  const int64_t size = k + self + (with_ties ? 1 : 0);
+  std::vector<TopK> tops(queries.size(), TopK(size));
+  Search(queries, tops, stop);
+  if (!with_ties || stop()) return tops;
+  std::vector<size_t> tied;
+  std::vector<const double*> again;
+  for (size_t i = 0; i < queries.size(); ++i) {
+    const std::span<const double> ranks = tops[i].ranks();
+    if (tops[i].full() && ranks[size - 1] == ranks[size - 2]) {
+      tied.push_back(i);
+      again.push_back(queries[i]);
+    }
+  }
+  std::vector<TopK> more(tied.size(), TopK(ties + self));
+  Search(again, more, stop);
+  for (size_t i = 0; i < tied.size(); ++i) tops[tied[i]] = std::move(more[i]);
+  return tops;
+}
+
+absl::Status NeighborIndex::OfTrainingRows(int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const {
   k = std::min(k, rows() - 1);
+  ties = std::min(ties, rows() - 1);
   return Pieces(ctx, unique_.locations(), [&](int64_t begin, int64_t end, const StopFn& stop) {
     std::vector<int32_t> locations;
     std::vector<const double*> queries;
@@ -133,18 +170,18 @@ absl::Status NeighborIndex::OfTrainingRows(int64_t k, const Context& ctx, const 
       locations.push_back(tree_ != nullptr ? tree_->order()[i] : static_cast<int32_t>(i));
       queries.push_back(unique_.at(locations.back()));
     }
-    std::vector<TopK> tops(queries.size(), TopK(k + 1));  // the row itself is found, too
-    Search(queries, tops, stop);
+    const std::vector<TopK> tops = SearchTies(queries, k, ties, 1, stop);  // the row itself is found, too
     if (stop()) return;
-    Reporter reporter(k, metric_);
+    Reporter reporter(unique_, k, ties, metric_);
     for (size_t i = 0; i < queries.size(); ++i) {
       for (const int32_t row : unique_.members(locations[i])) reporter.Report(tops[i], row, row, visit);
     }
   });
 }
 
-absl::Status NeighborIndex::Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit) const {
+absl::Status NeighborIndex::Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const {
   k = std::min(k, rows());
+  ties = std::min(ties, rows());
   const int64_t stride = unique_.stride();
   return Pieces(ctx, X.rows, [&](int64_t begin, int64_t end, const StopFn& stop) {
     const int64_t count = end - begin;
@@ -155,10 +192,9 @@ absl::Status NeighborIndex::Of(MatrixView X, int64_t k, const Context& ctx, cons
     }
     std::vector<const double*> queries;
     for (int64_t i = 0; i < count; ++i) queries.push_back(values.get() + i * stride);
-    std::vector<TopK> tops(count, TopK(k));
-    Search(queries, tops, stop);
+    const std::vector<TopK> tops = SearchTies(queries, k, ties, 0, stop);
     if (stop()) return;
-    Reporter reporter(k, metric_);
+    Reporter reporter(unique_, k, ties, metric_);
     for (int64_t i = 0; i < count; ++i) reporter.Report(tops[i], begin + i, -1, visit);
   });
 }

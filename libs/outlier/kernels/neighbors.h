@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/context.h"
@@ -45,10 +46,12 @@ class NeighborIndex {
   /// training rows. The spans live during the call.
   using Visit = std::function<void(int64_t query, std::span<const double> distances, std::span<const int32_t> rows)>;
 
-  /// The min(k, rows() - 1) nearest other rows of every training row.
-  absl::Status OfTrainingRows(int64_t k, const Context& ctx, const Visit& visit) const;
-  /// The min(k, rows()) nearest training rows of every row of X.
-  absl::Status Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit) const;
+  /// The min(k, rows() - 1) nearest other rows of every training row. With `ties` > k, the further rows at exactly the k-th
+  /// distance follow, lowest first, up to `ties` rows in all; unless all rows at that distance are equal, when it makes no
+  /// difference which of them are taken.
+  absl::Status OfTrainingRows(int64_t k, const Context& ctx, const Visit& visit, int64_t ties = 0) const;
+  /// The min(k, rows()) nearest training rows of every row of X; `ties` as above.
+  absl::Status Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties = 0) const;
 
   void Save(ByteWriter& out) const;
   /// Rebuilds the search structure; `metric` is the one of the fit.
@@ -58,6 +61,8 @@ class NeighborIndex {
   void MakeStructure(Structure structure);
   bool TreeIsCheaper() const;
   void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop) const;
+  std::vector<TopK> SearchTies(std::span<const double* const> queries, int64_t k, int64_t ties, int64_t self,
+                               const StopFn& stop) const;
 
   Metric metric_;
   double unit_ = 1;

@@ -1,0 +1,121 @@
+#include <catch2/catch.hpp>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "outlier/kernels/float_map.h"
+#include "outlier/kernels/isolation_tree.h"
+#include "outlier/kernels/packed_forest.h"
+#include "unit/outlier_kernels/samples.h"
+
+namespace vedette::outlier {
+namespace {
+
+std::vector<IsolationTree> Trees(int64_t count, int64_t psi, int64_t d, int depth) {
+  std::vector<IsolationTree> trees;
+  for (int64_t t = 0; t < count; ++t) {
+    Rng rng(3, t);
+    std::vector<float> sample(psi * d);
+    for (float& v : sample) v = static_cast<float>(rng.Normal());
+    std::vector<int32_t> candidates(d);
+    std::iota(candidates.begin(), candidates.end(), 0);
+    trees.push_back(IsolationTree::Grow(sample, psi, candidates, depth, rng));
+  }
+  return trees;
+}
+
+double MeanPath(const std::vector<IsolationTree>& trees, const std::vector<float>& row) {
+  double sum = 0;
+  for (const IsolationTree& tree : trees) {
+    size_t node = 0;
+    while (tree.feature[node] >= 0) node = row[tree.feature[node]] <= tree.threshold[node] ? node + 1 : tree.right[node];
+    sum += tree.path_length[node];
+  }
+  return sum / static_cast<double>(trees.size());
+}
+
+}  // namespace
+
+TEST_CASE("Average path length follows the paper") {
+  REQUIRE(AveragePathLength(0) == 0);
+  REQUIRE(AveragePathLength(1) == 0);
+  REQUIRE(AveragePathLength(2) == 1);
+  REQUIRE(AveragePathLength(256) == Approx(10.244770920116851));
+}
+
+TEST_CASE("Every forest kernel gives the same bits as walking the nodes, at any depth") {
+  for (const int depth : {1, 3, 4, 5, 6, 7, 8, 9, 11, 14}) {
+    for (const int64_t d : {1, 9, 70}) {
+      const int64_t psi = int64_t{1} << depth;
+      const std::vector<IsolationTree> trees = Trees(37, psi, d, depth);
+      const PackedForest forest(trees, d);
+      const int64_t rows = 75;
+      Matrix X = NormalMatrix(rows, d, 8);
+      X(3, 0) = std::numeric_limits<double>::infinity();
+      const FloatMap map = FloatMap::Fit(X);
+      const AlignedArray<float> groups((forest.block_rows() + 64) * d);
+      std::fill_n(groups.get(), groups.size(), 0.0F);
+      std::vector<std::vector<double>> results;
+      for (const ForestKernel kernel : ForestKernels()) {
+        std::vector<double> lengths(rows);
+        for (int64_t at = 0; at < rows; at += forest.block_rows()) {
+          const int64_t count = std::min(forest.block_rows(), rows - at);
+          map.MapGroups(X, at, count, groups.get());
+          forest.PathLengths(groups.get(), count, std::span(lengths).subspan(at, count), kernel);
+        }
+        results.push_back(lengths);
+        REQUIRE(results.back() == results.front());
+      }
+      for (int64_t i = 0; i < rows; ++i) {
+        std::vector<float> row(d);
+        for (int64_t j = 0; j < d; ++j) row[j] = map.Map(X(i, j), j);
+        REQUIRE(results.front()[i] == Approx(MeanPath(trees, row)).margin(1e-4));
+      }
+    }
+  }
+}
+
+TEST_CASE("The map to float32 keeps order, digits near the median, and range") {
+  Matrix X(5, 3);
+  for (int64_t i = 0; i < 5; ++i) {
+    X(i, 0) = 1.7e9 + static_cast<double>(i);                  // one float32 step at 1.7e9 is 128
+    X(i, 1) = static_cast<double>(i - 2) * 8e307;              // differences overflow
+    X(i, 2) = i == 4 ? 1e308 : 1e-300 * static_cast<double>(i);
+  }
+  const FloatMap map = FloatMap::Fit(X);
+  for (int64_t j = 0; j < 3; ++j) {
+    for (int64_t i = 1; i < 5; ++i) REQUIRE(map.Map(X(i, j), j) > map.Map(X(i - 1, j), j));
+  }
+  REQUIRE(map.Map(std::numeric_limits<double>::infinity(), 0) == FLT_MAX);
+  REQUIRE(map.Map(std::nan(""), 0) == -FLT_MAX);
+  const Matrix normal = NormalMatrix(100, 4, 1);
+  const FloatMap four = FloatMap::Fit(normal);
+  const AlignedArray<float> groups(128 * 4);
+  four.MapGroups(normal, 10, 83, groups.get());
+  for (int64_t i = 0; i < 83; ++i) {
+    for (int64_t j = 0; j < 4; ++j) REQUIRE(groups[i / 8 * 32 + j * 8 + i % 8] == four.Map(normal(10 + i, j), j));
+  }
+}
+
+TEST_CASE("Trees that are not whole, too deep, or name unknown features are refused") {
+  const auto load = [](std::vector<int32_t> feature, std::vector<float> threshold) {
+    ByteWriter out;
+    out.I32s(feature);
+    out.Floats(threshold);
+    ByteReader in(out.bytes());
+    IsolationTree::Load(in, 2, 3);
+    return in.status();
+  };
+  REQUIRE(load({0, -1, -2}, {0.5F, 0, 0}).ok());
+  REQUIRE_FALSE(load({}, {}).ok());
+  REQUIRE_FALSE(load({0, -1}, {0.5F, 0}).ok());
+  REQUIRE_FALSE(load({0, -1, -1, -1}, {0.5F, 0, 0, 0}).ok());
+  REQUIRE_FALSE(load({2, -1, -1}, {0.5F, 0, 0}).ok());
+  REQUIRE_FALSE(load({0, -1, -1}, {0.5F, 0}).ok());
+  REQUIRE_FALSE(load({0, -1, -1}, {std::nanf(""), 0, 0}).ok());
+  REQUIRE_FALSE(load({0, std::numeric_limits<int32_t>::min(), -1}, {0.5F, 0, 0}).ok());
+  REQUIRE_FALSE(load({0, 0, 0, 0, -1, -1, -1, -1, -1}, std::vector<float>(9, 0.0F)).ok());
+}
+
+}  // namespace vedette::outlier
