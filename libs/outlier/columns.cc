@@ -35,9 +35,29 @@ double UnitFor(double max_abs) {
 }
 
 double UnitFor(std::span<const double> values) {
-  double max_abs = 0;
-  for (const double x : values) max_abs = std::max(max_abs, std::fabs(x));
-  return UnitFor(max_abs);
+  const auto [low, high] = RangeOf(values);
+  return UnitFor(std::max(std::fabs(low), std::fabs(high)));
+}
+
+Range RangeOf(std::span<const double> values) {
+  constexpr size_t kLanes = 16;
+  double low[kLanes], high[kLanes];
+  std::fill(low, low + kLanes, values[0]);
+  std::fill(high, high + kLanes, values[0]);
+  const size_t whole = values.size() / kLanes * kLanes;
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t k = 0; k < kLanes; ++k) {
+      const double x = values[i + k];
+      low[k] = x < low[k] ? x : low[k];
+      high[k] = x > high[k] ? x : high[k];
+    }
+  }
+  Range range{*std::min_element(low, low + kLanes), *std::max_element(high, high + kLanes)};
+  for (size_t i = whole; i < values.size(); ++i) {
+    range.low = std::min(range.low, values[i]);
+    range.high = std::max(range.high, values[i]);
+  }
+  return range;
 }
 
 Moments MomentsOf(std::span<const double> values, double unit) {
@@ -87,22 +107,22 @@ void Standardizer::Add(double unit, double center_in_units, double inverse) {
   inverse_.push_back(inverse);
 }
 
+void Standardizer::Block(MatrixView X, int64_t column, int64_t begin, std::span<double> out) const {
+  const auto c = static_cast<size_t>(column);
+  const double unit = unit_[c], center = center_[c], inverse = inverse_[c];
+  const double* const x = X.data + column * X.stride + begin;
+  for (size_t r = 0; r < out.size(); ++r) {
+    const double z = (x[r] * unit - center) * inverse;
+    const double bounded = z > kMaxZ ? kMaxZ : z;
+    out[r] = bounded < -kMaxZ ? -kMaxZ : bounded;
+  }
+}
+
 void Standardizer::Tile(MatrixView X, int64_t begin, double* out) const {
   const auto count = static_cast<size_t>(std::min(kTile, X.rows - begin));
   for (int64_t j = 0; j < X.cols; ++j, out += kTile) {
-    const auto c = static_cast<size_t>(j);
-    const double unit = unit_[c], center = center_[c], inverse = inverse_[c];
-    const double* x = X.data + j * X.stride + begin;
-    double part[kTile];
-    if (count < static_cast<size_t>(kTile)) {
-      std::fill(std::copy(x, x + count, part), part + kTile, center / unit);
-      x = part;
-    }
-    for (size_t r = 0; r < static_cast<size_t>(kTile); ++r) {
-      const double z = (x[r] * unit - center) * inverse;
-      const double bounded = z > kMaxZ ? kMaxZ : z;
-      out[r] = bounded < -kMaxZ ? -kMaxZ : bounded;
-    }
+    Block(X, j, begin, {out, count});
+    std::fill(out + count, out + kTile, 0.0);
   }
 }
 

@@ -17,6 +17,13 @@ namespace vedette::outlier {
 double UnitFor(double max_abs);
 double UnitFor(std::span<const double> values);
 
+/// Least and largest value; not empty.
+struct Range {
+  double low = 0;
+  double high = 0;
+};
+Range RangeOf(std::span<const double> values);
+
 /// Mean and population variance (ddof 0) of values * unit, by two passes in a fixed order of summation.
 struct Moments {
   double mean = 0;
@@ -47,6 +54,8 @@ class Standardizer {
   /// z of kTile rows from `begin` (fewer at the end of X: zeros then), feature by feature: out[j * kTile + r].
   static constexpr int64_t kTile = 16;
   void Tile(MatrixView X, int64_t begin, double* out) const;
+  /// z of one column's rows from `begin`, as many as `out` holds.
+  void Block(MatrixView X, int64_t column, int64_t begin, std::span<double> out) const;
   /// The value of the column that z stands for (the inverse of Z), bounded to finite doubles.
   double Unscaled(int64_t column, double z) const;
   double Center(int64_t column) const { return Unscaled(column, 0); }

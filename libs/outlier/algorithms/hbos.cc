@@ -43,7 +43,7 @@ constexpr ParamSpec kParams[] = {
 /// both sides), looking up as numpy.digitize(right=True) (bins closed on the right), as PyOD does.
 struct Histogram {
   double unit = 1;
-  double expected = 0;          ///< mean of the training values in the fullest bin
+  double expected = 0;          ///< mean of the training values in the densest bin
   std::vector<double> edges;    ///< ascending, one more than bins
   std::vector<double> score;    ///< minus log2(density + alpha), per bin
   double inverse_width = 0;     ///< derived
@@ -210,11 +210,7 @@ class Hbos final : public Detector {
  private:
   /// Fills the histogram, and for each row the bin that its value is looked up in.
   void FitColumn(std::span<const double> raw, Histogram& h, std::vector<uint16_t>& bins) const {
-    double low = raw[0], high = raw[0];
-    for (const double x : raw) {
-      low = std::min(low, x);
-      high = std::max(high, x);
-    }
+    const auto [low, high] = RangeOf(raw);
     h.unit = UnitFor(std::max(std::fabs(low), std::fabs(high)));
     double first = low * h.unit, last = high * h.unit;
     if (!(last > first)) {  // a constant column: as numpy, one unit wide around the value
@@ -232,24 +228,76 @@ class Hbos final : public Detector {
     SetEdges(first, last, n_bins, h.edges);
     h.score.assign(static_cast<size_t>(n_bins), 0);
     h.inverse_width = std::min(static_cast<double>(n_bins) / (last - first), std::numeric_limits<double>::max());
-    std::vector<int64_t> counts(static_cast<size_t>(n_bins), 0);
-    for (size_t i = 0; i < raw.size(); ++i) {
-      const double x = raw[i] * h.unit;
-      const int64_t k = h.CountBin(x);
-      ++counts[static_cast<size_t>(k)];
-      bins[i] = static_cast<uint16_t>(h.LookupBin(x, k));
-    }
+    std::vector<int64_t> counts = FillBins(raw, h, bins);
     const auto n = static_cast<double>(raw.size());
     for (size_t k = 0; k < counts.size(); ++k) {
       const double width = (h.edges[k + 1] - h.edges[k]) / h.unit;
       const double density = counts[k] == 0 ? 0 : std::min(static_cast<double>(counts[k]) / width / n, 1e300);
       h.score[k] = -std::log2(density + alpha_);
     }
-    const int64_t fullest = std::max_element(counts.begin(), counts.end()) - counts.begin();
-    double sum = 0;
-    for (const double x : raw) sum += h.CountBin(x * h.unit) == fullest ? x * h.unit : 0;
-    h.expected = sum / static_cast<double>(counts[static_cast<size_t>(fullest)]) / h.unit;
+    h.expected = CommonValue(raw, h, bins);
     h.Derive();
+  }
+
+  /// Counts the bins, and notes for each row the bin that its value is looked up in. Values that lie clear of every edge,
+  /// nearly all, need no comparison with the edges: rounding cannot have put them into another bin.
+  static std::vector<int64_t> FillBins(std::span<const double> raw, const Histogram& h, std::vector<uint16_t>& bins) {
+    constexpr size_t kBlock = 512;
+    constexpr size_t kLanes = 4;  // separate counters, so that increments of one bin do not wait for each other
+    const auto n_bins = static_cast<size_t>(h.bins());
+    const double first = h.edges.front(), unit = h.unit, inverse = h.inverse_width, last_bin = static_cast<double>(n_bins - 1);
+    constexpr double kEps = std::numeric_limits<double>::epsilon();
+    const double margin = 1e-9 + 8 * kEps * std::max(std::fabs(first), std::fabs(h.edges.back())) * inverse;
+    std::vector<int64_t> counts(kLanes * n_bins, 0);
+    int32_t bin[kBlock];
+    uint8_t near[kBlock];
+    for (size_t begin = 0; begin < raw.size(); begin += kBlock) {
+      const size_t count = std::min(kBlock, raw.size() - begin);
+      const double* const x = raw.data() + begin;
+      int any = 0;
+      for (size_t i = 0; i < count; ++i) {
+        const double position = (x[i] * unit - first) * inverse;
+        const double bounded = position > last_bin ? last_bin : position;
+        const auto k = static_cast<int32_t>(bounded);
+        const double part = position - static_cast<double>(k);
+        bin[i] = k;
+        // The least value lies on the first edge, which is harmless.
+        const int is_near = static_cast<int>((part < margin) & (position > 0.5)) | static_cast<int>(part > 1 - margin);
+        near[i] = static_cast<uint8_t>(is_near);
+        any |= is_near;
+      }
+      uint16_t* const lookup = bins.data() + begin;
+      for (size_t i = 0; i < count; ++i) lookup[i] = static_cast<uint16_t>(bin[i]);
+      if (any != 0) {
+        for (size_t i = 0; i < count; ++i) {
+          if (near[i] == 0) continue;
+          const double value = x[i] * unit;
+          const int64_t k = h.CountBin(value);
+          bin[i] = static_cast<int32_t>(k);
+          lookup[i] = static_cast<uint16_t>(h.LookupBin(value, k));
+        }
+      }
+      for (size_t i = 0; i < count; ++i) ++counts[(i % kLanes) * n_bins + static_cast<size_t>(bin[i])];
+    }
+    for (size_t lane = 1; lane < kLanes; ++lane) {
+      for (size_t k = 0; k < n_bins; ++k) counts[k] += counts[lane * n_bins + k];
+    }
+    counts.resize(n_bins);
+    return counts;
+  }
+
+  /// Mean of the values in the bin that scores lowest among those that hold values.
+  static double CommonValue(std::span<const double> raw, const Histogram& h, const std::vector<uint16_t>& bins) {
+    const size_t n = raw.size();
+    uint16_t common = bins[0];
+    for (const uint16_t b : bins) common = h.score[b] < h.score[common] ? b : common;
+    double sum = 0;
+    int64_t count = 0;
+    for (size_t i = 0; i < n; ++i) {
+      sum += bins[i] == common ? raw[i] * h.unit : 0;
+      count += bins[i] == common ? 1 : 0;
+    }
+    return sum / static_cast<double>(count) / h.unit;
   }
 
   int64_t n_bins_;

@@ -163,19 +163,19 @@ class Pca final : public Detector {
     }
   }
 
-  /// Standardised and centred rows begin..end, as d x rows.
+  /// Standardised and centred rows begin..end, as rows x d.
   MatrixXd Centered(MatrixView X, int64_t begin, int64_t end) const {
-    MatrixXd out(d_, end - begin);
-    const Eigen::Map<const VectorXd> mean(mean_.data(), d_);
-    Tiles(X, begin, end, [&](int64_t row, int64_t count, const double* z) {
-      const Eigen::Map<const MatrixXd> tile(z, kTile, d_);
-      out.middleCols(row - begin, count) = tile.topRows(count).transpose().colwise() - mean;
-    });
+    MatrixXd out(end - begin, d_);
+    for (int64_t j = 0; j < d_; ++j) {
+      columns_.Block(X, j, begin, {out.data() + j * out.rows(), static_cast<size_t>(out.rows())});
+      if (const double mean = mean_[static_cast<size_t>(j)]; mean != 0) out.col(j).array() -= mean;
+    }
     return out;
   }
 
   absl::Status FindMean(MatrixView X, const Context& ctx) {
     mean_.assign(static_cast<size_t>(d_), 0);
+    if (standardize_) return absl::OkStatus();
     return ParallelBlocks(ctx, d_, 1, [&](int64_t j, int64_t) {
       double sum = 0;
       for (int64_t i = 0; i < X.rows; ++i) sum += columns_.Z(j, X(i, j)) / static_cast<double>(X.rows);
@@ -192,7 +192,7 @@ class Pca final : public Detector {
       MatrixXd& sum = sums[static_cast<size_t>(begin / grain)];
       sum = MatrixXd::Zero(d_, d_);
       for (int64_t row = begin; row < end && ctx.Check().ok(); row += 512) {
-        sum.selfadjointView<Eigen::Lower>().rankUpdate(Centered(X, row, std::min(end, row + 512)));
+        sum.selfadjointView<Eigen::Lower>().rankUpdate(Centered(X, row, std::min(end, row + 512)).transpose());
       }
     }));
     RETURN_IF_ERROR(ctx.Check());
@@ -211,7 +211,7 @@ class Pca final : public Detector {
       variance = solver.eigenvalues().reverse();
       directions = solver.eigenvectors().rowwise().reverse();
     } else {  // fewer rows than columns: the same from the n x n matrix of dot products
-      const MatrixXd centered = Centered(X, 0, X.rows);
+      const MatrixXd centered = Centered(X, 0, X.rows).transpose();
       const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(centered.transpose() * centered / static_cast<double>(X.rows));
       variance = solver.eigenvalues().reverse();
       directions = centered * solver.eigenvectors().rowwise().reverse();
