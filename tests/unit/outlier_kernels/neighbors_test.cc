@@ -23,7 +23,7 @@ Found OfTraining(const NeighborIndex& index, int64_t k, const Context& ctx = {},
   const absl::Status status = index.OfTrainingRows(
       k, ctx,
       [&](int64_t i, std::span<const double> distances, std::span<const int32_t> rows) {
-        out.distances[i].assign(distances.begin(), distances.end());
+        for (const double distance : distances) out.distances[i].push_back(index.Unscaled(distance));
         out.rows[i].assign(rows.begin(), rows.end());
       },
       ties);
@@ -93,7 +93,7 @@ TEST_CASE("Tree and dense search agree bit for bit where float32 alone would not
     for (int64_t j = 0; j < 12; ++j) close(i, j) = close(i - 450, j) * (1 + 1e-13);
   }
   const Matrix grid = GridMatrix(900, 12, 2, 6);
-  for (const Matrix* X : {&far, &mixed, &close, &grid}) {
+  for (const Matrix* X : std::initializer_list<const Matrix*>{&far, &mixed, &close, &grid}) {
     for (const int64_t k : {1, 5, 30}) {
       const Found tree = OfTraining(*X, {}, k, Structure::kTree);
       REQUIRE(OfTraining(*X, {}, k, Structure::kDense) == tree);
@@ -155,8 +155,8 @@ TEST_CASE("Extreme magnitudes give finite distances") {
       const Found found = OfTraining(index, 4);
       for (const std::vector<double>& distances : found.distances) {
         for (const double distance : distances) {
-          REQUIRE(std::isfinite(index.Unscaled(distance)));
-          REQUIRE(index.Unscaled(distance) > 0);
+          REQUIRE(std::isfinite(distance));
+          REQUIRE(distance > 0);
         }
       }
     }
