@@ -85,15 +85,15 @@ grpc::ServerUnaryReactor* DetectorGrpc::Score(Context* ctx, const v1::ScoreReque
   });
 }
 
-grpc::ServerBidiReactor<v1::ScoreRequest, v1::ScoreResponse>* DetectorGrpc::ScoreStream(Context* ctx) {
-  return runtime::BidiStream<v1::ScoreRequest, v1::ScoreResponse>(server_, ctx,
-      [this](runtime::Reader<v1::ScoreRequest>& reader, runtime::Writer<v1::ScoreResponse>& writer, CallContext& call) -> absl::Status {
-        v1::ScoreRequest request;
+grpc::ServerBidiReactor<v1::ScoreStreamRequest, v1::ScoreStreamResponse>* DetectorGrpc::ScoreStream(Context* ctx) {
+  return runtime::BidiStream<v1::ScoreStreamRequest, v1::ScoreStreamResponse>(server_, ctx,
+      [this](runtime::Reader<v1::ScoreStreamRequest>& reader, runtime::Writer<v1::ScoreStreamResponse>& writer, CallContext& call) -> absl::Status {
+        v1::ScoreStreamRequest message;
         std::string model;
-        while (reader.Read(&request)) {
-          if (!request.model().empty()) model = request.model();
-          v1::ScoreResponse response;
-          RETURN_IF_ERROR(ScoreOne(model, request, &response, call));
+        while (reader.Read(&message)) {
+          if (!message.request().model().empty()) model = message.request().model();
+          v1::ScoreStreamResponse response;
+          RETURN_IF_ERROR(ScoreOne(model, message.request(), response.mutable_response(), call));
           if (!writer.Write(response)) break;
         }
         return absl::OkStatus();

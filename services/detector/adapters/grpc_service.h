@@ -20,7 +20,7 @@ class DetectorGrpc final : public v1::DetectorService::CallbackService {
                                          v1::Algorithm* rs) override;
   grpc::ServerUnaryReactor* Detect(grpc::CallbackServerContext* ctx, const v1::DetectRequest* rq, v1::DetectResponse* rs) override;
   grpc::ServerUnaryReactor* Score(grpc::CallbackServerContext* ctx, const v1::ScoreRequest* rq, v1::ScoreResponse* rs) override;
-  grpc::ServerBidiReactor<v1::ScoreRequest, v1::ScoreResponse>* ScoreStream(grpc::CallbackServerContext* ctx) override;
+  grpc::ServerBidiReactor<v1::ScoreStreamRequest, v1::ScoreStreamResponse>* ScoreStream(grpc::CallbackServerContext* ctx) override;
 
  private:
   absl::Status ScoreOne(const std::string& model, const v1::ScoreRequest& request, v1::ScoreResponse* out,
