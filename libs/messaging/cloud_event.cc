@@ -22,10 +22,14 @@ bool IsUtf8(std::string_view s) {
       ++i;
       continue;
     }
-    if ((b & 0xe0) == 0xc0) n = 1, point = b & 0x1f, least = 0x80;
-    else if ((b & 0xf0) == 0xe0) n = 2, point = b & 0x0f, least = 0x800;
-    else if ((b & 0xf8) == 0xf0) n = 3, point = b & 0x07, least = 0x10000;
-    else return false;
+    if ((b & 0xe0) == 0xc0)
+      n = 1, point = b & 0x1f, least = 0x80;
+    else if ((b & 0xf0) == 0xe0)
+      n = 2, point = b & 0x0f, least = 0x800;
+    else if ((b & 0xf8) == 0xf0)
+      n = 3, point = b & 0x07, least = 0x10000;
+    else
+      return false;
     if (i + n >= s.size()) return false;
     for (size_t k = 1; k <= n; ++k) {
       if ((byte(i + k) & 0xc0) != 0x80) return false;
@@ -78,7 +82,8 @@ bool GoodName(std::string_view name) {
          std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
-constexpr std::string_view kReserved[] = {"specversion", "id", "source", "type", "time", "subject", "tenantid", "traceparent", "datacontenttype", "data"};
+constexpr std::string_view kReserved[] = {"specversion", "id",          "source",          "type", "time", "subject",
+                                          "tenantid",    "traceparent", "datacontenttype", "data"};
 
 }  // namespace
 
@@ -87,7 +92,8 @@ absl::StatusOr<Headers> ToHeaders(const CloudEvent& e) {
   absl::Status bad;
   const auto add = [&](std::string_view name, std::string_view value) {
     if (value.empty()) return;
-    if (bad.ok() && value.size() > kMaxValueBytes) bad = InvalidArgument("the event's attribute {} has {} bytes; at most {}", name, value.size(), kMaxValueBytes);
+    if (bad.ok() && value.size() > kMaxValueBytes)
+      bad = InvalidArgument("the event's attribute {} has {} bytes; at most {}", name, value.size(), kMaxValueBytes);
     if (bad.ok() && !IsUtf8(value)) bad = InvalidArgument("the event's attribute {} is not UTF-8", name);
     out.emplace_back(fmt::format("{}{}", kPrefix, name), Encode(value));
   };
@@ -96,14 +102,16 @@ absl::StatusOr<Headers> ToHeaders(const CloudEvent& e) {
   add("id", e.id);
   add("source", e.source);
   add("type", e.type);
-  if (e.time != absl::InfinitePast()) add("time", absl::FormatTime("%Y-%m-%d%ET%H:%M:%E*SZ", e.time, absl::UTCTimeZone()));
+  if (e.time != absl::InfinitePast())
+    add("time", absl::FormatTime("%Y-%m-%d%ET%H:%M:%E*SZ", e.time, absl::UTCTimeZone()));
   add("subject", e.subject);
   add("tenantid", e.tenant);
   add("traceparent", e.traceparent);
   add("datacontenttype", e.datacontenttype);
   for (const auto& [name, value] : e.extensions) {
     if (!GoodName(name) || std::find(std::begin(kReserved), std::end(kReserved), name) != std::end(kReserved)) {
-      return InvalidArgument("an extension of the event has the name \"{}\"; 1 to 20 of [a-z0-9], and none of the standard ones", name);
+      return InvalidArgument(
+          "an extension of the event has the name \"{}\"; 1 to 20 of [a-z0-9], and none of the standard ones", name);
     }
     add(name, value);
   }
@@ -119,18 +127,28 @@ absl::StatusOr<CloudEvent> FromHeaders(const Headers& headers, std::string data)
     if (!std::string_view(key).starts_with(kPrefix)) continue;
     const std::string name = key.substr(kPrefix.size());
     std::string value;
-    if (raw.size() > 3 * kMaxValueBytes || !Decode(raw, &value)) return InvalidArgument("the header {} is not percent-encoded UTF-8", key);
-    if (name == "specversion") version = value;
-    else if (name == "id") e.id = value;
-    else if (name == "source") e.source = value;
-    else if (name == "type") e.type = value;
-    else if (name == "subject") e.subject = value;
-    else if (name == "tenantid") e.tenant = value;
-    else if (name == "traceparent") e.traceparent = value;
-    else if (name == "datacontenttype") e.datacontenttype = value;
+    if (raw.size() > 3 * kMaxValueBytes || !Decode(raw, &value))
+      return InvalidArgument("the header {} is not percent-encoded UTF-8", key);
+    if (name == "specversion")
+      version = value;
+    else if (name == "id")
+      e.id = value;
+    else if (name == "source")
+      e.source = value;
+    else if (name == "type")
+      e.type = value;
+    else if (name == "subject")
+      e.subject = value;
+    else if (name == "tenantid")
+      e.tenant = value;
+    else if (name == "traceparent")
+      e.traceparent = value;
+    else if (name == "datacontenttype")
+      e.datacontenttype = value;
     else if (name == "time") {
       std::string error;
-      if (!absl::ParseTime(absl::RFC3339_full, value, &e.time, &error)) return InvalidArgument("the header ce-time is not an RFC 3339 time");
+      if (!absl::ParseTime(absl::RFC3339_full, value, &e.time, &error))
+        return InvalidArgument("the header ce-time is not an RFC 3339 time");
     } else if (GoodName(name)) {
       e.extensions[name] = value;
     }

@@ -13,9 +13,9 @@
 namespace vedette::messaging {
 
 struct CloudEvent {
-  std::string id;      ///< unique per source; (source, id) deduplicates
-  std::string source;  ///< the service: "vedette/ingest"
-  std::string type;    ///< "vedette.dataset.ready.v1"
+  std::string id;                          ///< unique per source; (source, id) deduplicates
+  std::string source;                      ///< the service: "vedette/ingest"
+  std::string type;                        ///< "vedette.dataset.ready.v1"
   absl::Time time = absl::InfinitePast();  ///< when it happened; InfinitePast: not said
   std::string subject = {};                ///< the resource: "tenants/t1/datasets/d1"
   std::string tenant = {};                 ///< extension tenantid
@@ -30,7 +30,8 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 /// Headers of the binary mode (values percent-encoded as the NATS binding says). INVALID_ARGUMENT when id, source or
 /// type is empty, an extension has a bad name, or a value is not UTF-8 or longer than 4 KiB.
 absl::StatusOr<Headers> ToHeaders(const CloudEvent& event);
-/// The event in a message; `data` as given. INVALID_ARGUMENT when a required attribute is missing or an encoding is bad.
+/// The event in a message; `data` as given. INVALID_ARGUMENT when a required attribute is missing or an encoding is
+/// bad.
 absl::StatusOr<CloudEvent> FromHeaders(const Headers& headers, std::string data);
 
 }  // namespace vedette::messaging

@@ -45,7 +45,8 @@ void OnError(natsConnection*, natsSubscription*, natsStatus s, void* closure) {
 
 // 50 ms, 100 ms, ... up to the limit, then with up to a quarter of jitter so that a fleet does not come back in step.
 int64_t ReconnectDelay(natsConnection*, int attempts, void* closure) {
-  const int64_t most = std::max<int64_t>(50, absl::ToInt64Milliseconds(static_cast<Connection::Impl*>(closure)->options.max_reconnect_wait));
+  const int64_t most = std::max<int64_t>(
+      50, absl::ToInt64Milliseconds(static_cast<Connection::Impl*>(closure)->options.max_reconnect_wait));
   const int64_t wait = std::min(most, int64_t{50} << std::min(attempts, 16));
   const int64_t jitter = nats_NowInNanoSeconds() / 1000 % (wait / 4 + 1);
   return wait - wait / 8 + jitter / 2;
@@ -55,7 +56,8 @@ absl::Status SetCredentials(natsOptions* o, Connection::Impl& impl) {
   const ConnectionOptions& c = impl.options;
   const int ways = !c.token.empty() + !c.token_file.empty() + !c.user.empty() + !c.creds_file.empty();
   if (ways > 1) return InvalidArgument("give the NATS connection one of token, user and credentials file");
-  if (!c.user.empty() && c.password_file.empty()) return InvalidArgument("the NATS user {} has no password file", c.user);
+  if (!c.user.empty() && c.password_file.empty())
+    return InvalidArgument("the NATS user {} has no password file", c.user);
   natsStatus s = NATS_OK;
   if (!c.token_file.empty()) {
     ASSIGN_OR_RETURN(impl.token, ReadSecret(c.token_file));
@@ -76,13 +78,15 @@ absl::Status SetServers(natsOptions* o, const ConnectionOptions& c) {
   std::stringstream list(c.url);
   for (std::string url; std::getline(list, url, ',');) {
     url.erase(0, url.find_first_not_of(' '));
-    if (url.find('@') != std::string::npos) return InvalidArgument("the NATS url holds credentials; give them as files");
+    if (url.find('@') != std::string::npos)
+      return InvalidArgument("the NATS url holds credentials; give them as files");
     if (!url.empty()) urls.push_back(url);
   }
   if (urls.empty()) return InvalidArgument("the NATS url is empty");
   std::vector<const char*> pointers;
   for (const std::string& u : urls) pointers.push_back(u.c_str());
-  if (const natsStatus s = natsOptions_SetServers(o, pointers.data(), static_cast<int>(pointers.size())); s != NATS_OK) {
+  if (const natsStatus s = natsOptions_SetServers(o, pointers.data(), static_cast<int>(pointers.size()));
+      s != NATS_OK) {
     return InvalidArgument("the NATS url {} is not one: {}", c.url, natsStatus_GetText(s));
   }
   return absl::OkStatus();
@@ -91,8 +95,10 @@ absl::Status SetServers(natsOptions* o, const ConnectionOptions& c) {
 absl::Status SetTls(natsOptions* o, const ConnectionOptions& c) {
   natsStatus s = NATS_OK;
   if (!c.ca_file.empty()) s = natsOptions_LoadCATrustedCertificates(o, c.ca_file.c_str());
-  if (s == NATS_OK && !c.cert_file.empty()) s = natsOptions_LoadCertificatesChain(o, c.cert_file.c_str(), c.key_file.c_str());
-  if (s == NATS_OK && (!c.ca_file.empty() || !c.cert_file.empty() || c.url.starts_with("tls://"))) s = natsOptions_SetSecure(o, true);
+  if (s == NATS_OK && !c.cert_file.empty())
+    s = natsOptions_LoadCertificatesChain(o, c.cert_file.c_str(), c.key_file.c_str());
+  if (s == NATS_OK && (!c.ca_file.empty() || !c.cert_file.empty() || c.url.starts_with("tls://")))
+    s = natsOptions_SetSecure(o, true);
   if (s != NATS_OK) return InvalidArgument("the TLS files of the NATS connection: {}", natsStatus_GetText(s));
   return absl::OkStatus();
 }
@@ -124,11 +130,16 @@ absl::Status Configure(natsOptions* o, Connection::Impl& impl) {
 
 std::string_view Name(ConnectionEvent e) {
   switch (e) {
-    case ConnectionEvent::kConnected: return "connected";
-    case ConnectionEvent::kDisconnected: return "disconnected";
-    case ConnectionEvent::kReconnected: return "reconnected";
-    case ConnectionEvent::kClosed: return "closed";
-    case ConnectionEvent::kError: return "error";
+    case ConnectionEvent::kConnected:
+      return "connected";
+    case ConnectionEvent::kDisconnected:
+      return "disconnected";
+    case ConnectionEvent::kReconnected:
+      return "reconnected";
+    case ConnectionEvent::kClosed:
+      return "closed";
+    case ConnectionEvent::kError:
+      return "error";
   }
   return "";
 }
@@ -171,7 +182,9 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Connect(ConnectionOption
 
 bool Connection::IsConnected() const { return natsConnection_Status(impl_->nc) == NATS_CONN_STATUS_CONNECTED; }
 absl::Status Connection::Flush(absl::Duration timeout) {
-  return internal::ToStatus(natsConnection_FlushTimeout(impl_->nc, std::max<int64_t>(1, absl::ToInt64Milliseconds(timeout))), "asking NATS for a sign of life");
+  return internal::ToStatus(
+      natsConnection_FlushTimeout(impl_->nc, std::max<int64_t>(1, absl::ToInt64Milliseconds(timeout))),
+      "asking NATS for a sign of life");
 }
 int64_t Connection::max_payload() const { return natsConnection_GetMaxPayload(impl_->nc); }
 int64_t Connection::reconnects() const { return impl_->reconnects.load(); }
@@ -184,15 +197,39 @@ absl::Status FromJetStreamError(int js_error, int http_code, std::string_view de
   if (http_code == 404) code = kNotFound;
   if (http_code == 503) code = kUnavailable;
   switch (js_error) {
-    case 10059: case 10014: case 10037: code = kNotFound; break;               // stream, consumer, message
-    case 10058: code = kAlreadyExists; break;                                  // stream name in use with another config
-    case 10052: case 10065: case 10100: case 10099: code = kFailedPrecondition; break;  // config, overlapping subjects or filters
-    case 10077: case 10047: case 10028: case 10023: code = kResourceExhausted; break;   // maximum bytes, storage, resources
-    case 10054: code = kInvalidArgument; break;                                // message exceeds the stream's maximum
-    case 10008: case 10009: case 10074: code = kUnavailable; break;            // not ready, no quorum
-    default: break;
+    case 10059:
+    case 10014:
+    case 10037:
+      code = kNotFound;
+      break;  // stream, consumer, message
+    case 10058:
+      code = kAlreadyExists;
+      break;  // stream name in use with another config
+    case 10052:
+    case 10065:
+    case 10100:
+    case 10099:
+      code = kFailedPrecondition;
+      break;  // config, overlapping subjects or filters
+    case 10077:
+    case 10047:
+    case 10028:
+    case 10023:
+      code = kResourceExhausted;
+      break;  // maximum bytes, storage, resources
+    case 10054:
+      code = kInvalidArgument;
+      break;  // message exceeds the stream's maximum
+    case 10008:
+    case 10009:
+    case 10074:
+      code = kUnavailable;
+      break;  // not ready, no quorum
+    default:
+      break;
   }
-  if (description.find("maximum messages exceeded") != std::string_view::npos || description.find("maximum bytes exceeded") != std::string_view::npos) {
+  if (description.find("maximum messages exceeded") != std::string_view::npos ||
+      description.find("maximum bytes exceeded") != std::string_view::npos) {
     code = kResourceExhausted;
   }
   return absl::Status(code, fmt::format("{}: {} (JetStream error {})", what, description, js_error));
@@ -208,27 +245,57 @@ absl::Status ToStatus(natsStatus s, std::string_view what, int js_error) {
   using enum absl::StatusCode;
   absl::StatusCode code = kInternal;
   switch (s) {
-    case NATS_TIMEOUT: code = kDeadlineExceeded; break;
-    case NATS_NO_SERVER: case NATS_IO_ERROR: case NATS_CONNECTION_CLOSED: case NATS_CONNECTION_DISCONNECTED:
-    case NATS_STALE_CONNECTION: case NATS_NOT_YET_CONNECTED: case NATS_DRAINING: case NATS_NO_RESPONDERS:
-      code = kUnavailable; break;
-    case NATS_CONNECTION_AUTH_FAILED: case NATS_SECURE_CONNECTION_REQUIRED: case NATS_SECURE_CONNECTION_WANTED: case NATS_SSL_ERROR:
-      code = kUnauthenticated; break;
-    case NATS_NOT_PERMITTED: code = kPermissionDenied; break;
-    case NATS_NOT_FOUND: code = kNotFound; break;
-    case NATS_INVALID_ARG: case NATS_INVALID_SUBJECT: case NATS_MAX_PAYLOAD: case NATS_ADDRESS_MISSING: code = kInvalidArgument; break;
-    case NATS_NO_MEMORY: case NATS_INSUFFICIENT_BUFFER: case NATS_SLOW_CONSUMER: code = kResourceExhausted; break;
-    default: break;
+    case NATS_TIMEOUT:
+      code = kDeadlineExceeded;
+      break;
+    case NATS_NO_SERVER:
+    case NATS_IO_ERROR:
+    case NATS_CONNECTION_CLOSED:
+    case NATS_CONNECTION_DISCONNECTED:
+    case NATS_STALE_CONNECTION:
+    case NATS_NOT_YET_CONNECTED:
+    case NATS_DRAINING:
+    case NATS_NO_RESPONDERS:
+      code = kUnavailable;
+      break;
+    case NATS_CONNECTION_AUTH_FAILED:
+    case NATS_SECURE_CONNECTION_REQUIRED:
+    case NATS_SECURE_CONNECTION_WANTED:
+    case NATS_SSL_ERROR:
+      code = kUnauthenticated;
+      break;
+    case NATS_NOT_PERMITTED:
+      code = kPermissionDenied;
+      break;
+    case NATS_NOT_FOUND:
+      code = kNotFound;
+      break;
+    case NATS_INVALID_ARG:
+    case NATS_INVALID_SUBJECT:
+    case NATS_MAX_PAYLOAD:
+    case NATS_ADDRESS_MISSING:
+      code = kInvalidArgument;
+      break;
+    case NATS_NO_MEMORY:
+    case NATS_INSUFFICIENT_BUFFER:
+    case NATS_SLOW_CONSUMER:
+      code = kResourceExhausted;
+      break;
+    default:
+      break;
   }
   return absl::Status(code, fmt::format("{}: {}", what, natsStatus_GetText(s)));
 }
 
-absl::StatusOr<MsgPtr> MakeMessage(const std::string& subject, const std::string& reply, const Headers& headers, std::string_view data) {
+absl::StatusOr<MsgPtr> MakeMessage(const std::string& subject, const std::string& reply, const Headers& headers,
+                                   std::string_view data) {
   natsMsg* raw = nullptr;
   RETURN_IF_ERROR(ToStatus(natsMsg_Create(&raw, subject.c_str(), reply.empty() ? nullptr : reply.c_str(), data.data(),
-                                          static_cast<int>(data.size())), "making a message"));
+                                          static_cast<int>(data.size())),
+                           "making a message"));
   MsgPtr msg(raw);
-  for (const auto& [key, value] : headers) RETURN_IF_ERROR(ToStatus(natsMsgHeader_Add(raw, key.c_str(), value.c_str()), "making a message"));
+  for (const auto& [key, value] : headers)
+    RETURN_IF_ERROR(ToStatus(natsMsgHeader_Add(raw, key.c_str(), value.c_str()), "making a message"));
   return msg;
 }
 

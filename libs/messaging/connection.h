@@ -17,26 +17,28 @@ enum class ConnectionEvent { kConnected, kDisconnected, kReconnected, kClosed, k
 std::string_view Name(ConnectionEvent e);
 
 struct ConnectionOptions {
-  std::string url = "nats://127.0.0.1:4222";  ///< several with commas; tls:// asks for TLS. Credentials in it are refused
-  std::string name = "vedette";               ///< shown by the server's monitoring
+  std::string url =
+      "nats://127.0.0.1:4222";   ///< several with commas; tls:// asks for TLS. Credentials in it are refused
+  std::string name = "vedette";  ///< shown by the server's monitoring
   // At most one way to prove who we are; each a file, read at connect time, surrounding white space ignored.
   std::string token_file = {};
-  std::string token = {};        ///< for programs that were given the token in the environment
+  std::string token = {};  ///< for programs that were given the token in the environment
   std::string user = {};
   std::string password_file = {};
-  std::string creds_file = {};   ///< NATS .creds (JWT and nkey)
+  std::string creds_file = {};  ///< NATS .creds (JWT and nkey)
   // TLS (with a tls:// url): the CA that signed the server; certificate and key of ours for mutual TLS.
   std::string ca_file = {};
   std::string cert_file = {};
   std::string key_file = {};
-  absl::Duration connect_timeout = absl::Seconds(2);   ///< one attempt
-  absl::Duration connect_deadline = absl::Seconds(30); ///< Connect keeps trying a server that is not there yet
+  absl::Duration connect_timeout = absl::Seconds(2);    ///< one attempt
+  absl::Duration connect_deadline = absl::Seconds(30);  ///< Connect keeps trying a server that is not there yet
   absl::Duration max_reconnect_wait = absl::Seconds(5);
   /// Any thread of the client library; must be quick and must not call into the connection.
   std::function<void(ConnectionEvent, std::string_view detail)> on_event = {};
 };
 
-/// Thread-safe. Destroy it after everything that was made from it. Publishes while the server is away wait in a bounded buffer.
+/// Thread-safe. Destroy it after everything that was made from it. Publishes while the server is away wait in a bounded
+/// buffer.
 class Connection {
  public:
   /// UNAVAILABLE after connect_deadline; UNAUTHENTICATED at once for refused credentials; INVALID_ARGUMENT.

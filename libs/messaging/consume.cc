@@ -88,7 +88,8 @@ absl::StatusOr<ConsumerInfoPtr> GetInfo(Connection& c, const ConsumerOptions& o)
   jsConsumerInfo* raw = nullptr;
   jsErrCode code{};
   const natsStatus s = js_GetConsumerInfo(&raw, c.impl().js, o.stream.c_str(), o.durable.c_str(), nullptr, &code);
-  RETURN_IF_ERROR(internal::ToStatus(s, fmt::format("asking for consumer {} of {}", o.durable, o.stream), static_cast<int>(code)));
+  RETURN_IF_ERROR(
+      internal::ToStatus(s, fmt::format("asking for consumer {} of {}", o.durable, o.stream), static_cast<int>(code)));
   return ConsumerInfoPtr(raw);
 }
 
@@ -105,7 +106,8 @@ absl::Status PullConsumer::State::Ensure() {
   RETURN_IF_ERROR(info.status());
   const jsConsumerConfig& have = *(*info)->Config;
   const std::string_view filter = have.FilterSubject == nullptr ? "" : have.FilterSubject;
-  if (filter == options.filter && have.AckWait == wanted.AckWait && have.MaxAckPending == wanted.MaxAckPending && have.MaxDeliver == wanted.MaxDeliver) {
+  if (filter == options.filter && have.AckWait == wanted.AckWait && have.MaxAckPending == wanted.MaxAckPending &&
+      have.MaxDeliver == wanted.MaxDeliver) {
     return absl::OkStatus();
   }
   wanted.DeliverPolicy = have.DeliverPolicy;  // where it started cannot be changed, nor does it matter any more
@@ -152,7 +154,8 @@ DeliveryPtr PullConsumer::State::Parse(natsMsg* raw) const {
 
 absl::StatusOr<std::vector<DeliveryPtr>> PullConsumer::State::Fetch(const SharedSub& sub, int most) {
   natsMsgList list{};
-  const natsStatus s = natsSubscription_Fetch(&list, sub.get(), most, std::max<int64_t>(10, absl::ToInt64Milliseconds(options.fetch_wait)), nullptr);
+  const natsStatus s = natsSubscription_Fetch(
+      &list, sub.get(), most, std::max<int64_t>(10, absl::ToInt64Milliseconds(options.fetch_wait)), nullptr);
   std::vector<DeliveryPtr> out;
   for (int i = 0; i < list.Count; ++i) {
     out.push_back(Parse(list.Msgs[i]));
@@ -167,7 +170,8 @@ absl::StatusOr<std::vector<DeliveryPtr>> PullConsumer::State::Fetch(const Shared
 Outcome PullConsumer::State::Handle(const Delivery& d, std::stop_token stop, const Handler& handler) const {
   if (!d.parsed.ok()) return Outcome::Poison(std::string(vedette::Message(d.parsed)));
   if (d.message.deliveries > options.max_deliver) {
-    return Outcome::Poison(fmt::format("delivered {} times without an answer; its worker ended each time", options.max_deliver));
+    return Outcome::Poison(
+        fmt::format("delivered {} times without an answer; its worker ended each time", options.max_deliver));
   }
   // The handler is a task at the edge of our code: what its libraries throw must not end the process.
   try {
@@ -196,15 +200,16 @@ absl::Status PullConsumer::State::DeadLetter(const Delivery& d, const std::strin
     if (!h.first.starts_with("Nats-")) headers.push_back(h);
   }
   std::string one_line = reason.substr(0, 1000);
-  std::replace_if(one_line.begin(), one_line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  std::replace_if(
+      one_line.begin(), one_line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
   headers.emplace_back(kDeadLetterReason, one_line.empty() ? "no reason given" : one_line);
   headers.emplace_back(kDeadLetterStreamHeader, options.stream);
   headers.emplace_back(kDeadLetterConsumer, options.durable);
   headers.emplace_back(kDeadLetterDeliveries, std::to_string(d.message.deliveries));
   headers.emplace_back(kDeadLetterSequence, std::to_string(d.message.stream_sequence));
   // The store time tells a message apart from one with the same number in a stream that was made anew.
-  headers.emplace_back("Nats-Msg-Id", fmt::format("dlq/{}/{}/{}/{}", options.stream, options.durable, d.message.stream_sequence,
-                                                  absl::ToUnixNanos(d.message.stored_at)));
+  headers.emplace_back("Nats-Msg-Id", fmt::format("dlq/{}/{}/{}/{}", options.stream, options.durable,
+                                                  d.message.stream_sequence, absl::ToUnixNanos(d.message.stored_at)));
   const std::string data = internal::DataOf(d.raw.get());
   for (const std::string_view body : {std::string_view(data), std::string_view()}) {
     // Second round: the added headers made it larger than the server takes; the headers alone still say what happened.
@@ -227,10 +232,12 @@ void PullConsumer::State::Settle(Delivery& d, const Outcome& outcome) {
     const natsStatus s = ms > 0 ? natsMsg_NakWithDelay(d.raw.get(), ms, nullptr) : natsMsg_Nak(d.raw.get(), nullptr);
     return Report(internal::ToStatus(s, "giving back to " + What()));
   }
-  const std::string reason = give_up ? fmt::format("gave up after {} deliveries: {}", d.message.deliveries, outcome.reason) : outcome.reason;
+  const std::string reason =
+      give_up ? fmt::format("gave up after {} deliveries: {}", d.message.deliveries, outcome.reason) : outcome.reason;
   // A dead letter that its reader cannot handle stays where it is; it must not breed another one.
   const absl::Status stored = options.stream == kDeadLetterStream ? absl::OkStatus() : DeadLetter(d, reason);
-  if (stored.ok()) return Report(internal::ToStatus(natsMsg_Term(d.raw.get(), nullptr), "ending a message of " + What()));
+  if (stored.ok())
+    return Report(internal::ToStatus(natsMsg_Term(d.raw.get(), nullptr), "ending a message of " + What()));
   Report(stored);
   natsMsg_NakWithDelay(d.raw.get(), absl::ToInt64Milliseconds(kDeadLetterPause), nullptr);
 }
@@ -331,9 +338,12 @@ PullConsumer::PullConsumer(std::unique_ptr<State> state) : state_(std::move(stat
 PullConsumer::~PullConsumer() = default;
 
 absl::StatusOr<std::unique_ptr<PullConsumer>> PullConsumer::Create(Connection* connection, ConsumerOptions options) {
-  if (options.stream.empty() || options.durable.empty()) return InvalidArgument("a consumer needs a stream and a durable name");
-  if (options.durable.find_first_of(" .*>\t/\\") != std::string::npos) return InvalidArgument("the durable name {} holds a dot, blank, slash or wildcard", options.durable);
-  if (options.concurrency < 1 || options.concurrency > 256) return InvalidArgument("concurrency {} is not in 1..256", options.concurrency);
+  if (options.stream.empty() || options.durable.empty())
+    return InvalidArgument("a consumer needs a stream and a durable name");
+  if (options.durable.find_first_of(" .*>\t/\\") != std::string::npos)
+    return InvalidArgument("the durable name {} holds a dot, blank, slash or wildcard", options.durable);
+  if (options.concurrency < 1 || options.concurrency > 256)
+    return InvalidArgument("concurrency {} is not in 1..256", options.concurrency);
   if (options.max_deliver < 1) return InvalidArgument("max_deliver {} is not positive", options.max_deliver);
   if (options.ack_wait < absl::Milliseconds(100)) return InvalidArgument("ack_wait must be at least 100 ms");
   auto state = std::make_unique<State>();
@@ -377,7 +387,9 @@ Outcome Outcome::FromStatus(const absl::Status& status, int deliveries) {
     case absl::StatusCode::kUnimplemented:
       return Poison(status.ToString());
     default:
-      return Retry(std::min(absl::Milliseconds(200) * (int64_t{1} << std::clamp(deliveries - 1, 0, 20)), absl::Seconds(60)), status.ToString());
+      return Retry(
+          std::min(absl::Milliseconds(200) * (int64_t{1} << std::clamp(deliveries - 1, 0, 20)), absl::Seconds(60)),
+          status.ToString());
   }
 }
 

@@ -38,7 +38,8 @@ struct Outcome {
   static Outcome Retry(absl::Duration delay, std::string reason) { return {Kind::kRetry, delay, std::move(reason)}; }
   /// To the dead letters at once: trying again cannot help.
   static Outcome Poison(std::string reason) { return {Kind::kPoison, absl::ZeroDuration(), std::move(reason)}; }
-  /// OK and ALREADY_EXISTS: Ack. INVALID_ARGUMENT, DATA_LOSS, OUT_OF_RANGE, UNIMPLEMENTED: Poison. Others: Retry after 0.2 s x 2^(deliveries - 1), at most 60 s.
+  /// OK and ALREADY_EXISTS: Ack. INVALID_ARGUMENT, DATA_LOSS, OUT_OF_RANGE, UNIMPLEMENTED: Poison. Others: Retry after
+  /// 0.2 s x 2^(deliveries - 1), at most 60 s.
   static Outcome FromStatus(const absl::Status& status, int deliveries);
 };
 
@@ -51,31 +52,35 @@ struct ConsumerOptions {
   std::string stream;   ///< kWorkStream, kFactsStream
   std::string durable;  ///< name, shared by all replicas: "triage-anomalies"
   std::string filter;   ///< "facts.anomaly.>"; for work queues filters of different durables must not overlap
-  absl::Duration ack_wait = absl::Seconds(30);  ///< how long after a worker died others wait; live handlers may take longer
+  absl::Duration ack_wait =
+      absl::Seconds(30);  ///< how long after a worker died others wait; live handlers may take longer
   int max_deliver = 10;
-  int max_ack_pending = 1000;                   ///< of all replicas together
-  int concurrency = 1;                          ///< handlers at once in this process
-  bool from_now = false;                        ///< a new durable on a kLimits stream starts with the next message, not the first
-  absl::Duration fetch_wait = absl::Milliseconds(500);  ///< one request to the server; bounds how long stopping takes when idle
+  int max_ack_pending = 1000;  ///< of all replicas together
+  int concurrency = 1;         ///< handlers at once in this process
+  bool from_now = false;       ///< a new durable on a kLimits stream starts with the next message, not the first
+  absl::Duration fetch_wait =
+      absl::Milliseconds(500);  ///< one request to the server; bounds how long stopping takes when idle
   /// After each handled message: how it ended, time in the handler, deliveries.
   std::function<void(const Message&, const Outcome&, absl::Duration took)> on_handled = {};
   std::function<void(const absl::Status&)> on_error = {};  ///< fetch or acknowledge failed; it goes on by itself
 };
 
-/// Pull consumer. A message that is no CloudEvent goes to the dead letters unseen by the handler; a consumer of the dead
-/// letters gets such a one with an empty event and its bytes in event.data. The server's own limit on deliveries is left off; this class counts, so that a message whose worker
-/// died on the last attempt still reaches the dead letters (the server would leave it in the stream, undelivered).
+/// Pull consumer. A message that is no CloudEvent goes to the dead letters unseen by the handler; a consumer of the
+/// dead letters gets such a one with an empty event and its bytes in event.data. The server's own limit on deliveries
+/// is left off; this class counts, so that a message whose worker died on the last attempt still reaches the dead
+/// letters (the server would leave it in the stream, undelivered).
 class PullConsumer {
  public:
   /// Creates the durable consumer or brings it up to date. FAILED_PRECONDITION when its filter overlaps another's.
   static absl::StatusOr<std::unique_ptr<PullConsumer>> Create(Connection* connection, ConsumerOptions options);
   ~PullConsumer();
 
-  /// Until `stop`; then lets running handlers finish, gives back what was not started, and returns OK. Survives restarts of the server.
+  /// Until `stop`; then lets running handlers finish, gives back what was not started, and returns OK. Survives
+  /// restarts of the server.
   absl::Status Run(std::stop_token stop, const Handler& handler);
 
   struct Lag {
-    int64_t waiting = 0;      ///< not yet delivered
+    int64_t waiting = 0;  ///< not yet delivered
     int64_t unacknowledged = 0;
     int64_t redelivered = 0;
   };

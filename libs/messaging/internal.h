@@ -46,7 +46,8 @@ absl::Status ToStatus(natsStatus s, std::string_view what, int js_error = 0);
 /// The same for an error code in a JetStream reply.
 absl::Status FromJetStreamError(int js_error, int http_code, std::string_view description, std::string_view what);
 
-absl::StatusOr<MsgPtr> MakeMessage(const std::string& subject, const std::string& reply, const Headers& headers, std::string_view data);
+absl::StatusOr<MsgPtr> MakeMessage(const std::string& subject, const std::string& reply, const Headers& headers,
+                                   std::string_view data);
 Headers HeadersOf(natsMsg* msg);
 std::string DataOf(natsMsg* msg);
 

@@ -25,8 +25,8 @@ absl::StatusOr<PubAck> ParseAck(natsMsg* msg, std::string_view subject) {
   if (!j.is_object()) return Internal("publishing to {}: the answer is not an acknowledgement", subject);
   try {
     if (const auto error = j.find("error"); error != j.end()) {
-      return internal::FromJetStreamError(error->value("err_code", 0), error->value("code", 0), error->value("description", ""),
-                                          fmt::format("publishing to {}", subject));
+      return internal::FromJetStreamError(error->value("err_code", 0), error->value("code", 0),
+                                          error->value("description", ""), fmt::format("publishing to {}", subject));
     }
     return PubAck{j.value("stream", ""), j.value("seq", uint64_t{0}), j.value("duplicate", false)};
   } catch (const nlohmann::json::exception&) {
@@ -100,37 +100,47 @@ struct Publisher::State {
     self->Settle(token, ParseAck(raw, published));
   }
 
-  absl::Status Send(Batch* batch, size_t index, const OutgoingMessage& m, absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex) {
-    if (absl::Now() >= deadline) return absl::DeadlineExceededError(fmt::format("publishing to {}: the deadline passed before it was sent", m.subject));
+  absl::Status Send(Batch* batch, size_t index, const OutgoingMessage& m, absl::Time deadline)
+      ABSL_LOCKS_EXCLUDED(mutex) {
+    if (absl::Now() >= deadline)
+      return absl::DeadlineExceededError(
+          fmt::format("publishing to {}: the deadline passed before it was sent", m.subject));
     RETURN_IF_ERROR(CheckSubject(m.subject));
     ASSIGN_OR_RETURN(Headers headers, ToHeaders(m.event));
     // The tenant is part of the name: ids are unique per tenant, and one tenant must not swallow another's message.
-    std::string id = fmt::format("{}/{}{}{}", m.event.source, m.event.tenant, m.event.tenant.empty() ? "" : "/", m.event.id);
-    if (id.find_first_of("\r\n") != std::string::npos) return InvalidArgument("the event's source or id has a line break");
+    std::string id =
+        fmt::format("{}/{}{}{}", m.event.source, m.event.tenant, m.event.tenant.empty() ? "" : "/", m.event.id);
+    if (id.find_first_of("\r\n") != std::string::npos)
+      return InvalidArgument("the event's source or id has a line break");
     headers.emplace_back(kMessageId, std::move(id));
     int64_t size = static_cast<int64_t>(m.event.data.size() + m.subject.size()) + 64;
     for (const auto& [k, v] : headers) size += static_cast<int64_t>(k.size() + v.size()) + 4;
     if (size > connection->max_payload()) {
-      return InvalidArgument("the message to {} has {} bytes; the server takes at most {}", m.subject, size, connection->max_payload());
+      return InvalidArgument("the message to {} has {} bytes; the server takes at most {}", m.subject, size,
+                             connection->max_payload());
     }
     uint64_t token = 0;
     {
       absl::MutexLock lock(&mutex);
       const auto room = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex) {
-        return waiting.empty() || (static_cast<int>(waiting.size()) < options.max_in_flight && bytes + size <= options.max_in_flight_bytes);
+        return waiting.empty() || (static_cast<int>(waiting.size()) < options.max_in_flight &&
+                                   bytes + size <= options.max_in_flight_bytes);
       };
       if (!mutex.AwaitWithDeadline(absl::Condition(&room), deadline)) {
-        return absl::DeadlineExceededError(fmt::format("publishing to {}: too many messages wait for their acknowledgement", m.subject));
+        return absl::DeadlineExceededError(
+            fmt::format("publishing to {}: too many messages wait for their acknowledgement", m.subject));
       }
       token = next_token++;
       waiting[token] = {batch, index, size, absl::Now(), m.subject};
       bytes += size;
       ++batch->outstanding;
     }
-    absl::StatusOr<internal::MsgPtr> msg = internal::MakeMessage(m.subject, fmt::format("{}.{}", inbox, token), headers, m.event.data);
+    absl::StatusOr<internal::MsgPtr> msg =
+        internal::MakeMessage(m.subject, fmt::format("{}.{}", inbox, token), headers, m.event.data);
     absl::Status status = msg.status();
     if (status.ok()) {
-      status = internal::ToStatus(natsConnection_PublishMsg(connection->impl().nc, msg->get()), fmt::format("publishing to {}", m.subject));
+      status = internal::ToStatus(natsConnection_PublishMsg(connection->impl().nc, msg->get()),
+                                  fmt::format("publishing to {}", m.subject));
     }
     if (!status.ok()) Settle(token, status);
     return absl::OkStatus();
@@ -157,10 +167,12 @@ absl::StatusOr<std::unique_ptr<Publisher>> Publisher::Create(Connection* connect
   natsInbox_Destroy(inbox);
   const std::string subject = state->inbox + ".*";
   RETURN_IF_ERROR(internal::ToStatus(
-      natsConnection_Subscribe(&state->sub, connection->impl().nc, subject.c_str(), State::OnReply, state.get()), "subscribing to an inbox"));
+      natsConnection_Subscribe(&state->sub, connection->impl().nc, subject.c_str(), State::OnReply, state.get()),
+      "subscribing to an inbox"));
   // -1: acknowledgements are small and bounded by max_in_flight; dropping one would cost a whole timeout.
   natsSubscription_SetPendingLimits(state->sub, -1, -1);
-  natsSubscription_SetOnCompleteCB(state->sub, [](void* closure) { static_cast<State*>(closure)->ended.Notify(); }, state.get());
+  natsSubscription_SetOnCompleteCB(
+      state->sub, [](void* closure) { static_cast<State*>(closure)->ended.Notify(); }, state.get());
   return std::unique_ptr<Publisher>(new Publisher(std::move(state)));
 }
 
@@ -175,10 +187,12 @@ std::vector<absl::StatusOr<PubAck>> Publisher::PublishBatch(std::span<const Outg
   return PublishBatch(messages, absl::Now() + state_->options.timeout);
 }
 
-std::vector<absl::StatusOr<PubAck>> Publisher::PublishBatch(std::span<const OutgoingMessage> messages, absl::Time deadline) {
+std::vector<absl::StatusOr<PubAck>> Publisher::PublishBatch(std::span<const OutgoingMessage> messages,
+                                                            absl::Time deadline) {
   State& s = *state_;
   State::Batch batch;
-  batch.results.assign(messages.size(), absl::StatusOr<PubAck>(absl::DeadlineExceededError("no acknowledgement before the deadline")));
+  batch.results.assign(messages.size(),
+                       absl::StatusOr<PubAck>(absl::DeadlineExceededError("no acknowledgement before the deadline")));
   for (size_t i = 0; i < messages.size(); ++i) {
     const absl::Status sent = s.Send(&batch, i, messages[i], deadline);
     if (sent.ok()) continue;
@@ -199,16 +213,20 @@ std::vector<absl::StatusOr<PubAck>> Publisher::PublishBatch(std::span<const Outg
       });
     }
   }
-  for (int i = 0; i < late && s.options.on_publish; ++i) s.options.on_publish(s.options.timeout, absl::DeadlineExceededError("no acknowledgement"));
+  for (int i = 0; i < late && s.options.on_publish; ++i)
+    s.options.on_publish(s.options.timeout, absl::DeadlineExceededError("no acknowledgement"));
   return std::move(batch.results);
 }
 
 absl::Status CheckSubject(std::string_view subject) {
-  if (subject.empty() || subject.size() > kMaxSubjectBytes) return InvalidArgument("a subject has 1 to {} bytes, not {}", kMaxSubjectBytes, subject.size());
+  if (subject.empty() || subject.size() > kMaxSubjectBytes)
+    return InvalidArgument("a subject has 1 to {} bytes, not {}", kMaxSubjectBytes, subject.size());
   char before = '.';
   for (const char c : subject) {
     const bool bad = c <= 0x20 || c >= 0x7f || c == '*' || c == '>';
-    if (bad || (c == '.' && before == '.')) return InvalidArgument("a subject is made of tokens of printable ASCII without * and >, with single dots between");
+    if (bad || (c == '.' && before == '.'))
+      return InvalidArgument(
+          "a subject is made of tokens of printable ASCII without * and >, with single dots between");
     before = c;
   }
   if (before == '.') return InvalidArgument("a subject must not end with a dot");

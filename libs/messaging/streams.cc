@@ -29,8 +29,8 @@ jsStreamConfig ToConfig(const StreamSpec& spec, std::vector<const char*>* subjec
 }
 
 bool Same(const jsStreamConfig& a, const jsStreamConfig& b) {
-  if (a.SubjectsLen != b.SubjectsLen || a.MaxAge != b.MaxAge || a.MaxBytes != b.MaxBytes || a.Duplicates != b.Duplicates ||
-      a.Replicas != b.Replicas || a.Discard != b.Discard) {
+  if (a.SubjectsLen != b.SubjectsLen || a.MaxAge != b.MaxAge || a.MaxBytes != b.MaxBytes ||
+      a.Duplicates != b.Duplicates || a.Replicas != b.Replicas || a.Discard != b.Discard) {
     return false;
   }
   for (int i = 0; i < a.SubjectsLen; ++i) {
@@ -52,15 +52,29 @@ absl::StatusOr<StreamInfoPtr> GetInfo(Connection& c, const std::string& name) {
 std::vector<StreamSpec> OurStreams(int replicas) {
   constexpr int64_t kMiB = int64_t{1} << 20;
   return {
-      {.name = kWorkStream, .subjects = {"work.>"}, .retention = Retention::kWorkQueue, .max_bytes = 1024 * kMiB,
-       .duplicate_window = absl::Minutes(10), .replicas = replicas},
-      {.name = kFactsStream, .subjects = {"facts.>"}, .max_age = absl::Hours(24 * 7), .max_bytes = 2048 * kMiB,
-       .duplicate_window = absl::Minutes(10), .replicas = replicas},
-      {.name = kDeadLetterStream, .subjects = {"dlq.>"}, .max_age = absl::Hours(24 * 30), .max_bytes = 512 * kMiB,
-       .duplicate_window = absl::Minutes(10), .replicas = replicas},
+      {.name = kWorkStream,
+       .subjects = {"work.>"},
+       .retention = Retention::kWorkQueue,
+       .max_bytes = 1024 * kMiB,
+       .duplicate_window = absl::Minutes(10),
+       .replicas = replicas},
+      {.name = kFactsStream,
+       .subjects = {"facts.>"},
+       .max_age = absl::Hours(24 * 7),
+       .max_bytes = 2048 * kMiB,
+       .duplicate_window = absl::Minutes(10),
+       .replicas = replicas},
+      {.name = kDeadLetterStream,
+       .subjects = {"dlq.>"},
+       .max_age = absl::Hours(24 * 30),
+       .max_bytes = 512 * kMiB,
+       .duplicate_window = absl::Minutes(10),
+       .replicas = replicas},
       {.name = kAdvisoriesStream,
        .subjects = {"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"},
-       .max_age = absl::Hours(24 * 7), .max_bytes = 64 * kMiB, .replicas = replicas},
+       .max_age = absl::Hours(24 * 7),
+       .max_bytes = 64 * kMiB,
+       .replicas = replicas},
   };
 }
 
@@ -79,7 +93,8 @@ absl::Status EnsureStream(Connection& c, const StreamSpec& spec) {
   RETURN_IF_ERROR(info.status());
   const jsStreamConfig& have = *(*info)->Config;
   if (have.Retention != wanted.Retention || have.Storage != wanted.Storage) {
-    return FailedPrecondition("{} exists with another retention or storage, which cannot be changed; move its messages and delete it", what);
+    return FailedPrecondition(
+        "{} exists with another retention or storage, which cannot be changed; move its messages and delete it", what);
   }
   if (Same(have, wanted)) return absl::OkStatus();
   jsErrCode code{};

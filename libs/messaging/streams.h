@@ -22,8 +22,8 @@ struct StreamSpec {
   std::string name;
   std::vector<std::string> subjects;
   Retention retention = Retention::kLimits;
-  absl::Duration max_age = absl::ZeroDuration();   ///< zero: for ever
-  int64_t max_bytes = -1;                          ///< -1: unbounded. When full: kLimits drops the oldest, kWorkQueue refuses new ones
+  absl::Duration max_age = absl::ZeroDuration();  ///< zero: for ever
+  int64_t max_bytes = -1;  ///< -1: unbounded. When full: kLimits drops the oldest, kWorkQueue refuses new ones
   absl::Duration duplicate_window = absl::Minutes(2);
   int replicas = 1;
 

@@ -108,11 +108,13 @@ absl::Status CreateDatabase(const std::string& conninfo, const std::string& data
   ASSIGN_OR_RETURN(const auto c, Connection::Open(conninfo));
   ASSIGN_OR_RETURN(const Result found, c->Exec("select 1 from pg_database where datname = $1", {database}));
   if (!found.empty()) return absl::OkStatus();
-  const absl::Status created = c->Script(fmt::format("create database {} encoding 'UTF8' template template0", QuoteIdentifier(database)));
+  const absl::Status created =
+      c->Script(fmt::format("create database {} encoding 'UTF8' template template0", QuoteIdentifier(database)));
   return absl::IsAlreadyExists(created) ? absl::OkStatus() : created;
 }
 
-absl::Status EnsureRole(Connection& c, const std::string& role, std::string_view attributes, const std::string& password) {
+absl::Status EnsureRole(Connection& c, const std::string& role, std::string_view attributes,
+                        const std::string& password) {
   ASSIGN_OR_RETURN(const Result found, c.Exec("select 1 from pg_roles where rolname = $1", {role}));
   if (found.empty()) {
     const absl::Status created = c.Script(fmt::format("create role {} nologin", QuoteIdentifier(role)));
@@ -130,24 +132,29 @@ absl::Status EnsureRole(Connection& c, const std::string& role, std::string_view
 absl::Status EnsureService(Connection& c, const std::string& database, const ServiceCredentials& credentials) {
   const ServiceNames names(credentials.service);
   if (!IsPlainName(names.schema, 40)) {
-    return InvalidArgument("the service name {} must be lower-case letters, digits and dashes, at most 40", credentials.service);
+    return InvalidArgument("the service name {} must be lower-case letters, digits and dashes, at most 40",
+                           credentials.service);
   }
   if (credentials.owner_password.size() < kMinPasswordLength || credentials.app_password.size() < kMinPasswordLength) {
-    return InvalidArgument("{}: passwords of database roles need at least {} characters", credentials.service, kMinPasswordLength);
+    return InvalidArgument("{}: passwords of database roles need at least {} characters", credentials.service,
+                           kMinPasswordLength);
   }
   RETURN_IF_ERROR(EnsureRole(c, names.owner_role, "login noinherit", credentials.owner_password));
   RETURN_IF_ERROR(EnsureRole(c, names.worker_role, "nologin noinherit", ""));
   // NOINHERIT: the policy for the worker role must not apply to the app role until it says SET ROLE.
   RETURN_IF_ERROR(EnsureRole(c, names.app_role, "login noinherit", credentials.app_password));
   const std::string db = QuoteIdentifier(database), schema = QuoteIdentifier(names.schema);
-  const std::string owner = QuoteIdentifier(names.owner_role), app = QuoteIdentifier(names.app_role), worker = QuoteIdentifier(names.worker_role);
+  const std::string owner = QuoteIdentifier(names.owner_role), app = QuoteIdentifier(names.app_role),
+                    worker = QuoteIdentifier(names.worker_role);
   std::string script = fmt::format("grant {} to {};", worker, app);
   script += fmt::format("create schema if not exists {} authorization {};", schema, owner);
-  script += fmt::format("revoke all on schema {} from public; grant usage on schema {} to {}, {};", schema, schema, app, worker);
+  script += fmt::format("revoke all on schema {} from public; grant usage on schema {} to {}, {};", schema, schema, app,
+                        worker);
   script += fmt::format("grant connect on database {} to {}, {};", db, owner, app);
   // The worker role needs temporary tables too: bulk writes stage there.
   script += fmt::format("grant temporary on database {} to {}, {};", db, app, worker);
-  for (const std::string& role : {owner, app}) script += fmt::format("alter role {} in database {} set search_path = {};", role, db, schema);
+  for (const std::string& role : {owner, app})
+    script += fmt::format("alter role {} in database {} set search_path = {};", role, db, schema);
   return c.Script(script);
 }
 
@@ -164,15 +171,18 @@ ServiceNames::ServiceNames(std::string_view service) : schema(service) {
 
 absl::Status Bootstrap(const std::string& superuser_conninfo, const std::string& database,
                        const std::vector<ServiceCredentials>& services) {
-  if (!IsPlainName(database, 60)) return InvalidArgument("the database name {} must be lower-case letters, digits and underscores", database);
+  if (!IsPlainName(database, 60))
+    return InvalidArgument("the database name {} must be lower-case letters, digits and underscores", database);
   RETURN_IF_ERROR(Annotate(CreateDatabase(superuser_conninfo, database), "creating the database"));
   ASSIGN_OR_RETURN(const std::string conninfo, WithKeyword(superuser_conninfo, "dbname", database));
   ASSIGN_OR_RETURN(const auto c, Connection::Open(conninfo));
-  // One at a time: concurrent ALTER ROLE and GRANT on the same row fail with "tuple concurrently updated". Roles belong to
-  // the whole server, so the lock must too: advisory locks are per database, hence a lock on a shared catalogue's row.
+  // One at a time: concurrent ALTER ROLE and GRANT on the same row fail with "tuple concurrently updated". Roles belong
+  // to the whole server, so the lock must too: advisory locks are per database, hence a lock on a shared catalogue's
+  // row.
   RETURN_IF_ERROR(c->Script("begin; lock table pg_catalog.pg_authid in share row exclusive mode"));
-  RETURN_IF_ERROR(Annotate(c->Script(fmt::format("revoke all on database {} from public;", QuoteIdentifier(database)) + kHelpers),
-                           "creating the helper functions"));
+  RETURN_IF_ERROR(
+      Annotate(c->Script(fmt::format("revoke all on database {} from public;", QuoteIdentifier(database)) + kHelpers),
+               "creating the helper functions"));
   for (const ServiceCredentials& s : services) {
     RETURN_IF_ERROR(Annotate(EnsureService(*c, database, s), fmt::format("roles and schema of {}", s.service)));
   }
@@ -205,7 +215,8 @@ absl::StatusOr<std::vector<std::string>> TenantIsolationDefects(Connection& conn
       union all select 'TRUNCATE, which ignores row-level security, is granted' where exists (
         select from other where has_table_privilege(other.oid, t.oid, 'truncate'))
     ) as d(defect)
-    order by 1, 2)sql", {schema}));
+    order by 1, 2)sql",
+                                                   {schema}));
   std::vector<std::string> out;
   for (const Row row : r) out.push_back(fmt::format("{}.{}: {}", schema, row.Text(0), row.Text(1)));
   return out;

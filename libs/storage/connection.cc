@@ -16,7 +16,8 @@ namespace {
 using internal::PgResult;
 
 constexpr size_t kMaxPrepared = 256;
-constexpr int64_t kMaxValueBytes = int64_t{512} << 20;  // a field of PostgreSQL ends at 1 GiB; leave room for its own copies
+constexpr int64_t kMaxValueBytes = int64_t{512}
+                                   << 20;  // a field of PostgreSQL ends at 1 GiB; leave room for its own copies
 
 std::string Trimmed(std::string_view s) {
   while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.remove_suffix(1);
@@ -47,7 +48,8 @@ absl::StatusOr<ConninfoOptions> Parse(const std::string& conninfo) {
 absl::Status StatusFromConnect(PGconn* c) {
   const std::string text = Trimmed(PQerrorMessage(c));
   // libpq keeps no SQLSTATE for a failed connect, so the known texts of the server decide.
-  for (const char* sign : {"password authentication failed", "no password supplied", "pg_hba.conf", "is not permitted to log in"}) {
+  for (const char* sign :
+       {"password authentication failed", "no password supplied", "pg_hba.conf", "is not permitted to log in"}) {
     if (text.find(sign) != std::string::npos) return absl::UnauthenticatedError(text);
   }
   if (text.find("does not exist") != std::string::npos) return absl::NotFoundError(text);
@@ -130,7 +132,8 @@ absl::StatusOr<Arguments> Collect(const Params& params) {
   for (size_t i = 0; i < params.size(); ++i) {
     const Param& p = params[i];
     if (static_cast<int64_t>(p.text().size()) > kMaxValueBytes) {
-      return InvalidArgument("parameter ${} has {} bytes; at most {} are taken", i + 1, p.text().size(), kMaxValueBytes);
+      return InvalidArgument("parameter ${} has {} bytes; at most {} are taken", i + 1, p.text().size(),
+                             kMaxValueBytes);
     }
     if (!p.binary() && p.text().find('\0') != std::string::npos) {
       return InvalidArgument("parameter ${} holds a zero byte, which text cannot", i + 1);
@@ -147,24 +150,28 @@ absl::StatusOr<Arguments> Collect(const Params& params) {
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Connection::~Connection() = default;
 
-absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& conninfo, const ConnectOptions& options) {
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& conninfo,
+                                                             const ConnectOptions& options) {
   RETURN_IF_ERROR(Parse(conninfo).status());
   const std::string timeout = std::to_string(std::max<int64_t>(2, absl::ToInt64Seconds(options.connect_timeout)));
   // Later entries win over those inside `conninfo`, which expand_dbname unfolds first.
-  const char* keys[] = {"dbname",         "application_name",    "connect_timeout",  "client_encoding",  "keepalives",
+  const char* keys[] = {"dbname",          "application_name",    "connect_timeout",  "client_encoding",  "keepalives",
                         "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", nullptr};
-  const char* values[] = {conninfo.c_str(), options.application_name.c_str(), timeout.c_str(), "UTF8", "1", "10", "5", "3", "30000", nullptr};
+  const char* values[] = {
+      conninfo.c_str(), options.application_name.c_str(), timeout.c_str(), "UTF8", "1", "10", "5", "3", "30000",
+      nullptr};
   auto impl = std::make_unique<Impl>();
   impl->conn = PQconnectdbParams(keys, values, 1);
   if (impl->conn == nullptr) return ResourceExhausted("no memory for a connection");
   if (PQstatus(impl->conn) != CONNECTION_OK) return StatusFromConnect(impl->conn);
-  PQsetNoticeProcessor(impl->conn, [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      impl->conn, [](void*, const char*) {}, nullptr);
   std::unique_ptr<Connection> connection(new Connection(std::move(impl)));
   // Results are parsed in these formats.
-  RETURN_IF_ERROR(connection->Script(
-      fmt::format("set datestyle = 'ISO, YMD'; set timezone = 'UTC'; set bytea_output = 'hex'; set client_min_messages = "
-                  "warning; set statement_timeout = {}; set idle_in_transaction_session_timeout = 120000",
-                  absl::ToInt64Milliseconds(options.statement_timeout))));
+  RETURN_IF_ERROR(connection->Script(fmt::format(
+      "set datestyle = 'ISO, YMD'; set timezone = 'UTC'; set bytea_output = 'hex'; set client_min_messages = "
+      "warning; set statement_timeout = {}; set idle_in_transaction_session_timeout = 120000",
+      absl::ToInt64Milliseconds(options.statement_timeout))));
   return connection;
 }
 
@@ -173,7 +180,8 @@ absl::StatusOr<Result> Connection::Exec(std::string_view sql, const Params& para
   ASSIGN_OR_RETURN(const std::string name, impl_->Prepare(sql));
   auto data = std::make_unique<internal::ResultData>();
   data->fault = impl_->fault;
-  data->result.reset(PQexecPrepared(impl_->conn, name.c_str(), a.count(), a.values.data(), a.lengths.data(), a.formats.data(), 0));
+  data->result.reset(
+      PQexecPrepared(impl_->conn, name.c_str(), a.count(), a.values.data(), a.lengths.data(), a.formats.data(), 0));
   RETURN_IF_ERROR(impl_->Check(data->result));
   return Result(std::move(data));
 }
@@ -182,7 +190,8 @@ absl::Status Connection::Stream(std::string_view sql, const Params& params,
                                 const std::function<absl::Status(const Row&)>& row) {
   ASSIGN_OR_RETURN(const Arguments a, Collect(params));
   ASSIGN_OR_RETURN(const std::string name, impl_->Prepare(sql));
-  if (PQsendQueryPrepared(impl_->conn, name.c_str(), a.count(), a.values.data(), a.lengths.data(), a.formats.data(), 0) == 0) {
+  if (PQsendQueryPrepared(impl_->conn, name.c_str(), a.count(), a.values.data(), a.lengths.data(), a.formats.data(),
+                          0) == 0) {
     return impl_->Lost();
   }
   PQsetSingleRowMode(impl_->conn);

@@ -16,7 +16,7 @@ namespace vedette::storage {
 
 struct ConnectOptions {
   std::string application_name = "vedette";
-  absl::Duration connect_timeout = absl::Seconds(5);    ///< whole seconds, at least 2 (libpq's rule)
+  absl::Duration connect_timeout = absl::Seconds(5);     ///< whole seconds, at least 2 (libpq's rule)
   absl::Duration statement_timeout = absl::Seconds(30);  ///< zero: none
 };
 
@@ -25,11 +25,13 @@ struct ConnectOptions {
 ///   INVALID_ARGUMENT); 40001, 40P01, 55P03 and a stale cached plan -> ABORTED (try the transaction again);
 ///   08xxx, 57P0x, 53300 and a broken socket -> UNAVAILABLE; 57014 -> DEADLINE_EXCEEDED; 42501 -> PERMISSION_DENIED;
 ///   22xxx -> INVALID_ARGUMENT; 42P07, 42710, 42P06 -> ALREADY_EXISTS; 53xxx -> RESOURCE_EXHAUSTED; 28xxx ->
-///   UNAUTHENTICATED; the rest -> INTERNAL. The text is the server's primary message; DETAIL, which quotes the values of a row, is left out.
+///   UNAUTHENTICATED; the rest -> INTERNAL. The text is the server's primary message; DETAIL, which quotes the values
+///   of a row, is left out.
 class Connection {
  public:
   /// `conninfo`: "host=... dbname=..." or "postgresql://...". UNAVAILABLE, UNAUTHENTICATED or INVALID_ARGUMENT.
-  static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& conninfo, const ConnectOptions& options = {});
+  static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& conninfo,
+                                                          const ConnectOptions& options = {});
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -15,11 +15,20 @@ constexpr size_t kFlushBytes = size_t{1} << 20;
 void AppendEscaped(std::string_view v, std::string* out) {
   for (const char c : v) {
     switch (c) {
-      case '\\': *out += "\\\\"; break;
-      case '\t': *out += "\\t"; break;
-      case '\n': *out += "\\n"; break;
-      case '\r': *out += "\\r"; break;
-      default: *out += c;
+      case '\\':
+        *out += "\\\\";
+        break;
+      case '\t':
+        *out += "\\t";
+        break;
+      case '\n':
+        *out += "\\n";
+        break;
+      case '\r':
+        *out += "\\r";
+        break;
+      default:
+        *out += c;
     }
   }
 }
@@ -45,12 +54,13 @@ BulkInsert::~BulkInsert() {
 absl::StatusOr<BulkInsert> BulkInsert::Begin(Tx& tx, BulkSpec spec) {
   if (spec.columns.empty()) return InvalidArgument("a bulk insert needs columns");
   std::string columns;
-  for (const std::string& c : spec.columns) columns += fmt::format("{}{}", columns.empty() ? "" : ", ", QuoteIdentifier(c));
+  for (const std::string& c : spec.columns)
+    columns += fmt::format("{}{}", columns.empty() ? "" : ", ", QuoteIdentifier(c));
   std::string stage = tx.connection().UniqueName("bulk_stage_");
   Connection& c = tx.connection();
   // Not prepared: the names are new each time. pg_temp needs no search_path.
-  RETURN_IF_ERROR(c.Script(fmt::format("create temporary table {} on commit drop as select {} from {} with no data", stage, columns,
-                                       QuoteIdentifier(spec.table))));
+  RETURN_IF_ERROR(c.Script(fmt::format("create temporary table {} on commit drop as select {} from {} with no data",
+                                       stage, columns, QuoteIdentifier(spec.table))));
   RETURN_IF_ERROR(c.BeginCopy(fmt::format("copy pg_temp.{} ({}) from stdin", stage, columns)));
   return BulkInsert(&tx, std::move(spec), std::move(stage), std::move(columns));
 }
@@ -129,10 +139,10 @@ absl::StatusOr<int64_t> BulkInsert::Finish() {
   ASSIGN_OR_RETURN(const int64_t staged, tx_->connection().EndCopy());
   if (staged != row_) return Internal("{} rows were sent and {} arrived", row_, staged);
   // ctid is the order of arrival, so the last row of equal keys wins.
-  const std::string select =
-      spec_.distinct_on.empty()
-          ? fmt::format("select {} from pg_temp.{}", column_list_, stage_)
-          : fmt::format("select distinct on ({0}) {1} from pg_temp.{2} order by {0}, ctid desc", spec_.distinct_on, column_list_, stage_);
+  const std::string select = spec_.distinct_on.empty()
+                                 ? fmt::format("select {} from pg_temp.{}", column_list_, stage_)
+                                 : fmt::format("select distinct on ({0}) {1} from pg_temp.{2} order by {0}, ctid desc",
+                                               spec_.distinct_on, column_list_, stage_);
   absl::StatusOr<int64_t> inserted = tx_->connection().ScriptAffected(
       fmt::format("insert into {} ({}) {} {}", QuoteIdentifier(spec_.table), column_list_, select, spec_.on_conflict));
   if (!inserted.ok()) return inserted;

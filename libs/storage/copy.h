@@ -1,4 +1,5 @@
-// Bulk writes. COPY into a table with row-level security is refused by PostgreSQL, so rows go to a temporary table first.
+// Bulk writes. COPY into a table with row-level security is refused by PostgreSQL, so rows go to a temporary table
+// first.
 #pragma once
 
 #include <absl/status/status.h>

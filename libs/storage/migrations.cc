@@ -68,41 +68,54 @@ absl::StatusOr<std::map<int, AppliedMigration>> ReadApplied(Connection& c) {
 }
 
 // A session of the owner, in the schema, holding the schema's migrator lock until it closes.
-absl::StatusOr<std::unique_ptr<Connection>> OpenLocked(const std::string& conninfo, const std::string& schema, const MigratorOptions& options) {
+absl::StatusOr<std::unique_ptr<Connection>> OpenLocked(const std::string& conninfo, const std::string& schema,
+                                                       const MigratorOptions& options) {
   ConnectOptions connect;
   connect.application_name = "vedette-migrate";
   connect.statement_timeout = absl::ZeroDuration();
   ASSIGN_OR_RETURN(auto c, Connection::Open(conninfo, connect));
-  ASSIGN_OR_RETURN(const Result exists, c->Exec("select has_schema_privilege(oid, 'create') from pg_namespace where nspname = $1", {schema}));
-  if (exists.empty()) return FailedPrecondition("schema {} does not exist; a superuser must prepare the database first (bootstrap)", schema);
-  if (!exists[0].Bool(0)) return absl::PermissionDeniedError(fmt::format("migrations of {} must run as the owner of its schema", schema));
+  ASSIGN_OR_RETURN(
+      const Result exists,
+      c->Exec("select has_schema_privilege(oid, 'create') from pg_namespace where nspname = $1", {schema}));
+  if (exists.empty())
+    return FailedPrecondition("schema {} does not exist; a superuser must prepare the database first (bootstrap)",
+                              schema);
+  if (!exists[0].Bool(0))
+    return absl::PermissionDeniedError(fmt::format("migrations of {} must run as the owner of its schema", schema));
   RETURN_IF_ERROR(c->Script(fmt::format("set search_path = {}; set lock_timeout = {}", QuoteIdentifier(schema),
                                         absl::ToInt64Milliseconds(options.lock_timeout))));
   const absl::Time deadline = absl::Now() + options.migrator_lock_timeout;
   while (true) {
-    ASSIGN_OR_RETURN(const Result locked, c->Exec("select pg_try_advisory_lock(hashtext('vedette migrator'), hashtext($1))", {schema}));
+    ASSIGN_OR_RETURN(const Result locked,
+                     c->Exec("select pg_try_advisory_lock(hashtext('vedette migrator'), hashtext($1))", {schema}));
     if (locked[0].Bool(0)) return c;
-    if (absl::Now() > deadline) return absl::DeadlineExceededError(fmt::format("another migrator has been working on {} for too long", schema));
+    if (absl::Now() > deadline)
+      return absl::DeadlineExceededError(fmt::format("another migrator has been working on {} for too long", schema));
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 }
 
-absl::Status CheckHistory(const std::vector<Parsed>& files, const std::map<int, AppliedMigration>& applied, const std::string& schema) {
+absl::Status CheckHistory(const std::vector<Parsed>& files, const std::map<int, AppliedMigration>& applied,
+                          const std::string& schema) {
   for (const auto& [version, a] : applied) {
     const auto it = std::find_if(files.begin(), files.end(), [v = version](const Parsed& p) { return p.version == v; });
     if (it == files.end()) {
-      return FailedPrecondition("schema {} has migration {}, which this program does not know: it is older than the database", schema, a.name);
+      return FailedPrecondition(
+          "schema {} has migration {}, which this program does not know: it is older than the database", schema,
+          a.name);
     }
     if (it->checksum != a.checksum) {
-      return FailedPrecondition("migration {} of schema {} was changed after it was applied (at {}); undo the change and add a new migration",
-                                a.name, schema, absl::FormatTime(a.applied_at, absl::UTCTimeZone()));
+      return FailedPrecondition(
+          "migration {} of schema {} was changed after it was applied (at {}); undo the change and add a new migration",
+          a.name, schema, absl::FormatTime(a.applied_at, absl::UTCTimeZone()));
     }
   }
   const int newest = applied.empty() ? 0 : applied.rbegin()->first;
   for (const Parsed& p : files) {
     if (p.version < newest && !applied.contains(p.version)) {
-      return FailedPrecondition("migration {} of schema {} was never applied, but the newer {} was; give it a higher number",
-                                p.name, schema, applied.rbegin()->second.name);
+      return FailedPrecondition(
+          "migration {} of schema {} was never applied, but the newer {} was; give it a higher number", p.name, schema,
+          applied.rbegin()->second.name);
     }
   }
   return absl::OkStatus();
@@ -135,27 +148,34 @@ absl::Status ApplyOne(Connection& c, const std::string& schema, const Parsed& p)
     if (!defects.empty()) {
       std::string list;
       for (const std::string& d : defects) list += fmt::format("\n  {}", d);
-      return FailedPrecondition("migration {} leaves tables that do not keep tenants apart (select vedette.protect('table')):{}", p.name, list);
+      return FailedPrecondition(
+          "migration {} leaves tables that do not keep tenants apart (select vedette.protect('table')):{}", p.name,
+          list);
     }
     const ServiceNames names(schema);
     RETURN_IF_ERROR(c.Script(fmt::format("grant usage on all sequences in schema {} to {}, {}", QuoteIdentifier(schema),
                                          QuoteIdentifier(names.app_role), QuoteIdentifier(names.worker_role))));
-    return c.Exec("insert into schema_migrations (version, name, checksum) values ($1, $2, $3)", {p.version, p.name, p.checksum}).status();
+    return c
+        .Exec("insert into schema_migrations (version, name, checksum) values ($1, $2, $3)",
+              {p.version, p.name, p.checksum})
+        .status();
   });
 }
 
 }  // namespace
 
-Migrator::Migrator(std::string owner_conninfo, std::string schema, std::span<const MigrationFile> files, MigratorOptions options)
+Migrator::Migrator(std::string owner_conninfo, std::string schema, std::span<const MigrationFile> files,
+                   MigratorOptions options)
     : conninfo_(std::move(owner_conninfo)), schema_(std::move(schema)), files_(files), options_(options) {}
 
 absl::StatusOr<std::vector<int>> Migrator::Up(int to) {
   ASSIGN_OR_RETURN(const std::vector<Parsed> files, ParseFiles(files_));
   ASSIGN_OR_RETURN(const auto c, OpenLocked(conninfo_, schema_, options_));
-  RETURN_IF_ERROR(c->Script(fmt::format(
-      "create table if not exists schema_migrations (version int primary key, name text not null, checksum text not null, "
-      "applied_at timestamptz not null default clock_timestamp()); grant select on schema_migrations to {}",
-      QuoteIdentifier(ServiceNames(schema_).app_role))));
+  RETURN_IF_ERROR(c->Script(
+      fmt::format("create table if not exists schema_migrations (version int primary key, name text not null, checksum "
+                  "text not null, "
+                  "applied_at timestamptz not null default clock_timestamp()); grant select on schema_migrations to {}",
+                  QuoteIdentifier(ServiceNames(schema_).app_role))));
   ASSIGN_OR_RETURN(const auto applied, ReadApplied(*c));
   RETURN_IF_ERROR(CheckHistory(files, applied, schema_));
   std::vector<int> done;
@@ -176,7 +196,9 @@ absl::StatusOr<std::vector<int>> Migrator::Down(int to) {
   std::vector<int> done;
   for (const Parsed& p : files) {
     if (p.version <= to || !applied.contains(p.version)) continue;
-    if (!p.has_down) return FailedPrecondition("migration {} has no part after a line \"{}\", so it cannot be reverted", p.name, kDownMark);
+    if (!p.has_down)
+      return FailedPrecondition("migration {} has no part after a line \"{}\", so it cannot be reverted", p.name,
+                                kDownMark);
     const absl::Status reverted = InTransaction(*c, [&]() -> absl::Status {
       RETURN_IF_ERROR(Explain(c->Script(p.down), "reverting migration", p.name));
       return c->Exec("delete from schema_migrations where version = $1", {p.version}).status();
@@ -201,8 +223,10 @@ absl::Status CheckSchemaVersion(Pool& pool, std::string_view schema, std::span<c
   ASSIGN_OR_RETURN(const auto applied, ReadApplied(*lease));
   for (const Parsed& p : wanted) {
     const auto it = applied.find(p.version);
-    if (it == applied.end()) return FailedPrecondition("schema {} lacks migration {}; run the migrations first", schema, p.name);
-    if (it->second.checksum != p.checksum) return FailedPrecondition("migration {} of schema {} differs from the one applied", p.name, schema);
+    if (it == applied.end())
+      return FailedPrecondition("schema {} lacks migration {}; run the migrations first", schema, p.name);
+    if (it->second.checksum != p.checksum)
+      return FailedPrecondition("migration {} of schema {} differs from the one applied", p.name, schema);
   }
   return absl::OkStatus();
 }

@@ -29,7 +29,7 @@ struct AppliedMigration {
 };
 
 struct MigratorOptions {
-  absl::Duration lock_timeout = absl::Seconds(3);        ///< for each table lock: a busy table makes Up fail, not wait
+  absl::Duration lock_timeout = absl::Seconds(3);  ///< for each table lock: a busy table makes Up fail, not wait
   absl::Duration migrator_lock_timeout = absl::Seconds(60);  ///< for another migrator of the same schema
 };
 
@@ -37,10 +37,11 @@ struct MigratorOptions {
 /// Every table with a tenant_id must be given to vedette.protect(), or Up refuses (FAILED_PRECONDITION, rolled back).
 class Migrator {
  public:
-  Migrator(std::string owner_conninfo, std::string schema, std::span<const MigrationFile> files, MigratorOptions options = {});
+  Migrator(std::string owner_conninfo, std::string schema, std::span<const MigrationFile> files,
+           MigratorOptions options = {});
 
-  /// Applies what is missing up to version `to`; returns the versions applied now (none when all were). FAILED_PRECONDITION when an applied file was
-  /// changed since, is unknown here, or is older than an applied one.
+  /// Applies what is missing up to version `to`; returns the versions applied now (none when all were).
+  /// FAILED_PRECONDITION when an applied file was changed since, is unknown here, or is older than an applied one.
   absl::StatusOr<std::vector<int>> Up(int to = INT_MAX);
   /// Reverts versions above `to`, newest first, with the down parts compiled in. FAILED_PRECONDITION when one has none.
   absl::StatusOr<std::vector<int>> Down(int to);
@@ -53,7 +54,8 @@ class Migrator {
   MigratorOptions options_;
 };
 
-/// For readiness, as the app role: FAILED_PRECONDITION unless the schema has every migration compiled in (newer ones are welcome).
+/// For readiness, as the app role: FAILED_PRECONDITION unless the schema has every migration compiled in (newer ones
+/// are welcome).
 absl::Status CheckSchemaVersion(Pool& pool, std::string_view schema, std::span<const MigrationFile> files);
 
 }  // namespace vedette::storage

@@ -17,8 +17,8 @@
 namespace vedette::storage {
 namespace {
 
-// On disk, the object a/b/c is the file <root>/a/b/c~. The tilde cannot be in a key, so "a/b" and "a/b/c" do not collide,
-// and neither can meet the folder of temporary files, whose name starts with a dot.
+// On disk, the object a/b/c is the file <root>/a/b/c~. The tilde cannot be in a key, so "a/b" and "a/b/c" do not
+// collide, and neither can meet the folder of temporary files, whose name starts with a dot.
 constexpr char kObjectSuffix = '~';
 constexpr char kTemporary[] = "/.tmp";
 constexpr size_t kMaxSegments = 16, kMaxKeyBytes = 1024, kMaxSegmentBytes = 200;
@@ -27,15 +27,19 @@ constexpr absl::Duration kTemporaryAge = absl::Hours(24);
 absl::Status FromErrno(int error, std::string_view what) {
   const std::string text = fmt::format("{}: {}", what, std::strerror(error));
   switch (error) {
-    case ENOENT: return absl::NotFoundError(text);
+    case ENOENT:
+      return absl::NotFoundError(text);
     case EACCES:
     case EPERM:
-    case EROFS: return absl::PermissionDeniedError(text);
+    case EROFS:
+      return absl::PermissionDeniedError(text);
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
-    case ENFILE: return absl::ResourceExhaustedError(text);
-    default: return absl::InternalError(text);
+    case ENFILE:
+      return absl::ResourceExhaustedError(text);
+    default:
+      return absl::InternalError(text);
   }
 }
 
@@ -74,8 +78,14 @@ absl::Status MakeParents(const std::string& root, const std::string& path, bool 
 
 class FileWriter final : public ObjectWriter {
  public:
-  FileWriter(std::string root, std::string key, std::string temporary, std::string target, int fd, DirectoryObjectStore::Options options)
-      : root_(std::move(root)), key_(std::move(key)), temporary_(std::move(temporary)), target_(std::move(target)), fd_(fd), options_(options) {}
+  FileWriter(std::string root, std::string key, std::string temporary, std::string target, int fd,
+             DirectoryObjectStore::Options options)
+      : root_(std::move(root)),
+        key_(std::move(key)),
+        temporary_(std::move(temporary)),
+        target_(std::move(target)),
+        fd_(fd),
+        options_(options) {}
   ~FileWriter() override {
     if (!committed_) ::unlink(temporary_.c_str());
   }
@@ -99,11 +109,13 @@ class FileWriter final : public ObjectWriter {
   absl::Status Commit() override {
     RETURN_IF_ERROR(status_);
     if (committed_) return FailedPrecondition("object {} is committed", key_);
-    if (options_.sync && ::fsync(fd_.get()) != 0) return status_ = FromErrno(errno, fmt::format("syncing object {}", key_));
+    if (options_.sync && ::fsync(fd_.get()) != 0)
+      return status_ = FromErrno(errno, fmt::format("syncing object {}", key_));
     // Delete removes folders that became empty, possibly between our mkdir and rename; then make them again.
     int error = 0;
     for (int attempt = 0; attempt < 10; ++attempt) {
-      if (status_ = MakeParents(root_, target_, options_.sync); !status_.ok() && !absl::IsNotFound(status_)) return status_;
+      if (status_ = MakeParents(root_, target_, options_.sync); !status_.ok() && !absl::IsNotFound(status_))
+        return status_;
       if (::rename(temporary_.c_str(), target_.c_str()) == 0) {
         committed_ = true;
         status_ = options_.sync ? SyncFolder(target_.substr(0, target_.rfind('/'))) : absl::OkStatus();
@@ -149,7 +161,8 @@ absl::Status Walk(const std::string& folder, const std::string& key, std::vector
     struct stat s;
     if (::fstatat(::dirfd(d), e->d_name, &s, AT_SYMLINK_NOFOLLOW) != 0) continue;  // deleted meanwhile
     if (S_ISDIR(s.st_mode)) folders.push_back(name);
-    if (S_ISREG(s.st_mode) && name.back() == kObjectSuffix) out->push_back({key + name.substr(0, name.size() - 1), s.st_size});
+    if (S_ISREG(s.st_mode) && name.back() == kObjectSuffix)
+      out->push_back({key + name.substr(0, name.size() - 1), s.st_size});
   }
   ::closedir(d);
   for (const std::string& f : folders) RETURN_IF_ERROR(Walk(folder + "/" + f, key + f + "/", out));
@@ -195,23 +208,27 @@ absl::StatusOr<std::string> ReadAt(const OpenObject& o, std::string_view key, in
 }  // namespace
 
 absl::Status CheckObjectKey(std::string_view key) {
-  if (key.empty() || key.size() > kMaxKeyBytes) return InvalidArgument("an object key has 1 to {} bytes, not {}", kMaxKeyBytes, key.size());
+  if (key.empty() || key.size() > kMaxKeyBytes)
+    return InvalidArgument("an object key has 1 to {} bytes, not {}", kMaxKeyBytes, key.size());
   size_t segments = 0, length = 0;
   for (size_t i = 0; i <= key.size(); ++i) {
     if (i == key.size() || key[i] == '/') {
       if (length == 0) return InvalidArgument("the object key has an empty segment at byte {}", i);
-      if (length > kMaxSegmentBytes) return InvalidArgument("a segment of the object key has {} bytes; at most {}", length, kMaxSegmentBytes);
+      if (length > kMaxSegmentBytes)
+        return InvalidArgument("a segment of the object key has {} bytes; at most {}", length, kMaxSegmentBytes);
       ++segments;
       length = 0;
       continue;
     }
     const char c = key[i];
     const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!letter && (c == '\0' || std::strchr("._=@+-", c) == nullptr)) return InvalidArgument("byte {} of the object key is not allowed in one", i);
+    if (!letter && (c == '\0' || std::strchr("._=@+-", c) == nullptr))
+      return InvalidArgument("byte {} of the object key is not allowed in one", i);
     if (c == '.' && length == 0) return InvalidArgument("a segment of the object key starts with a dot (byte {})", i);
     ++length;
   }
-  if (segments > kMaxSegments) return InvalidArgument("the object key has {} segments; at most {}", segments, kMaxSegments);
+  if (segments > kMaxSegments)
+    return InvalidArgument("the object key has {} segments; at most {}", segments, kMaxSegments);
   return absl::OkStatus();
 }
 
@@ -228,16 +245,19 @@ absl::StatusOr<bool> ObjectStore::Exists(std::string_view key) {
   return info.status();
 }
 
-DirectoryObjectStore::DirectoryObjectStore(std::string root, Options options) : root_(std::move(root)), options_(options) {}
+DirectoryObjectStore::DirectoryObjectStore(std::string root, Options options)
+    : root_(std::move(root)), options_(options) {}
 DirectoryObjectStore::~DirectoryObjectStore() = default;
 
 absl::StatusOr<std::unique_ptr<DirectoryObjectStore>> DirectoryObjectStore::Create(std::string root, Options options) {
   while (root.size() > 1 && root.back() == '/') root.pop_back();
   if (root.empty() || root == "/") return InvalidArgument("the object store needs a folder of its own");
   for (const std::string& folder : {root, root + kTemporary}) {
-    if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST) return FromErrno(errno, fmt::format("making the object store {}", root));
+    if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST)
+      return FromErrno(errno, fmt::format("making the object store {}", root));
   }
-  if (::access(root.c_str(), R_OK | W_OK | X_OK) != 0) return FromErrno(errno, fmt::format("the object store {}", root));
+  if (::access(root.c_str(), R_OK | W_OK | X_OK) != 0)
+    return FromErrno(errno, fmt::format("the object store {}", root));
   RemoveOldTemporaries(root + kTemporary);
   return std::unique_ptr<DirectoryObjectStore>(new DirectoryObjectStore(std::move(root), options));
 }
@@ -252,14 +272,16 @@ absl::StatusOr<std::unique_ptr<ObjectWriter>> DirectoryObjectStore::Open(std::st
 
 absl::StatusOr<std::string> DirectoryObjectStore::Get(std::string_view key, int64_t max_bytes) {
   ASSIGN_OR_RETURN(const auto object, OpenForReading(root_, key));
-  if (object.size > max_bytes) return ResourceExhausted("object {} has {} bytes; at most {} are read at once", key, object.size, max_bytes);
+  if (object.size > max_bytes)
+    return ResourceExhausted("object {} has {} bytes; at most {} are read at once", key, object.size, max_bytes);
   return ReadAt(object, key, 0, object.size);
 }
 
 absl::StatusOr<std::string> DirectoryObjectStore::GetRange(std::string_view key, int64_t offset, int64_t length) {
   if (offset < 0 || length < 0) return InvalidArgument("offset {} and length {} must not be negative", offset, length);
   ASSIGN_OR_RETURN(const auto object, OpenForReading(root_, key));
-  if (offset > object.size) return absl::OutOfRangeError(fmt::format("object {} has {} bytes; offset {} is beyond", key, object.size, offset));
+  if (offset > object.size)
+    return absl::OutOfRangeError(fmt::format("object {} has {} bytes; offset {} is beyond", key, object.size, offset));
   return ReadAt(object, key, offset, std::min(length, object.size - offset));
 }
 
@@ -270,7 +292,8 @@ absl::StatusOr<ObjectInfo> DirectoryObjectStore::Stat(std::string_view key) {
 
 absl::Status DirectoryObjectStore::Delete(std::string_view key) {
   ASSIGN_OR_RETURN(std::string path, PathOf(root_, key));
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return FromErrno(errno, fmt::format("deleting object {}", key));
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
+    return FromErrno(errno, fmt::format("deleting object {}", key));
   // Folders that became empty go too; rmdir refuses the others, which ends the climb.
   for (path.resize(path.rfind('/')); path.size() > root_.size(); path.resize(path.rfind('/'))) {
     if (::rmdir(path.c_str()) != 0) break;
@@ -278,7 +301,8 @@ absl::Status DirectoryObjectStore::Delete(std::string_view key) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<ObjectInfo>> DirectoryObjectStore::List(std::string_view prefix, int limit, std::string_view after) {
+absl::StatusOr<std::vector<ObjectInfo>> DirectoryObjectStore::List(std::string_view prefix, int limit,
+                                                                   std::string_view after) {
   std::vector<ObjectInfo> all;
   while (!prefix.empty() && prefix.back() == '/') prefix.remove_suffix(1);
   if (prefix.empty()) {

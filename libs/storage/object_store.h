@@ -27,7 +27,8 @@ class ObjectWriter {
   virtual int64_t written() const = 0;
 };
 
-/// Keys are paths of segments "tenant/dataset/chunk-0001": each segment 1..200 of [A-Za-z0-9._=@+-], not "." or "..", not starting with
+/// Keys are paths of segments "tenant/dataset/chunk-0001": each segment 1..200 of [A-Za-z0-9._=@+-], not "." or "..",
+/// not starting with
 /// "."; at most 16 segments and 1024 bytes. Anything else is INVALID_ARGUMENT. Implementations are thread-safe.
 class ObjectStore {
  public:
@@ -42,7 +43,8 @@ class ObjectStore {
   /// OK also when it was not there.
   virtual absl::Status Delete(std::string_view key) = 0;
   /// Keys that start with the segments of `prefix` ("" for all), sorted, the first `limit` after `after` (exclusive).
-  virtual absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, int limit, std::string_view after = "") = 0;
+  virtual absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, int limit,
+                                                       std::string_view after = "") = 0;
 
   absl::Status Put(std::string_view key, std::string_view bytes);
   absl::StatusOr<bool> Exists(std::string_view key);
@@ -60,7 +62,9 @@ class DirectoryObjectStore final : public ObjectStore {
   };
   /// Creates the folder when missing (its parent must exist), and removes temporary files older than a day.
   static absl::StatusOr<std::unique_ptr<DirectoryObjectStore>> Create(std::string root, Options options);
-  static absl::StatusOr<std::unique_ptr<DirectoryObjectStore>> Create(std::string root) { return Create(std::move(root), Options{}); }
+  static absl::StatusOr<std::unique_ptr<DirectoryObjectStore>> Create(std::string root) {
+    return Create(std::move(root), Options{});
+  }
   ~DirectoryObjectStore() override;
 
   absl::StatusOr<std::unique_ptr<ObjectWriter>> Open(std::string_view key) override;
@@ -68,7 +72,8 @@ class DirectoryObjectStore final : public ObjectStore {
   absl::StatusOr<std::string> GetRange(std::string_view key, int64_t offset, int64_t length) override;
   absl::StatusOr<ObjectInfo> Stat(std::string_view key) override;
   absl::Status Delete(std::string_view key) override;
-  absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, int limit, std::string_view after = "") override;
+  absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, int limit,
+                                               std::string_view after = "") override;
 
  private:
   DirectoryObjectStore(std::string root, Options options);

@@ -1,5 +1,5 @@
-// Transactional outbox and inbox: facts leave a service if and only if its transaction committed, and are acted on once.
-// The tables come from `select vedette.create_outbox();` in the service's first migration.
+// Transactional outbox and inbox: facts leave a service if and only if its transaction committed, and are acted on
+// once. The tables come from `select vedette.create_outbox();` in the service's first migration.
 #pragma once
 
 #include <absl/status/status.h>
@@ -27,20 +27,22 @@ struct OutboxMessage {
   std::string type;     ///< CloudEvents type
   std::string payload;
   std::string content_type = "application/protobuf";
-  std::map<std::string, std::string> headers = {};  ///< further CloudEvents attributes: "subject", "traceparent", "dataschema"
-  absl::Time created_at = absl::UnixEpoch();        ///< set by the database
+  std::map<std::string, std::string> headers =
+      {};  ///< further CloudEvents attributes: "subject", "traceparent", "dataschema"
+  absl::Time created_at = absl::UnixEpoch();  ///< set by the database
 };
 
 class Outbox {
  public:
-  /// Writes the message in the caller's transaction; returns its id. A second message with the same id is dropped silently.
+  /// Writes the message in the caller's transaction; returns its id. A second message with the same id is dropped
+  /// silently.
   static absl::StatusOr<std::string> Add(Tx& tx, OutboxMessage message);
 };
 
 class Inbox {
  public:
-  /// True the first time this consumer sees `message_id` (for this tenant); false when it was handled before. Call it in the
-  /// transaction that does the work: both commit or neither.
+  /// True the first time this consumer sees `message_id` (for this tenant); false when it was handled before. Call it
+  /// in the transaction that does the work: both commit or neither.
   static absl::StatusOr<bool> FirstTime(Tx& tx, std::string_view consumer, std::string_view message_id);
   /// Forgets entries older than `age` (keep it longer than any redelivery). From AsService.
   static absl::StatusOr<int64_t> Purge(Tx& tx, absl::Duration age);
@@ -52,8 +54,8 @@ using OutboxPublisher = std::function<std::vector<absl::Status>(std::span<const 
 
 struct OutboxRelayOptions {
   int batch = 256;
-  absl::Duration poll = absl::Milliseconds(50);         ///< when nothing was waiting
-  absl::Duration max_backoff = absl::Seconds(5);        ///< after errors, doubling from `poll`
+  absl::Duration poll = absl::Milliseconds(50);   ///< when nothing was waiting
+  absl::Duration max_backoff = absl::Seconds(5);  ///< after errors, doubling from `poll`
   absl::Duration keep_published = absl::Hours(24);
   absl::Duration keep_inbox = absl::Hours(24 * 14);
   /// Called after each round that published or failed: published, parked, error of the round.

@@ -81,7 +81,8 @@ absl::Status Pool::Ping(absl::Time deadline) {
 
 Pool::Stats Pool::stats() const {
   absl::MutexLock lock(&state_->mutex);
-  return {.size = options_.size, .in_use = state_->in_use, .open = state_->in_use + static_cast<int>(state_->idle.size())};
+  return {
+      .size = options_.size, .in_use = state_->in_use, .open = state_->in_use + static_cast<int>(state_->idle.size())};
 }
 
 }  // namespace vedette::storage

@@ -136,8 +136,8 @@ Param::Param(absl::Time v) {
     const absl::CivilSecond c = absl::ToCivilSecond(v, absl::UTCTimeZone());
     const int64_t micros = absl::ToInt64Microseconds(v - absl::FromCivil(c, absl::UTCTimeZone()));
     const bool bc = c.year() <= 0;
-    text_ = fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:06}+00{}", bc ? 1 - c.year() : c.year(), c.month(), c.day(),
-                        c.hour(), c.minute(), c.second(), micros, bc ? " BC" : "");
+    text_ = fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:06}+00{}", bc ? 1 - c.year() : c.year(), c.month(),
+                        c.day(), c.hour(), c.minute(), c.second(), micros, bc ? " BC" : "");
   }
 }
 
@@ -169,7 +169,8 @@ int Row::Find(const Column& c) const {
 
 void Row::Fail(std::string_view column, std::string_view wanted) const {
   // The value is left out on purpose: it may be a customer's.
-  const absl::Status bad = Internal("column {} of a result read as {}: there is no such column or it holds another type", column, wanted);
+  const absl::Status bad =
+      Internal("column {} of a result read as {}: there is no such column or it holds another type", column, wanted);
   if (data_->own->status.ok()) data_->own->status = bad;
   if (data_->fault != nullptr && data_->fault->status.ok()) data_->fault->status = bad;
 }
@@ -201,12 +202,14 @@ bool Row::IsNull(Column c) const {
   return PQgetisnull(data_->result.get(), row_, i) != 0;
 }
 std::string_view Row::Text(Column c) const {
-  return Read<std::string_view>(c, "text", {}, [](std::string_view s, std::string_view* out) { return *out = s, true; });
+  return Read<std::string_view>(c, "text", {},
+                                [](std::string_view s, std::string_view* out) { return *out = s, true; });
 }
 int64_t Row::Int64(Column c) const { return Read<int64_t>(c, "an integer", 0, ParseInt); }
 double Row::Double(Column c) const { return Read<double>(c, "a number", 0.0, ParseDouble); }
 bool Row::Bool(Column c) const {
-  return Read<bool>(c, "a boolean", false, [](std::string_view s, bool* out) { return *out = s == "t", s == "t" || s == "f"; });
+  return Read<bool>(c, "a boolean", false,
+                    [](std::string_view s, bool* out) { return *out = s == "t", s == "t" || s == "f"; });
 }
 absl::Time Row::Time(Column c) const { return Read<absl::Time>(c, "a time", absl::UnixEpoch(), ParseTime); }
 std::string Row::Bytes(Column c) const { return Read<std::string>(c, "bytea", {}, ParseBytea); }
@@ -248,8 +251,12 @@ std::optional<std::string> Row::OptionalText(Column c) const {
   return IsNull(c) ? std::nullopt : std::optional<std::string>(Text(c));
 }
 std::optional<int64_t> Row::OptionalInt64(Column c) const { return IsNull(c) ? std::nullopt : std::optional(Int64(c)); }
-std::optional<double> Row::OptionalDouble(Column c) const { return IsNull(c) ? std::nullopt : std::optional(Double(c)); }
-std::optional<absl::Time> Row::OptionalTime(Column c) const { return IsNull(c) ? std::nullopt : std::optional(Time(c)); }
+std::optional<double> Row::OptionalDouble(Column c) const {
+  return IsNull(c) ? std::nullopt : std::optional(Double(c));
+}
+std::optional<absl::Time> Row::OptionalTime(Column c) const {
+  return IsNull(c) ? std::nullopt : std::optional(Time(c));
+}
 
 Result::Result() = default;
 Result::Result(std::unique_ptr<internal::ResultData> data) : data_(std::move(data)) {}
@@ -292,7 +299,8 @@ absl::StatusCode CodeFor(std::string_view s, std::string_view message) {
   if (s == "25P03") return kAborted;  // idle in transaction for too long
   if (s == "42501") return kPermissionDenied;
   if (kind == "22") return kInvalidArgument;
-  if (s == "42P07" || s == "42710" || s == "42P06" || s == "42P04" || s == "42701" || s == "42723") return kAlreadyExists;
+  if (s == "42P07" || s == "42710" || s == "42P06" || s == "42P04" || s == "42701" || s == "42723")
+    return kAlreadyExists;
   if (kind == "53" || kind == "54") return kResourceExhausted;
   if (kind == "28") return kUnauthenticated;
   if (s == "3D000") return kNotFound;

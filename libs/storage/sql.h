@@ -24,18 +24,17 @@ struct Bytes {
 /// cast where it cannot know: `$1::timestamptz`.
 class Param {
  public:
-  Param(std::nullptr_t) : null_(true) {}     // NOLINT(google-explicit-constructor): call sites read as values
-  Param(std::nullopt_t) : null_(true) {}     // NOLINT
-  Param(std::string v) : text_(std::move(v)) {}  // NOLINT
-  Param(std::string_view v) : text_(v) {}    // NOLINT
-  Param(const char* v) : text_(v) {}         // NOLINT
+  Param(std::nullptr_t) : null_(true) {}             // NOLINT(google-explicit-constructor): call sites read as values
+  Param(std::nullopt_t) : null_(true) {}             // NOLINT
+  Param(std::string v) : text_(std::move(v)) {}      // NOLINT
+  Param(std::string_view v) : text_(v) {}            // NOLINT
+  Param(const char* v) : text_(v) {}                 // NOLINT
   Param(Bytes v) : text_(v.value), binary_(true) {}  // NOLINT
-  Param(absl::Time v);                       // NOLINT
+  Param(absl::Time v);                               // NOLINT
   template <std::same_as<bool> T>
-  Param(T v) : text_(v ? "t" : "f") {}       // NOLINT
+  Param(T v) : text_(v ? "t" : "f") {}  // NOLINT
   template <std::integral T>
-    requires(!std::same_as<T, bool> && !std::same_as<T, char>)
-  Param(T v) : text_(std::to_string(v)) {}   // NOLINT
+  requires(!std::same_as<T, bool> && !std::same_as<T, char>) Param(T v) : text_(std::to_string(v)) {}  // NOLINT
   template <std::floating_point T>
   Param(T v) : text_(FormatDouble(static_cast<double>(v))) {}  // NOLINT
   template <typename T>
@@ -62,10 +61,10 @@ using Params = std::vector<Param>;
 /// A column, by position (fast) or by the name that the statement gives it.
 class Column {
  public:
-  Column(int index) : index_(index) {}               // NOLINT
-  Column(const char* name) : name_(name) {}          // NOLINT
-  Column(std::string_view name) : name_(name) {}     // NOLINT
-  Column(const std::string& name) : name_(name) {}   // NOLINT
+  Column(int index) : index_(index) {}              // NOLINT
+  Column(const char* name) : name_(name) {}         // NOLINT
+  Column(std::string_view name) : name_(name) {}    // NOLINT
+  Column(const std::string& name) : name_(name) {}  // NOLINT
   int index() const { return index_; }
   std::string_view name() const { return name_; }
 

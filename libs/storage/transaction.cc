@@ -20,19 +20,21 @@ absl::Status Enter(Connection& c, std::string_view tenant, bool as_service) {
     return c.Exec("select set_config('app.tenant', $1, true)", {tenant}).status();
   }
   ASSIGN_OR_RETURN(const Result r, c.Exec("select set_config('role', left(session_user, -4) || '_worker', true) "
-                                          "where right(session_user, 4) = $1", {kAppSuffix}));
+                                          "where right(session_user, 4) = $1",
+                                          {kAppSuffix}));
   if (r.empty()) return FailedPrecondition("AsService needs a connection as <service>_app");
   return absl::OkStatus();
 }
 
 // One attempt. `started` tells whether fn may have seen anything.
-absl::Status Attempt(Pool& pool, const std::string& tenant, bool as_service, const TxFunction& fn, const TxOptions& options,
-                     bool* started) {
+absl::Status Attempt(Pool& pool, const std::string& tenant, bool as_service, const TxFunction& fn,
+                     const TxOptions& options, bool* started) {
   *started = false;
   ASSIGN_OR_RETURN(const Pool::Lease lease, pool.Checkout());
   (void)lease->TakeFault();
-  RETURN_IF_ERROR(lease->Script(fmt::format("begin isolation level {}{}", options.serializable ? "serializable" : "read committed",
-                                            options.read_only ? " read only" : "")));
+  RETURN_IF_ERROR(
+      lease->Script(fmt::format("begin isolation level {}{}", options.serializable ? "serializable" : "read committed",
+                                options.read_only ? " read only" : "")));
   RETURN_IF_ERROR(Enter(*lease, tenant, as_service));
   *started = true;
   Tx tx(&*lease, tenant);
@@ -56,7 +58,8 @@ absl::Status Attempt(Pool& pool, const std::string& tenant, bool as_service, con
   return status;
 }
 
-absl::Status Run(Pool& pool, const std::string& tenant, bool as_service, const TxFunction& fn, const TxOptions& options) {
+absl::Status Run(Pool& pool, const std::string& tenant, bool as_service, const TxFunction& fn,
+                 const TxOptions& options) {
   const absl::Time start = absl::Now();
   static thread_local std::minstd_rand jitter(std::random_device{}());
   absl::Status status;
@@ -69,7 +72,8 @@ absl::Status Run(Pool& pool, const std::string& tenant, bool as_service, const T
     const bool again = conflict || (!started && absl::IsUnavailable(status) && attempt == 1);
     if (!again || attempt >= std::max(1, options.max_attempts)) break;
     const int64_t ceiling_us = std::min<int64_t>(200'000, 2000 << attempt);
-    std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution<int64_t>(500, ceiling_us)(jitter)));
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(std::uniform_int_distribution<int64_t>(500, ceiling_us)(jitter)));
   }
   if (pool.options().hooks.on_transaction) pool.options().hooks.on_transaction(absl::Now() - start, status);
   return status;
@@ -79,7 +83,8 @@ absl::Status Run(Pool& pool, const std::string& tenant, bool as_service, const T
 
 absl::Status InTenant(Pool& pool, std::string_view tenant, const TxFunction& fn, const TxOptions& options) {
   if (tenant.empty()) return InvalidArgument("a tenant is needed");
-  if (tenant.size() > kMaxTenantBytes) return InvalidArgument("the tenant's name has {} bytes; at most {}", tenant.size(), kMaxTenantBytes);
+  if (tenant.size() > kMaxTenantBytes)
+    return InvalidArgument("the tenant's name has {} bytes; at most {}", tenant.size(), kMaxTenantBytes);
   return Run(pool, std::string(tenant), false, fn, options);
 }
 

@@ -14,7 +14,9 @@ namespace vedette::storage {
 /// An open transaction; lives only inside the callback that it is given to.
 class Tx {
  public:
-  absl::StatusOr<Result> Exec(std::string_view sql, const Params& params = {}) { return connection_->Exec(sql, params); }
+  absl::StatusOr<Result> Exec(std::string_view sql, const Params& params = {}) {
+    return connection_->Exec(sql, params);
+  }
   absl::Status Stream(std::string_view sql, const Params& params, const std::function<absl::Status(const Row&)>& row) {
     return connection_->Stream(sql, params, row);
   }
@@ -36,13 +38,13 @@ using TxFunction = std::function<absl::Status(Tx&)>;
 struct TxOptions {
   bool serializable = false;  ///< else READ COMMITTED
   bool read_only = false;
-  int max_attempts = 5;       ///< for ABORTED (serialization failure, deadlock), with growing, jittered waits
+  int max_attempts = 5;  ///< for ABORTED (serialization failure, deadlock), with growing, jittered waits
 };
 
 /// BEGIN; app.tenant = tenant; fn; COMMIT. Rolls back and returns fn's error. Row-level security shows and accepts only
-/// rows of `tenant`. `fn` may run several times, so it must have no effects outside the database, and assign rather than append to what it
-/// captures. UNAVAILABLE from the COMMIT itself means that the outcome is unknown: repeat with the same keys.
-/// INVALID_ARGUMENT for an empty tenant or one longer than 128 bytes.
+/// rows of `tenant`. `fn` may run several times, so it must have no effects outside the database, and assign rather
+/// than append to what it captures. UNAVAILABLE from the COMMIT itself means that the outcome is unknown: repeat with
+/// the same keys. INVALID_ARGUMENT for an empty tenant or one longer than 128 bytes.
 absl::Status InTenant(Pool& pool, std::string_view tenant, const TxFunction& fn, const TxOptions& options = {});
 
 /// As InTenant, across all tenants: sets the role <service>_worker for this transaction. For background work

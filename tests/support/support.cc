@@ -86,7 +86,8 @@ ServiceDatabase EmptyDatabase(std::string_view service, int pool_size) {
   db.superuser_conninfo = server.Conninfo(db.database);
   db.owner_conninfo = server.Conninfo(db.database, names.owner_role, RolePassword());
   db.app_conninfo = server.Conninfo(db.database, names.app_role, RolePassword());
-  Must("bootstrap", storage::Bootstrap(server.Conninfo(), db.database, {{std::string(service), RolePassword(), RolePassword()}}));
+  Must("bootstrap",
+       storage::Bootstrap(server.Conninfo(), db.database, {{std::string(service), RolePassword(), RolePassword()}}));
   db.pool = std::make_unique<storage::Pool>(db.app_conninfo, pool_size);
   return db;
 }
@@ -94,11 +95,13 @@ ServiceDatabase EmptyDatabase(std::string_view service, int pool_size) {
 // What a schema holds besides the migrator's own table.
 absl::StatusOr<std::vector<std::string>> Leftovers(const ServiceDatabase& db) {
   ASSIGN_OR_RETURN(const auto c, storage::Connection::Open(db.superuser_conninfo));
-  ASSIGN_OR_RETURN(const storage::Result r, c->Exec(
-      "select 'relation ' || relname from pg_class where relnamespace = $1::regnamespace and relname not like 'schema_migrations%' union all "
-      "select 'function ' || proname from pg_proc where pronamespace = $1::regnamespace union all "
-      "select 'type ' || typname from pg_type where typnamespace = $1::regnamespace and typname not like '%schema_migrations' order by 1",
-      {db.schema}));
+  ASSIGN_OR_RETURN(const storage::Result r,
+                   c->Exec("select 'relation ' || relname from pg_class where relnamespace = $1::regnamespace and "
+                           "relname not like 'schema_migrations%' union all "
+                           "select 'function ' || proname from pg_proc where pronamespace = $1::regnamespace union all "
+                           "select 'type ' || typname from pg_type where typnamespace = $1::regnamespace and typname "
+                           "not like '%schema_migrations' order by 1",
+                           {db.schema}));
   std::vector<std::string> out;
   for (const storage::Row row : r) out.push_back("left after reverting every migration: " + std::string(row.Text(0)));
   return out;
@@ -116,8 +119,9 @@ TempDir::~TempDir() {
 
 devcluster::PostgresServer& SharedPostgres() {
   Folder();  // made before the server, so destroyed after it
-  static const std::unique_ptr<devcluster::PostgresServer> server = Must(
-      "PostgreSQL", devcluster::PostgresServer::Start({.data_dir = Folder() + "/postgres", .password = RandomHex(16), .durable = false}));
+  static const std::unique_ptr<devcluster::PostgresServer> server =
+      Must("PostgreSQL", devcluster::PostgresServer::Start(
+                             {.data_dir = Folder() + "/postgres", .password = RandomHex(16), .durable = false}));
   return *server;
 }
 
@@ -128,7 +132,8 @@ devcluster::NatsServer& SharedNats() {
   return *server;
 }
 
-ServiceDatabase NewServiceDatabase(std::string_view service, std::span<const storage::MigrationFile> files, int pool_size) {
+ServiceDatabase NewServiceDatabase(std::string_view service, std::span<const storage::MigrationFile> files,
+                                   int pool_size) {
   ServiceDatabase db = EmptyDatabase(service, pool_size);
   storage::Migrator migrator(db.owner_conninfo, db.schema, files);
   Must("migrations", migrator.Up().status());
@@ -137,7 +142,9 @@ ServiceDatabase NewServiceDatabase(std::string_view service, std::span<const sto
 
 std::unique_ptr<messaging::Connection> NewNatsConnection() {
   devcluster::NatsServer& server = SharedNats();
-  auto connection = Must("connecting with nats-server", messaging::Connection::Connect({.url = server.Url(), .name = "test", .token = server.token()}));
+  auto connection =
+      Must("connecting with nats-server",
+           messaging::Connection::Connect({.url = server.Url(), .name = "test", .token = server.token()}));
   for (const messaging::StreamSpec& spec : messaging::OurStreams()) {
     // Deleted rather than purged: consumers and the memory of duplicates go too.
     js_DeleteStream(connection->impl().js, spec.name.c_str(), nullptr, nullptr);
@@ -149,7 +156,9 @@ std::unique_ptr<messaging::Connection> NewNatsConnection() {
 std::vector<std::string> MigrationDefects(std::string_view service, std::span<const storage::MigrationFile> files) {
   const ServiceDatabase db = EmptyDatabase(service, 1);
   storage::Migrator migrator(db.owner_conninfo, db.schema, files);
-  const auto failed = [](std::string_view what, const absl::Status& s) { return std::vector<std::string>{fmt::format("{}: {}", what, s.ToString())}; };
+  const auto failed = [](std::string_view what, const absl::Status& s) {
+    return std::vector<std::string>{fmt::format("{}: {}", what, s.ToString())};
+  };
   if (const auto up = migrator.Up(); !up.ok()) return failed("up", up.status());
   auto owner = Must("owner", storage::Connection::Open(db.owner_conninfo));
   std::vector<std::string> defects = Must("catalogue", storage::TenantIsolationDefects(*owner, db.schema));

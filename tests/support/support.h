@@ -44,14 +44,17 @@ struct ServiceDatabase {
   std::string schema;
   std::unique_ptr<storage::Pool> pool;  ///< as the app role
 };
-/// Aborts with the reason when a migration fails. ServiceDatabase db = NewServiceDatabase("triage", triage::kMigrationFiles, count);
-ServiceDatabase NewServiceDatabase(std::string_view service, std::span<const storage::MigrationFile> files, int pool_size = 4);
+/// Aborts with the reason when a migration fails. ServiceDatabase db = NewServiceDatabase("triage",
+/// triage::kMigrationFiles, count);
+ServiceDatabase NewServiceDatabase(std::string_view service, std::span<const storage::MigrationFile> files,
+                                   int pool_size = 4);
 
 /// A connection to SharedNats with our streams in place and emptied. Aborts with the reason when it cannot.
 std::unique_ptr<messaging::Connection> NewNatsConnection();
 
-/// For a test in each service: REQUIRE(MigrationDefects("triage", files) == std::vector<std::string>{}). Applies everything on an empty database, checks every
-/// table with a tenant_id (TenantIsolationDefects), reverts everything (nothing may be left) and applies it again.
+/// For a test in each service: REQUIRE(MigrationDefects("triage", files) == std::vector<std::string>{}). Applies
+/// everything on an empty database, checks every table with a tenant_id (TenantIsolationDefects), reverts everything
+/// (nothing may be left) and applies it again.
 std::vector<std::string> MigrationDefects(std::string_view service, std::span<const storage::MigrationFile> files);
 
 }  // namespace vedette::testing

@@ -1,4 +1,5 @@
-// PostgreSQL and nats-server of our own, on 127.0.0.1, from the distribution's packages: for `vedette up` and the tests.
+// PostgreSQL and nats-server of our own, on 127.0.0.1, from the distribution's packages: for `vedette up` and the
+// tests.
 #pragma once
 
 #include <absl/status/status.h>
@@ -14,11 +15,13 @@
 namespace vedette::devcluster {
 
 struct PostgresOptions {
-  std::string data_dir;      ///< created and initialised when empty or missing; its parents must be searchable by the server's user
-  int port = 0;              ///< 0: a free one
-  std::string password;      ///< of the superuser "postgres", at least 16 characters; must be the one the directory was initialised with
+  std::string
+      data_dir;  ///< created and initialised when empty or missing; its parents must be searchable by the server's user
+  int port = 0;  ///< 0: a free one
+  std::string password;  ///< of the superuser "postgres", at least 16 characters; must be the one the directory was
+                         ///< initialised with
   std::string log_file = {};  ///< default: <data_dir>.log
-  bool durable = true;       ///< false for tests: no fsync
+  bool durable = true;        ///< false for tests: no fsync
   int max_connections = 200;
   bool die_with_parent = true;
   absl::Duration start_timeout = absl::Seconds(60);
@@ -32,13 +35,13 @@ class PostgresServer {
   static absl::StatusOr<std::unique_ptr<PostgresServer>> Start(PostgresOptions options);
   ~PostgresServer();  ///< stops it, unless it was detached
 
-  /// Leaves the server running when this object goes (start it with die_with_parent = false). Returns its pid, to be stopped
-  /// later with SIGINT (fast shutdown).
+  /// Leaves the server running when this object goes (start it with die_with_parent = false). Returns its pid, to be
+  /// stopped later with SIGINT (fast shutdown).
   pid_t Detach();
 
-  absl::Status Stop();      ///< fast shutdown: open transactions are rolled back
-  absl::Status Kill();      ///< SIGKILL, for tests; waits until the port is free again
-  absl::Status Restart();   ///< after Stop or Kill: same folder, port and password
+  absl::Status Stop();     ///< fast shutdown: open transactions are rolled back
+  absl::Status Kill();     ///< SIGKILL, for tests; waits until the port is free again
+  absl::Status Restart();  ///< after Stop or Kill: same folder, port and password
   bool Running();
   pid_t pid() const { return process_.pid(); }
   int port() const { return options_.port; }
@@ -54,10 +57,10 @@ class PostgresServer {
 };
 
 struct NatsOptions {
-  std::string data_dir;      ///< JetStream's files and the configuration (with the token, mode 0600)
-  int port = 0;              ///< 0: a free one
-  int monitor_port = -1;     ///< -1: none; 0: a free one
-  std::string token;         ///< at least 16 characters
+  std::string data_dir;       ///< JetStream's files and the configuration (with the token, mode 0600)
+  int port = 0;               ///< 0: a free one
+  int monitor_port = -1;      ///< -1: none; 0: a free one
+  std::string token;          ///< at least 16 characters
   std::string log_file = {};  ///< default: <data_dir>/nats.log
   int64_t max_file_bytes = int64_t{8} << 30;
   int64_t max_payload_bytes = int64_t{8} << 20;

@@ -24,7 +24,8 @@ namespace fs = std::filesystem;
 constexpr size_t kMinTokenLength = 16;
 
 absl::StatusOr<std::string> FindBinary() {
-  if (const char* given = std::getenv("VEDETTE_NATS_SERVER"); given != nullptr && *given != '\0') return std::string(given);
+  if (const char* given = std::getenv("VEDETTE_NATS_SERVER"); given != nullptr && *given != '\0')
+    return std::string(given);
   for (const char* path : {"/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"}) {
     if (::access(path, X_OK) == 0) return std::string(path);
   }
@@ -40,7 +41,8 @@ absl::Status WriteConfig(const NatsOptions& o, const std::string& file) {
   if (o.monitor_port > 0) out << "http: \"127.0.0.1:" << o.monitor_port << "\"\n";
   out << "authorization { token: \"" << o.token << "\" }\n"
       << "max_payload: " << o.max_payload_bytes << "\n"
-      << "jetstream { store_dir: \"" << o.data_dir << "\", max_memory_store: 268435456, max_file_store: " << o.max_file_bytes << " }\n";
+      << "jetstream { store_dir: \"" << o.data_dir
+      << "\", max_memory_store: 268435456, max_file_store: " << o.max_file_bytes << " }\n";
   return out.flush() ? absl::OkStatus() : InvalidArgument("cannot write {}", file);
 }
 
@@ -55,7 +57,8 @@ bool Greets(int port) {
   a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   a.sin_port = htons(static_cast<uint16_t>(port));
   char greeting[5] = {};
-  const bool ok = ::connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0 && ::recv(fd, greeting, 4, MSG_WAITALL) == 4;
+  const bool ok =
+      ::connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0 && ::recv(fd, greeting, 4, MSG_WAITALL) == 4;
   ::close(fd);
   return ok && std::string_view(greeting) == "INFO";
 }
@@ -78,7 +81,8 @@ absl::StatusOr<Process> Launch(const NatsOptions& o) {
     if (Greets(o.port)) return process;
     if (absl::Now() > deadline) {
       (void)process.Stop(SIGKILL, absl::Seconds(5));
-      return Unavailable("nats-server did not come up within {} s:\n{}", absl::ToInt64Seconds(o.start_timeout), Tail(o.log_file));
+      return Unavailable("nats-server did not come up within {} s:\n{}", absl::ToInt64Seconds(o.start_timeout),
+                         Tail(o.log_file));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -88,9 +92,11 @@ absl::StatusOr<Process> Launch(const NatsOptions& o) {
 
 absl::StatusOr<std::unique_ptr<NatsServer>> NatsServer::Start(NatsOptions o) {
   if (o.data_dir.empty()) return InvalidArgument("nats-server needs a data folder");
-  if (o.token.size() < kMinTokenLength) return InvalidArgument("the token needs at least {} characters", kMinTokenLength);
+  if (o.token.size() < kMinTokenLength)
+    return InvalidArgument("the token needs at least {} characters", kMinTokenLength);
   for (const char c : o.token) {
-    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '"' || c == '\\' || c == '$') {
+    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '"' || c == '\\' ||
+        c == '$') {
       return InvalidArgument("the token must be printable ASCII without quotes, backslashes and dollars");
     }
   }

@@ -25,7 +25,8 @@ constexpr char kServerUser[] = "postgres";
 
 /// The newest installed PostgreSQL, or the folder in VEDETTE_POSTGRES_BIN.
 absl::StatusOr<std::string> FindBinaries() {
-  if (const char* given = std::getenv("VEDETTE_POSTGRES_BIN"); given != nullptr && *given != '\0') return std::string(given);
+  if (const char* given = std::getenv("VEDETTE_POSTGRES_BIN"); given != nullptr && *given != '\0')
+    return std::string(given);
   int best = -1;
   std::string folder;
   std::error_code error;
@@ -36,7 +37,8 @@ absl::StatusOr<std::string> FindBinaries() {
       folder = (e.path() / "bin").string();
     }
   }
-  if (folder.empty()) return NotFound("PostgreSQL's server is not installed (package postgresql-15; or set VEDETTE_POSTGRES_BIN)");
+  if (folder.empty())
+    return NotFound("PostgreSQL's server is not installed (package postgresql-15; or set VEDETTE_POSTGRES_BIN)");
   return folder;
 }
 
@@ -46,12 +48,16 @@ std::string RunAs() { return ::geteuid() == 0 ? kServerUser : ""; }
 absl::Status GiveTo(const std::string& path) {
   if (::geteuid() != 0) return absl::OkStatus();
   const passwd* user = ::getpwnam(kServerUser);
-  if (user == nullptr) return NotFound("there is no user {} to run PostgreSQL as (package postgresql-15 makes it)", kServerUser);
-  if (::chown(path.c_str(), user->pw_uid, user->pw_gid) != 0) return absl::PermissionDeniedError(fmt::format("cannot give {} to {}", path, kServerUser));
+  if (user == nullptr)
+    return NotFound("there is no user {} to run PostgreSQL as (package postgresql-15 makes it)", kServerUser);
+  if (::chown(path.c_str(), user->pw_uid, user->pw_gid) != 0)
+    return absl::PermissionDeniedError(fmt::format("cannot give {} to {}", path, kServerUser));
   for (fs::path parent = fs::path(path).parent_path(); parent != parent.root_path(); parent = parent.parent_path()) {
     struct stat s;
     if (::stat(parent.c_str(), &s) == 0 && (s.st_mode & S_IXOTH) == 0 && s.st_uid != user->pw_uid) {
-      return FailedPrecondition("PostgreSQL runs as {} and cannot pass through {} (chmod o+x), or choose another folder", kServerUser, parent.string());
+      return FailedPrecondition(
+          "PostgreSQL runs as {} and cannot pass through {} (chmod o+x), or choose another folder", kServerUser,
+          parent.string());
     }
   }
   return absl::OkStatus();
@@ -72,8 +78,8 @@ absl::Status Initialise(const std::string& bin, const PostgresOptions& o) {
   absl::Status status = GiveTo(secret);
   if (status.ok()) {
     ProcessOptions p;
-    p.argv = {bin + "/initdb", "-D", o.data_dir, "-U", "postgres", "--auth=scram-sha-256", "--pwfile=" + secret,
-              "--no-locale", "-E", "UTF8", "--no-instructions"};
+    p.argv = {bin + "/initdb",      "-D",          o.data_dir, "-U",   "postgres",         "--auth=scram-sha-256",
+              "--pwfile=" + secret, "--no-locale", "-E",       "UTF8", "--no-instructions"};
     if (!o.durable) p.argv.push_back("--no-sync");
     p.env = ServerEnvironment();
     p.log_file = o.log_file;
@@ -121,14 +127,16 @@ absl::StatusOr<Process> Launch(const PostgresOptions& o) {
   p.death_signal = SIGINT;  // fast shutdown
   ASSIGN_OR_RETURN(Process process, Process::Spawn(p));
   // No password here: asking whether it accepts connections needs none.
-  const std::string probe = fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres connect_timeout=2", o.port);
+  const std::string probe =
+      fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres connect_timeout=2", o.port);
   const absl::Time deadline = absl::Now() + o.start_timeout;
   while (true) {
     if (!process.Running()) return Unavailable("PostgreSQL ended at start:\n{}", Tail(o.log_file));
     if (storage::WaitUntilAccepting(probe, absl::Now() + absl::Milliseconds(100)).ok()) return process;
     if (absl::Now() > deadline) {
       (void)process.Stop(SIGQUIT, absl::Seconds(10));
-      return Unavailable("PostgreSQL did not come up within {} s:\n{}", absl::ToInt64Seconds(o.start_timeout), Tail(o.log_file));
+      return Unavailable("PostgreSQL did not come up within {} s:\n{}", absl::ToInt64Seconds(o.start_timeout),
+                         Tail(o.log_file));
     }
   }
 }
@@ -137,15 +145,18 @@ absl::StatusOr<Process> Launch(const PostgresOptions& o) {
 
 absl::StatusOr<std::unique_ptr<PostgresServer>> PostgresServer::Start(PostgresOptions o) {
   if (o.data_dir.empty()) return InvalidArgument("PostgreSQL needs a data folder");
-  if (o.password.size() < kMinPasswordLength) return InvalidArgument("the superuser's password needs at least {} characters", kMinPasswordLength);
+  if (o.password.size() < kMinPasswordLength)
+    return InvalidArgument("the superuser's password needs at least {} characters", kMinPasswordLength);
   std::error_code error;
   o.data_dir = fs::absolute(o.data_dir, error).lexically_normal().string();
   while (o.data_dir.size() > 1 && o.data_dir.back() == '/') o.data_dir.pop_back();
   if (o.log_file.empty()) o.log_file = o.data_dir + ".log";
   ASSIGN_OR_RETURN(const std::string bin, FindBinaries());
   if (!fs::exists(o.data_dir + "/PG_VERSION", error)) {
-    if (!fs::create_directories(o.data_dir, error) && error) return absl::PermissionDeniedError(fmt::format("cannot make {}: {}", o.data_dir, error.message()));
-    if (!fs::is_empty(o.data_dir, error)) return FailedPrecondition("{} is not empty and holds no PostgreSQL data", o.data_dir);
+    if (!fs::create_directories(o.data_dir, error) && error)
+      return absl::PermissionDeniedError(fmt::format("cannot make {}: {}", o.data_dir, error.message()));
+    if (!fs::is_empty(o.data_dir, error))
+      return FailedPrecondition("{} is not empty and holds no PostgreSQL data", o.data_dir);
     ::chmod(o.data_dir.c_str(), 0700);
     RETURN_IF_ERROR(GiveTo(o.data_dir));
     RETURN_IF_ERROR(Initialise(bin, o));
@@ -186,8 +197,11 @@ absl::Status PostgresServer::Restart() {
 pid_t PostgresServer::Detach() { return process_.Release(); }
 bool PostgresServer::Running() { return process_.Running(); }
 
-std::string PostgresServer::Conninfo(const std::string& database) const { return Conninfo(database, "postgres", options_.password); }
-std::string PostgresServer::Conninfo(const std::string& database, const std::string& user, const std::string& password) const {
+std::string PostgresServer::Conninfo(const std::string& database) const {
+  return Conninfo(database, "postgres", options_.password);
+}
+std::string PostgresServer::Conninfo(const std::string& database, const std::string& user,
+                                     const std::string& password) const {
   std::string quoted;
   for (const char c : password) {
     if (c == '\'' || c == '\\') quoted += '\\';

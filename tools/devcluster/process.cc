@@ -109,7 +109,8 @@ absl::StatusOr<Process> Process::Spawn(const ProcessOptions& options) {
   if (pid < 0) return ResourceExhausted("cannot start {}: {}", options.argv[0], std::strerror(fork_error));
   if (n > 0) {
     ::waitpid(pid, nullptr, 0);
-    return InvalidArgument("cannot run {}{}: {}", options.argv[0], options.run_as.empty() ? "" : " as " + options.run_as, std::strerror(error));
+    return InvalidArgument("cannot run {}{}: {}", options.argv[0],
+                           options.run_as.empty() ? "" : " as " + options.run_as, std::strerror(error));
   }
   return Process(pid);
 }
@@ -148,7 +149,8 @@ absl::StatusOr<int> FreePort() {
   a.sin_family = AF_INET;
   a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof a;
-  const bool ok = ::bind(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0 && ::getsockname(fd, reinterpret_cast<sockaddr*>(&a), &size) == 0;
+  const bool ok = ::bind(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0 &&
+                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&a), &size) == 0;
   ::close(fd);
   if (!ok) return ResourceExhausted("no free port: {}", std::strerror(errno));
   return ntohs(a.sin_port);

@@ -13,12 +13,13 @@
 namespace vedette::devcluster {
 
 struct ProcessOptions {
-  std::vector<std::string> argv;     ///< argv[0] is a path
+  std::vector<std::string> argv;      ///< argv[0] is a path
   std::vector<std::string> env = {};  ///< "NAME=value", replaces the environment; empty: inherited
-  std::string log_file;              ///< stdout and stderr are appended here
-  std::string run_as = {};           ///< as root: this user; else must be empty
-  std::string directory = {};        ///< working directory
-  /// The child gets `death_signal` when the thread that started it ends (so start it from one that lives on). With false it lives on in a session of its own.
+  std::string log_file;               ///< stdout and stderr are appended here
+  std::string run_as = {};            ///< as root: this user; else must be empty
+  std::string directory = {};         ///< working directory
+  /// The child gets `death_signal` when the thread that started it ends (so start it from one that lives on). With
+  /// false it lives on in a session of its own.
   bool die_with_parent = true;
   int death_signal = 15;
 };
@@ -48,7 +49,8 @@ class Process {
 
 /// A TCP port of 127.0.0.1 that is free at this moment.
 absl::StatusOr<int> FreePort();
-/// FAILED_PRECONDITION when something listens on this port of 127.0.0.1 already (it would answer in place of our server).
+/// FAILED_PRECONDITION when something listens on this port of 127.0.0.1 already (it would answer in place of our
+/// server).
 absl::Status CheckPortFree(int port);
 /// The last lines of a log, for error messages.
 std::string Tail(const std::string& file, size_t bytes = 2000);

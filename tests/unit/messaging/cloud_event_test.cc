@@ -7,9 +7,14 @@
 namespace vedette::messaging {
 
 TEST_CASE("an event survives its headers") {
-  const CloudEvent e{.id = "a 1%", .source = "vedette/ingest", .type = "vedette.dataset.ready.v1",
-                     .time = absl::FromUnixMicros(1709210096123456), .subject = "Grüße \"quoted\"\r\n\xF0\x9F\x98\x80", .tenant = "t1",
-                     .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", .extensions = {{"sequence", "7"}},
+  const CloudEvent e{.id = "a 1%",
+                     .source = "vedette/ingest",
+                     .type = "vedette.dataset.ready.v1",
+                     .time = absl::FromUnixMicros(1709210096123456),
+                     .subject = "Grüße \"quoted\"\r\n\xF0\x9F\x98\x80",
+                     .tenant = "t1",
+                     .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                     .extensions = {{"sequence", "7"}},
                      .data = std::string("\0\xff", 2)};
   const auto headers = ToHeaders(e);
   REQUIRE(headers.ok());

@@ -36,7 +36,11 @@ void Publish(Connection& c, const std::string& subject, int from, int to) {
 }
 
 ConsumerOptions Worker(std::string durable = "workers") {
-  return {.stream = kWorkStream, .durable = std::move(durable), .filter = "work.test.>", .ack_wait = absl::Seconds(5), .fetch_wait = absl::Milliseconds(50)};
+  return {.stream = kWorkStream,
+          .durable = std::move(durable),
+          .filter = "work.test.>",
+          .ack_wait = absl::Seconds(5),
+          .fetch_wait = absl::Milliseconds(50)};
 }
 
 /// For a test that waits until what a dead worker held is given to another.
@@ -127,15 +131,16 @@ std::vector<Message> DeadLetters(Connection* c, size_t n) {
   Log log;
   absl::Mutex mutex;
   std::vector<Message> out;
-  Running reader(c, {.stream = kDeadLetterStream, .durable = "reader", .filter = "dlq.>", .fetch_wait = absl::Milliseconds(50)},
-                 [&](const Message& m, std::stop_token) {
-                   {
-                     const absl::MutexLock lock(&mutex);
-                     out.push_back(m);
-                   }
-                   log.Add(m);
-                   return Outcome::Ack();
-                 });
+  Running reader(
+      c, {.stream = kDeadLetterStream, .durable = "reader", .filter = "dlq.>", .fetch_wait = absl::Milliseconds(50)},
+      [&](const Message& m, std::stop_token) {
+        {
+          const absl::MutexLock lock(&mutex);
+          out.push_back(m);
+        }
+        log.Add(m);
+        return Outcome::Ack();
+      });
   CHECK(log.WaitForTotal(static_cast<int>(n)));
   CHECK(reader.Stop().ok());
   return out;
@@ -273,9 +278,10 @@ TEST_CASE("a consumer that dies leaves its messages to the next") {
   Publish(*c, "work.test.a", 0, 3);
   // A process takes a message, and is killed while it works on it.
   const testing::TempDir dir;
-  auto victim = devcluster::Process::Spawn({.argv = {"/proc/self/exe", "[victim]"},
-                                            .env = {"VICTIM_URL=" + testing::SharedNats().Url(), "VICTIM_TOKEN=" + testing::SharedNats().token()},
-                                            .log_file = dir.path() + "/victim.log"});
+  auto victim = devcluster::Process::Spawn(
+      {.argv = {"/proc/self/exe", "[victim]"},
+       .env = {"VICTIM_URL=" + testing::SharedNats().Url(), "VICTIM_TOKEN=" + testing::SharedNats().token()},
+       .log_file = dir.path() + "/victim.log"});
   REQUIRE(victim.ok());
   {
     const auto watch = PullConsumer::Create(c.get(), Mortal());
@@ -331,7 +337,8 @@ TEST_CASE("the consumer survives kill -9 of the server: nothing lost, nothing le
   const testing::TempDir dir;
   auto server = devcluster::NatsServer::Start({.data_dir = dir.path() + "/nats", .token = RandomHex(16)});
   REQUIRE(server.ok());
-  const auto connected = Connection::Connect({.url = (*server)->Url(), .token = (*server)->token(), .max_reconnect_wait = absl::Milliseconds(100)});
+  const auto connected = Connection::Connect(
+      {.url = (*server)->Url(), .token = (*server)->token(), .max_reconnect_wait = absl::Milliseconds(100)});
   REQUIRE(connected.ok());
   Connection* c = connected->get();
   REQUIRE(EnsureOurStreams(*c).ok());
@@ -358,8 +365,8 @@ TEST_CASE("the consumer survives kill -9 of the server: nothing lost, nothing le
   REQUIRE(log.WaitForDistinct(150));
   CHECK(Until([&] { return Left(*c, kWorkStream) == 0; }));
   CHECK(running.Stop().ok());
-  // The server writes what was acknowledged a moment later, so what was handled just before it was killed may come again,
-  // once; what came after it did not.
+  // The server writes what was acknowledged a moment later, so what was handled just before it was killed may come
+  // again, once; what came after it did not.
   for (const auto& [id, times] : log.seen()) {
     INFO(id);
     CHECK(times <= (std::stoi(id) < 100 ? 2 : 1));
@@ -390,7 +397,10 @@ TEST_CASE("facts reach every service, each at its own pace; work queues have one
   CHECK(first.WaitForDistinct(11));
   CHECK(late.seen() == std::map<std::string, int>{{"10", 1}});
   CHECK(Left(*c, kFactsStream) == 11);
-  CHECK(Until([&] { const auto lag = ra.consumer().lag(); return lag.ok() && lag->waiting == 0 && lag->unacknowledged == 0; }));
+  CHECK(Until([&] {
+    const auto lag = ra.consumer().lag();
+    return lag.ok() && lag->waiting == 0 && lag->unacknowledged == 0;
+  }));
 
   REQUIRE(PullConsumer::Create(c.get(), Worker("one")).ok());
   REQUIRE(PullConsumer::Create(c.get(), Worker("one")).ok());

@@ -42,7 +42,8 @@ TEST_CASE("connecting: credentials") {
 TEST_CASE("streams: created once, updated, never silently replaced") {
   const auto c = testing::NewNatsConnection();
   CHECK(EnsureOurStreams(*c).ok());
-  StreamSpec spec{.name = "TEST_STREAM", .subjects = {"test.stream.>"}, .max_age = absl::Hours(1), .max_bytes = 1 << 20};
+  StreamSpec spec{
+      .name = "TEST_STREAM", .subjects = {"test.stream.>"}, .max_age = absl::Hours(1), .max_bytes = 1 << 20};
   CHECK(EnsureStream(*c, spec).ok());
   CHECK(EnsureStream(*c, spec).ok());
   spec.max_age = absl::Hours(2);
@@ -82,16 +83,20 @@ TEST_CASE("publishing: errors") {
   CHECK(absl::IsInvalidArgument(p.Publish("facts.x", Event("")).status()));
   CHECK(absl::IsInvalidArgument(p.Publish("facts.x", Event("1", std::string(9 << 20, 'x'))).status()));
   CHECK(absl::IsDeadlineExceeded(p.Publish("facts.x", Event("1"), absl::Now() - absl::Seconds(1)).status()));
-  REQUIRE(EnsureStream(*c, {.name = "SMALL", .subjects = {"small.>"}, .retention = Retention::kWorkQueue, .max_bytes = 4096}).ok());
+  REQUIRE(EnsureStream(
+              *c, {.name = "SMALL", .subjects = {"small.>"}, .retention = Retention::kWorkQueue, .max_bytes = 4096})
+              .ok());
   absl::Status full;
-  for (int i = 0; i < 10 && full.ok(); ++i) full = p.Publish("small.x", Event(NewUuid(), std::string(1000, 'x'))).status();
+  for (int i = 0; i < 10 && full.ok(); ++i)
+    full = p.Publish("small.x", Event(NewUuid(), std::string(1000, 'x'))).status();
   CHECK(absl::IsResourceExhausted(full));
 }
 
 TEST_CASE("batches: one answer for each message, in order") {
   const auto c = testing::NewNatsConnection();
   std::atomic<int> counted{0};
-  const auto publisher = Publisher::Create(c.get(), {.max_in_flight = 64, .on_publish = [&](absl::Duration, const absl::Status&) { ++counted; }});
+  const auto publisher = Publisher::Create(
+      c.get(), {.max_in_flight = 64, .on_publish = [&](absl::Duration, const absl::Status&) { ++counted; }});
   REQUIRE(publisher.ok());
   const auto batch = [&](int from, int to) {
     std::vector<OutgoingMessage> out;
@@ -127,7 +132,8 @@ TEST_CASE("nothing acknowledged is lost when the server is killed, nothing doubl
   const testing::TempDir dir;
   auto server = devcluster::NatsServer::Start({.data_dir = dir.path() + "/nats", .token = RandomHex(16)});
   REQUIRE(server.ok());
-  const auto c = Connection::Connect({.url = (*server)->Url(), .token = (*server)->token(), .max_reconnect_wait = absl::Milliseconds(100)});
+  const auto c = Connection::Connect(
+      {.url = (*server)->Url(), .token = (*server)->token(), .max_reconnect_wait = absl::Milliseconds(100)});
   REQUIRE(c.ok());
   REQUIRE(EnsureOurStreams(**c).ok());
   const auto publisher = Publisher::Create(c->get());

@@ -23,9 +23,11 @@ TEST_CASE("values come back as they went in") {
   const std::vector<int64_t> ints = {std::numeric_limits<int64_t>::min(), 0, std::numeric_limits<int64_t>::max()};
   const absl::Time t = absl::FromUnixMicros(1709210096123456);
   const auto r = (*c)->Exec(
-      "select $1::bigint as i, $2::float8 as d, $3::bool as b, $4::text as s, $5::bytea as x, $6::timestamptz as t, $7::text[] as words, "
+      "select $1::bigint as i, $2::float8 as d, $3::bool as b, $4::text as s, $5::bytea as x, $6::timestamptz as t, "
+      "$7::text[] as words, "
       "$8::float8[] as numbers, $9::bigint[] as ints, $10::text as nothing",
-      {std::numeric_limits<int64_t>::min(), 0.1 + 0.2, true, "tab\tquote'%s", Bytes{all_bytes}, t, words, numbers, ints, nullptr});
+      {std::numeric_limits<int64_t>::min(), 0.1 + 0.2, true, "tab\tquote'%s", Bytes{all_bytes}, t, words, numbers, ints,
+       nullptr});
   REQUIRE(r.ok());
   const Row row = (*r)[0];
   CHECK(row.Int64("i") == std::numeric_limits<int64_t>::min());
@@ -47,8 +49,9 @@ TEST_CASE("times of every kind") {
   const auto db = Notes();
   const absl::StatusOr<Pool::Lease> c = db.pool->Checkout();
   REQUIRE(c.ok());
-  for (const absl::Time t : {absl::UnixEpoch(), absl::FromUnixMicros(-1), absl::FromUnixSeconds(-62135596801), absl::FromUnixSeconds(-70000000000),
-                             absl::FromUnixSeconds(300000000000), absl::InfiniteFuture(), absl::InfinitePast()}) {
+  for (const absl::Time t : {absl::UnixEpoch(), absl::FromUnixMicros(-1), absl::FromUnixSeconds(-62135596801),
+                             absl::FromUnixSeconds(-70000000000), absl::FromUnixSeconds(300000000000),
+                             absl::InfiniteFuture(), absl::InfinitePast()}) {
     const auto r = (*c)->Exec("select $1::timestamptz", {t});
     REQUIRE(r.ok());
     CHECK((*r)[0].Time(0) == t);
@@ -119,17 +122,18 @@ TEST_CASE("serialization failures are tried again") {
   std::atomic<int> attempts{0};
   const auto increment = [&] {
     bool first = true;
-    const absl::Status s = InTenant(*db.pool, "t1", [&](Tx& tx) -> absl::Status {
-      ++attempts;
-      ASSIGN_OR_RETURN(const Result r, tx.Exec("select body::int from notes where id = 1"));
-      if (std::exchange(first, false) && barrier->Block()) delete barrier;
-      return tx.Exec("update notes set body = $1::text where id = 1", {std::to_string(r[0].Int64(0) + 1)}).status();
-    }, {.serializable = true});
+    const absl::Status s = InTenant(
+        *db.pool, "t1",
+        [&](Tx& tx) -> absl::Status {
+          ++attempts;
+          ASSIGN_OR_RETURN(const Result r, tx.Exec("select body::int from notes where id = 1"));
+          if (std::exchange(first, false) && barrier->Block()) delete barrier;
+          return tx.Exec("update notes set body = $1::text where id = 1", {std::to_string(r[0].Int64(0) + 1)}).status();
+        },
+        {.serializable = true});
     CHECK(s.ok());
   };
-  {
-    const std::jthread a(increment), b(increment);
-  }
+  { const std::jthread a(increment), b(increment); }
   CHECK(*Count(*db.pool, "t1", "select body::int from notes") == 2);
   CHECK(attempts >= 3);
 }
@@ -166,7 +170,10 @@ TEST_CASE("a connection that died is replaced") {
   const auto admin = Connection::Open(db.superuser_conninfo);
   REQUIRE(admin.ok());
   const auto kill = [&] {
-    const auto r = (*admin)->Exec("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'demo_notes_app' and datname = $1", {db.database});
+    const auto r = (*admin)->Exec(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'demo_notes_app' and datname = "
+        "$1",
+        {db.database});
     REQUIRE(r.ok());
     REQUIRE(r->rows() == 1);
   };
@@ -204,9 +211,8 @@ TEST_CASE("rows stream in bounded memory, and stop when told") {
         }).ok());
   CHECK(sum == int64_t{100000} * 100001 / 2);
   const absl::Status stopped = InTenant(*db.pool, "t1", [&](Tx& tx) {
-    return tx.Stream("select generate_series(1, 10000000)", {}, [&](const Row&) {
-      return ++seen == 10 ? absl::CancelledError("enough") : absl::OkStatus();
-    });
+    return tx.Stream("select generate_series(1, 10000000)", {},
+                     [&](const Row&) { return ++seen == 10 ? absl::CancelledError("enough") : absl::OkStatus(); });
   });
   CHECK(absl::IsCancelled(stopped));
   CHECK(seen == 10);
@@ -235,7 +241,10 @@ TEST_CASE("bulk insert") {
         bulk.Text(tenant);
         bulk.Int64(i);
         bulk.Text(i == 0 ? "tab\t newline\n back\\slash \\N \\." : "x");
-        if (i % 2 == 0) bulk.Null(); else bulk.Double(i / 3.0);
+        if (i % 2 == 0)
+          bulk.Null();
+        else
+          bulk.Double(i / 3.0);
         bulk.Bytes(std::string_view("\0\xff\\", 3));
         bulk.Time(absl::UnixEpoch());
         RETURN_IF_ERROR(bulk.EndRow());
@@ -246,11 +255,15 @@ TEST_CASE("bulk insert") {
     RETURN_IF_ERROR(s);
     return rows;
   };
-  const BulkSpec ignore{.table = "notes", .columns = {"tenant_id", "id", "body", "weight", "raw", "at"}, .on_conflict = "on conflict do nothing"};
+  const BulkSpec ignore{.table = "notes",
+                        .columns = {"tenant_id", "id", "body", "weight", "raw", "at"},
+                        .on_conflict = "on conflict do nothing"};
   CHECK(*write("t1", 5000, ignore) == 5000);
   CHECK(*write("t1", 6000, ignore) == 1000);
   CHECK(*Count(*db.pool, "t1", "select count(*) from notes where weight is null") == 3000);
-  CHECK(*Count(*db.pool, "t1", "select count(*) from notes where id = 0 and body = E'tab\\t newline\\n back\\\\slash \\\\N \\\\.'") == 1);
+  CHECK(*Count(*db.pool, "t1",
+               "select count(*) from notes where id = 0 and body = E'tab\\t newline\\n back\\\\slash \\\\N \\\\.'") ==
+        1);
   CHECK(*Count(*db.pool, "t1", "select count(*) from notes where raw = '\\x00ff5c'") == 6000);
 
   CHECK(absl::IsPermissionDenied(write("t2", 1, ignore).status()));
@@ -264,8 +277,12 @@ TEST_CASE("bulk insert") {
 
   // The last of equal keys wins.
   CHECK(InTenant(*db.pool, "t1", [&](Tx& tx) -> absl::Status {
-          ASSIGN_OR_RETURN(BulkInsert bulk, BulkInsert::Begin(tx, {.table = "notes", .columns = {"tenant_id", "id", "body"},
-              .on_conflict = "on conflict (tenant_id, id) do update set body = excluded.body", .distinct_on = "tenant_id, id"}));
+          ASSIGN_OR_RETURN(
+              BulkInsert bulk,
+              BulkInsert::Begin(tx, {.table = "notes",
+                                     .columns = {"tenant_id", "id", "body"},
+                                     .on_conflict = "on conflict (tenant_id, id) do update set body = excluded.body",
+                                     .distinct_on = "tenant_id, id"}));
           for (const char* body : {"one", "two", "three"}) {
             bulk.Text("t1");
             bulk.Int64(7);

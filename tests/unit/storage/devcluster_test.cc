@@ -38,7 +38,8 @@ TEST_CASE("a server of one's own: start, restart, keep its data") {
   const std::string password = RandomHex(16);
   std::string conninfo;
   {
-    const auto server = PostgresServer::Start({.data_dir = dir.path() + "/pg/", .password = password, .durable = false});
+    const auto server =
+        PostgresServer::Start({.data_dir = dir.path() + "/pg/", .password = password, .durable = false});
     REQUIRE(server.ok());
     conninfo = (*server)->Conninfo();
     const auto c = storage::Connection::Open(conninfo);
@@ -51,7 +52,8 @@ TEST_CASE("a server of one's own: start, restart, keep its data") {
   REQUIRE(again.ok());
   CHECK((*storage::Connection::Open((*again)->Conninfo()))->Exec("select * from t").ok());
   CHECK((*again)->Stop().ok());
-  const auto wrong = PostgresServer::Start({.data_dir = dir.path() + "/pg", .password = RandomHex(16), .durable = false});
+  const auto wrong =
+      PostgresServer::Start({.data_dir = dir.path() + "/pg", .password = RandomHex(16), .durable = false});
   CHECK(absl::IsUnauthenticated(wrong.status()));
 }
 
@@ -59,13 +61,16 @@ TEST_CASE("what a server refuses to start with") {
   const testing::TempDir dir;
   CHECK(absl::IsInvalidArgument(PostgresServer::Start({.data_dir = dir.path() + "/pg", .password = "short"}).status()));
   CHECK(absl::IsInvalidArgument(NatsServer::Start({.data_dir = dir.path() + "/nats", .token = "short"}).status()));
-  CHECK(absl::IsInvalidArgument(NatsServer::Start({.data_dir = dir.path() + "/nats", .token = "quote\"quote\"quote\""}).status()));
+  CHECK(absl::IsInvalidArgument(
+      NatsServer::Start({.data_dir = dir.path() + "/nats", .token = "quote\"quote\"quote\""}).status()));
   std::ofstream(dir.path() + "/file") << "x";
-  CHECK(absl::IsFailedPrecondition(PostgresServer::Start({.data_dir = dir.path(), .password = RandomHex(16)}).status()));
+  CHECK(
+      absl::IsFailedPrecondition(PostgresServer::Start({.data_dir = dir.path(), .password = RandomHex(16)}).status()));
   // The port is taken: the reason is in the answer.
   const auto first = NatsServer::Start({.data_dir = dir.path() + "/nats", .token = RandomHex(16)});
   REQUIRE(first.ok());
-  const absl::Status taken = NatsServer::Start({.data_dir = dir.path() + "/nats2", .port = (*first)->port(), .token = RandomHex(16)}).status();
+  const absl::Status taken =
+      NatsServer::Start({.data_dir = dir.path() + "/nats2", .port = (*first)->port(), .token = RandomHex(16)}).status();
   CHECK(absl::IsFailedPrecondition(taken));
 }
 
@@ -73,14 +78,16 @@ TEST_CASE("the program that the next test kills, with a server", "[.orphan]") {
   const auto server = NatsServer::Start({.data_dir = std::getenv("ORPHAN_DIR"), .token = RandomHex(16)});
   REQUIRE(server.ok());
   std::ofstream(std::string(std::getenv("ORPHAN_DIR")) + "/pid.new") << (*server)->pid() << std::endl;
-  std::filesystem::rename(std::string(std::getenv("ORPHAN_DIR")) + "/pid.new", std::string(std::getenv("ORPHAN_DIR")) + "/pid");
+  std::filesystem::rename(std::string(std::getenv("ORPHAN_DIR")) + "/pid.new",
+                          std::string(std::getenv("ORPHAN_DIR")) + "/pid");
   while (true) ::pause();
 }
 
 TEST_CASE("servers end with the program that started them, even when it is killed") {
   const testing::TempDir dir;
   const std::string folder = dir.path() + "/nats";
-  auto program = Process::Spawn({.argv = {"/proc/self/exe", "[orphan]"}, .env = {"ORPHAN_DIR=" + folder}, .log_file = dir.path() + "/log"});
+  auto program = Process::Spawn(
+      {.argv = {"/proc/self/exe", "[orphan]"}, .env = {"ORPHAN_DIR=" + folder}, .log_file = dir.path() + "/log"});
   REQUIRE(program.ok());
   REQUIRE(Until([&] { return std::filesystem::exists(folder + "/pid"); }));
   pid_t server = 0;

@@ -42,9 +42,13 @@ inline absl::StatusOr<int64_t> Count(Pool& pool, std::string_view tenant, std::s
   return n;
 }
 
-inline absl::Status Insert(Pool& pool, std::string_view tenant, int64_t id, std::string_view body, std::string_view row_tenant = {}) {
+inline absl::Status Insert(Pool& pool, std::string_view tenant, int64_t id, std::string_view body,
+                           std::string_view row_tenant = {}) {
   return InTenant(pool, tenant, [&](Tx& tx) {
-    return tx.Exec("insert into notes (tenant_id, id, body) values ($1, $2, $3)", {row_tenant.empty() ? tenant : row_tenant, id, body}).status();
+    return tx
+        .Exec("insert into notes (tenant_id, id, body) values ($1, $2, $3)",
+              {row_tenant.empty() ? tenant : row_tenant, id, body})
+        .status();
   });
 }
 

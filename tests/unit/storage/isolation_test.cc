@@ -14,7 +14,8 @@ TEST_CASE("a tenant sees and writes its own rows only") {
   CHECK(*Count(*db.pool, "t3", "select count(*) from notes") == 0);
 
   CHECK(absl::IsPermissionDenied(Insert(*db.pool, "t1", 2, "smuggled", "t2")));
-  const absl::Status moved = InTenant(*db.pool, "t1", [](Tx& tx) { return tx.Exec("update notes set tenant_id = 't2', id = 9").status(); });
+  const absl::Status moved =
+      InTenant(*db.pool, "t1", [](Tx& tx) { return tx.Exec("update notes set tenant_id = 't2', id = 9").status(); });
   CHECK(absl::IsPermissionDenied(moved));
   CHECK(InTenant(*db.pool, "t1", [](Tx& tx) -> absl::Status {
           ASSIGN_OR_RETURN(const Result r, tx.Exec("delete from notes where tenant_id = 't2'"));
@@ -103,7 +104,9 @@ drop table points;
   CHECK(testing::MigrationDefects("demo-points", kPoints) == std::vector<std::string>{});
   const auto db = testing::NewServiceDatabase("demo-points", kPoints);
   const std::string a = "00000000-0000-0000-0000-00000000000a";
-  CHECK(InTenant(*db.pool, a, [&](Tx& tx) { return tx.Exec("insert into points values ($1, '2024-05-05', 1)", {a}).status(); }).ok());
+  CHECK(InTenant(*db.pool, a, [&](Tx& tx) {
+          return tx.Exec("insert into points values ($1, '2024-05-05', 1)", {a}).status();
+        }).ok());
   CHECK(*Count(*db.pool, a, "select count(*) from points") == 1);
   CHECK(*Count(*db.pool, "00000000-0000-0000-0000-00000000000b", "select count(*) from points") == 0);
   CHECK(absl::IsPermissionDenied(Count(*db.pool, a, "select count(*) from points_2024").status()));

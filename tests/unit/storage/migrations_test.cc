@@ -28,7 +28,8 @@ TEST_CASE("the history is kept and checked") {
     const MigrationFile changed[] = {{"0001_notes.sql", "select 1;\n-- @down\n"}, kNotes[1]};
     const absl::Status s = Migrator(db.owner_conninfo, db.schema, changed).Up().status();
     CHECK(absl::IsFailedPrecondition(s));
-    CHECK(Message(s).find("0001_notes.sql of schema demo_notes was changed after it was applied") != std::string_view::npos);
+    CHECK(Message(s).find("0001_notes.sql of schema demo_notes was changed after it was applied") !=
+          std::string_view::npos);
   }
   SECTION("a changed way back is fine") {
     const std::string other = std::string(kNotes[1].sql) + "-- more\n";
@@ -52,7 +53,8 @@ TEST_CASE("a failing migration leaves no trace") {
   };
   const absl::Status exists = up("create table fresh (x int); create table notes (x int);");
   CHECK(absl::IsAlreadyExists(exists));
-  CHECK(Message(exists).find("migration 0003_bad.sql: relation \"notes\" already exists (was it made by hand?") != std::string_view::npos);
+  CHECK(Message(exists).find("migration 0003_bad.sql: relation \"notes\" already exists (was it made by hand?") !=
+        std::string_view::npos);
   const absl::Status open = up("create table fresh (tenant_id text, primary key (tenant_id));");
   CHECK(absl::IsFailedPrecondition(open));
   CHECK(Message(open).find("demo_notes.fresh: row-level security is not enabled") != std::string_view::npos);
@@ -67,7 +69,8 @@ TEST_CASE("a busy table makes a migration fail instead of wait") {
   const auto holder = db.pool->Checkout();
   REQUIRE((*holder)->Script("begin; select * from notes").ok());
   const MigrationFile files[] = {kNotes[0], kNotes[1], {"0003_lock.sql", "alter table notes add extra int;"}};
-  const absl::Status s = Migrator(db.owner_conninfo, db.schema, files, {.lock_timeout = absl::Milliseconds(20)}).Up().status();
+  const absl::Status s =
+      Migrator(db.owner_conninfo, db.schema, files, {.lock_timeout = absl::Milliseconds(20)}).Up().status();
   CHECK(absl::IsAborted(s));
   CHECK(Message(s).find("busy") != std::string_view::npos);
 }

@@ -78,9 +78,31 @@ TEST_CASE("hostile keys stay inside the store") {
   std::ofstream(dir.path() + "/secret~") << "secret";
   const auto store = DirectoryObjectStore::Create(dir.path() + "/objects");
   REQUIRE(store.ok());
-  const std::string hostile[] = {"", "/", "..", "../secret", "a/../../secret", "a//b", "/etc/passwd", "a/", "a/.", "./a", ".tmp/x", "a/.hidden",
-                                 std::string("a\0b", 3), "a\nb", "a b", "a\\b", "~", "a~", "ä", "%2e%2e/secret", "a:b", "a*", std::string(201, 'a'),
-                                 std::string(2000, 'a'), "1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17"};
+  const std::string hostile[] = {"",
+                                 "/",
+                                 "..",
+                                 "../secret",
+                                 "a/../../secret",
+                                 "a//b",
+                                 "/etc/passwd",
+                                 "a/",
+                                 "a/.",
+                                 "./a",
+                                 ".tmp/x",
+                                 "a/.hidden",
+                                 std::string("a\0b", 3),
+                                 "a\nb",
+                                 "a b",
+                                 "a\\b",
+                                 "~",
+                                 "a~",
+                                 "ä",
+                                 "%2e%2e/secret",
+                                 "a:b",
+                                 "a*",
+                                 std::string(201, 'a'),
+                                 std::string(2000, 'a'),
+                                 "1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17"};
   for (const std::string& key : hostile) {
     INFO(key);
     CHECK(absl::IsInvalidArgument((*store)->Put(key, "x")));

@@ -52,8 +52,12 @@ class Receiver {
 absl::Status AddMany(Pool& pool, std::string_view tenant, int from, int count) {
   return InTenant(pool, tenant, [&](Tx& tx) -> absl::Status {
     for (int i = from; i < from + count; ++i) {
-      RETURN_IF_ERROR(Outbox::Add(tx, {.id = std::to_string(i), .subject = "facts.note.added", .type = "note", .payload = std::string("\0\xff", 2),
-                                       .headers = {{"subject", "notes/" + std::to_string(i)}}}).status());
+      RETURN_IF_ERROR(Outbox::Add(tx, {.id = std::to_string(i),
+                                       .subject = "facts.note.added",
+                                       .type = "note",
+                                       .payload = std::string("\0\xff", 2),
+                                       .headers = {{"subject", "notes/" + std::to_string(i)}}})
+                          .status());
     }
     return absl::OkStatus();
   });
@@ -91,11 +95,16 @@ TEST_CASE("a receiver that is away or refuses") {
   REQUIRE(AddMany(*db.pool, "t1", 0, 3).ok());
   receiver.answer = [](const OutboxMessage&) { return absl::UnavailableError("away"); };
   CHECK(absl::IsUnavailable(relay.RunOnce().status()));
-  receiver.answer = [](const OutboxMessage& m) { return m.id == "1" ? absl::InvalidArgumentError("too large") : absl::OkStatus(); };
+  receiver.answer = [](const OutboxMessage& m) {
+    return m.id == "1" ? absl::InvalidArgumentError("too large") : absl::OkStatus();
+  };
   CHECK(*relay.RunOnce() == 3);
   CHECK(*relay.RunOnce() == 0);
   CHECK(receiver.got().size() == 2);
-  CHECK(*Count(*db.pool, "t1", "select count(*) from outbox where failed_at is not null and last_error = 'too large' and attempts = 2") == 1);
+  CHECK(
+      *Count(*db.pool, "t1",
+             "select count(*) from outbox where failed_at is not null and last_error = 'too large' and attempts = 2") ==
+      1);
 }
 
 TEST_CASE("two relays share the work") {
@@ -137,7 +146,8 @@ TEST_CASE("the relay survives the database being killed") {
   // A server of its own: the shared one must live on for the other tests.
   const testing::TempDir dir;
   const std::string secret = "0123456789abcdef";
-  auto server = devcluster::PostgresServer::Start({.data_dir = dir.path() + "/pg", .password = secret, .durable = false});
+  auto server =
+      devcluster::PostgresServer::Start({.data_dir = dir.path() + "/pg", .password = secret, .durable = false});
   REQUIRE(server.ok());
   devcluster::PostgresServer& pg = **server;
   REQUIRE(Bootstrap(pg.Conninfo(), "vedette", {{"demo-notes", secret, secret}}).ok());
@@ -155,7 +165,8 @@ TEST_CASE("the relay survives the database being killed") {
     }
     return absl::OkStatus();
   };
-  OutboxRelay relay(&pool, receiver.Port(), {.batch = 20, .poll = absl::Milliseconds(5), .max_backoff = absl::Milliseconds(50)});
+  OutboxRelay relay(&pool, receiver.Port(),
+                    {.batch = 20, .poll = absl::Milliseconds(5), .max_backoff = absl::Milliseconds(50)});
   std::jthread runner([&](std::stop_token stop) { relay.Run(stop); });
   first_batch.WaitForNotification();
   REQUIRE(pg.Kill().ok());
@@ -163,13 +174,15 @@ TEST_CASE("the relay survives the database being killed") {
   REQUIRE(pg.Restart().ok());
   REQUIRE(AddMany(pool, "t1", 50, 10).ok());
   const absl::Time deadline = absl::Now() + absl::Seconds(30);
-  const auto waiting = [&] { return Count(pool, "t1", "select count(*) from outbox where published_at is null").value_or(-1); };
+  const auto waiting = [&] {
+    return Count(pool, "t1", "select count(*) from outbox where published_at is null").value_or(-1);
+  };
   while (waiting() != 0 && absl::Now() < deadline) std::this_thread::yield();
   CHECK(waiting() == 0);
   runner.request_stop();
   runner.join();
-  CHECK(receiver.got().size() == 60);         // nothing lost
-  CHECK(receiver.deliveries() == 80);         // the unmarked batch came twice, with the same ids
+  CHECK(receiver.got().size() == 60);  // nothing lost
+  CHECK(receiver.deliveries() == 80);  // the unmarked batch came twice, with the same ids
 }
 
 }  // namespace vedette::storage
