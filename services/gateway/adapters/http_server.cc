@@ -146,11 +146,7 @@ void HttpServer::Setup(httplib::Request& request, Exchange& exchange) const {
   exchange.framing_error = FramingError(request, &has_body);
   exchange.body_read = !has_body && exchange.framing_error.empty();
   if (!has_body && !request.has_header("Content-Length")) request.set_header("Content-Length", "0");  // httplib would read to the end
-  if (const std::string id = request.get_header_value("x-request-id"); IsPlainId(id)) {
-    exchange.request_id = id;
-  } else {
-    exchange.request_id = NewUuid();
-  }
+  if (const std::string id = request.get_header_value("x-request-id"); IsPlainId(id)) exchange.request_id = id;
   const auto trace = runtime::TraceContext::Parse(request.get_header_value("traceparent"));
   exchange.trace = trace ? trace->Child() : runtime::TraceContext::New();
   request.ranges.clear();  // answers are never cut
@@ -203,6 +199,8 @@ bool HttpServer::process_and_close_socket(socket_t socket) {
       Exchange exchange;
       exchange.started = absl::Now();
       exchange.connection = &connection;
+      exchange.request_id = NewUuid();
+      exchange.body_read = false;  // of what cannot be read as a request, nobody knows where it ends
       exchange.abort = abort_.get_token();
       exchange.drain = drain_.get_token();
       current = &exchange;
