@@ -155,6 +155,7 @@ std::vector<TopK> NeighborIndex::SearchTies(std::span<const double* const> queri
     }
   }
   std::vector<TopK> more(tied.size(), TopK(ties + self));
+  for (size_t i = 0; i < tied.size(); ++i) more[i].Limit(tops[tied[i]].bound());  // nothing beyond the tie is wanted
   Search(again, more, stop);
   for (size_t i = 0; i < tied.size(); ++i) tops[tied[i]] = std::move(more[i]);
   return tops;

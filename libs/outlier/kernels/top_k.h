@@ -28,7 +28,7 @@ class TopK {
   double bound() const { return bound_; }
   int64_t size() const { return size_; }
   bool full() const { return size_ == k_; }
-  /// Promises that k rows at or below `rank` will be offered: nothing above it needs to enter.
+  /// Nothing above `rank` is wanted.
   void Limit(double rank) { bound_ = std::min(bound_, rank); }
   std::span<const double> ranks() const { return {rank_.data() + kFront, static_cast<size_t>(size_)}; }
   std::span<const int32_t> rows() const { return {row_.data() + kFront, static_cast<size_t>(size_)}; }
