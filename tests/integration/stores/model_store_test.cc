@@ -25,7 +25,7 @@ struct Fixture {
     Model m;
     m.id = NewUuidV7(absl::Now());
     m.size_bytes = 10;
-    m.sha256 = "x";
+    m.sha256 = std::string(64, 'a');
     m.training_rows = 5;
     m.expire_time = expire;
     auto stored = store.Commit(tenant, lease, m);
