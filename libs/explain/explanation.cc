@@ -182,6 +182,9 @@ std::string ExpectedWords(const Contribution& c) {
 }
 
 std::string ShortPhrase(const Contribution& c) {
+  if (c.direction == Direction::kUsual) {
+    return fmt::format("{} {} (usual by itself)", SafeText(c.feature_name, 32), ActualWords(c));
+  }
   return fmt::format("{} {}, expected {}{}", SafeText(c.feature_name, 32), ActualWords(c), c.numeric ? "about " : "",
                      ExpectedWords(c));
 }

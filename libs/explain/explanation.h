@@ -53,7 +53,8 @@ struct Request {
 /// positive, or when the largest share is below max(0.15, 1.5 / number of features): about what noise gives.
 Explanation Explain(const Request& request);
 
-/// "units_sold 940, expected about 12"; "colour green, expected red"; "price missing, expected about 4.2".
+/// "units_sold 940, expected about 12"; "colour green, expected red"; "price missing, expected about 4.2"; "day 3
+/// (usual by itself)".
 std::string ShortPhrase(const Contribution& c);
 
 /// The numbers alone, as ShortPhrase shows them; enough digits are shown to tell the two apart.

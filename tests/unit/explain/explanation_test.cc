@@ -106,8 +106,10 @@ TEST_CASE("short phrases") {
   CHECK(Phrase(Feature("units_sold", 1, 940, 12.3)) == "units_sold 940, expected about 12");
   CHECK(Phrase(Feature("price", 1, kNaN, 4.2)) == "price missing, expected about 4.2");
   CHECK(Phrase(Feature("rent", 1, 1234567, 1200)) == "rent 1,234,567, expected about 1,200");
-  CHECK(Phrase(Feature("r", 1, 0.3, 0.1 + 0.2 - 1e-17)) == "r 0.3, expected about 0.3");
+  CHECK(Phrase(Feature("r", 1, 0.3, 0.1 + 0.2 - 1e-17)) == "r 0.3 (usual by itself)");
   CHECK(Phrase(Category("colour", 1, "green", "red")) == "colour green, expected red");
+  CHECK(Phrase(Category("colour", 1, "red", "red")) == "colour red (usual by itself)");
+  CHECK(Phrase(Feature("day", 1, 3, 3)) == "day 3 (usual by itself)");
   CHECK(Phrase(Category("colour", 1, "", "red")) == "colour missing, expected red");
   CHECK(Phrase(Feature("x\033[2J", 1, 1, 0.5)) == "x [2J 1, expected about 0.5");
 }
