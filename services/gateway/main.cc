@@ -2,5 +2,6 @@
 
 int main(int argc, char** argv) {
   using namespace vedette;
-  return runtime::ServiceMain(argc, argv, "gateway", gateway::DefaultConfig(), gateway::Build, std::function(gateway::Validate));
+  return runtime::ServiceMain(argc, argv, "gateway", gateway::DefaultConfig(), gateway::Build,
+                              std::function(gateway::Validate));
 }

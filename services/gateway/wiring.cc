@@ -47,11 +47,15 @@ absl::Status Validate(const v1::Config& config) {
   bound("min_body_bytes_per_second", h.min_body_bytes_per_second(), 1, 1 << 30);
   bound("heartbeat_seconds", h.heartbeat_seconds(), 1, 300);
   if (h.host().empty()) wrong.push_back({"http.host", "must not be empty"});
-  if (h.tls().cert_file().empty() != h.tls().key_file().empty()) wrong.push_back({"http.tls", "needs cert_file and key_file"});
+  if (h.tls().cert_file().empty() != h.tls().key_file().empty())
+    wrong.push_back({"http.tls", "needs cert_file and key_file"});
   if (!h.tls().ca_file().empty()) wrong.push_back({"http.tls.ca_file", "client certificates are not asked for here"});
   for (const std::string& origin : h.cors_origins()) {
-    const bool good = (origin.starts_with("https://") || origin.starts_with("http://")) && !origin.ends_with('/') && origin.find('*') == std::string::npos;
-    if (!good) wrong.push_back({"http.cors_origins", fmt::format("\"{}\" is no origin such as https://app.example.com", origin)});
+    const bool good = (origin.starts_with("https://") || origin.starts_with("http://")) && !origin.ends_with('/') &&
+                      origin.find('*') == std::string::npos;
+    if (!good)
+      wrong.push_back(
+          {"http.cors_origins", fmt::format("\"{}\" is no origin such as https://app.example.com", origin)});
   }
   std::error_code error;
   if (!h.static_directory().empty() && !std::filesystem::is_directory(h.static_directory(), error)) {
@@ -65,7 +69,8 @@ absl::StatusOr<HttpServer*> BuildServer(const v1::Config& config, runtime::App& 
   ASSIGN_OR_RETURN(std::unique_ptr<Api> api, Api::LoadBuiltIn());
   ASSIGN_OR_RETURN(auto handler, GatewayHandler::Create(config.http(), app, std::move(api)));
   GatewayHandler* const owned = app.Own(std::move(handler));
-  ASSIGN_OR_RETURN(auto created, HttpServer::Create(config.http(), absl::Seconds(config.server().shutdown_seconds()), *owned, app.metrics()));
+  ASSIGN_OR_RETURN(auto created, HttpServer::Create(config.http(), absl::Seconds(config.server().shutdown_seconds()),
+                                                    *owned, app.metrics()));
   HttpServer* const server = app.Own(std::move(created));
   app.server().AddReadiness("http", [server] {
     return server->listening() ? absl::OkStatus() : absl::UnavailableError("the HTTP server has stopped");

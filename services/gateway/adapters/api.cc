@@ -13,7 +13,8 @@ asm(".section .rodata\n"
     ".balign 16\n"
     ".globl vedette_gateway_protoset_begin\n"
     "vedette_gateway_protoset_begin:\n"
-    ".incbin \"" VEDETTE_PROTOSET "\"\n"
+    ".incbin \"" VEDETTE_PROTOSET
+    "\"\n"
     ".globl vedette_gateway_protoset_end\n"
     "vedette_gateway_protoset_end:\n"
     ".byte 0\n"
@@ -58,12 +59,18 @@ const FieldDescriptor* StringField(const Descriptor* type, std::string_view path
 
 std::pair<std::string, std::string> Pattern(const HttpRule& rule) {
   switch (rule.pattern_case()) {
-    case HttpRule::kGet: return {"GET", rule.get()};
-    case HttpRule::kPut: return {"PUT", rule.put()};
-    case HttpRule::kPost: return {"POST", rule.post()};
-    case HttpRule::kDelete: return {"DELETE", rule.delete_()};
-    case HttpRule::kPatch: return {"PATCH", rule.patch()};
-    default: return {};
+    case HttpRule::kGet:
+      return {"GET", rule.get()};
+    case HttpRule::kPut:
+      return {"PUT", rule.put()};
+    case HttpRule::kPost:
+      return {"POST", rule.post()};
+    case HttpRule::kDelete:
+      return {"DELETE", rule.delete_()};
+    case HttpRule::kPatch:
+      return {"PATCH", rule.patch()};
+    default:
+      return {};
   }
 }
 
@@ -79,7 +86,8 @@ absl::StatusOr<Binding> Bind(const MethodDescriptor& rpc, const HttpRule& rule) 
   ASSIGN_OR_RETURN(out.path, PathTemplate::Parse(path));
   for (const PathVariable& variable : out.path.variables) {
     if (StringField(rpc.input_type(), variable.field_path) == nullptr) {
-      return InvalidArgument("{}: {} is no string field of {}", rpc.full_name(), variable.field_path, rpc.input_type()->full_name());
+      return InvalidArgument("{}: {} is no string field of {}", rpc.full_name(), variable.field_path,
+                             rpc.input_type()->full_name());
     }
   }
   if (rule.body() == "*") {
@@ -87,13 +95,17 @@ absl::StatusOr<Binding> Bind(const MethodDescriptor& rpc, const HttpRule& rule) 
   } else if (!rule.body().empty()) {
     out.body_field = rpc.input_type()->FindFieldByName(rule.body());
     if (out.body_field == nullptr || out.body_field->is_repeated() || out.body_field->message_type() == nullptr) {
-      return InvalidArgument("{}: body \"{}\" is no message field of {}", rpc.full_name(), rule.body(), rpc.input_type()->full_name());
+      return InvalidArgument("{}: body \"{}\" is no message field of {}", rpc.full_name(), rule.body(),
+                             rpc.input_type()->full_name());
     }
   }
-  if (out.has_body() && (method == "GET" || method == "DELETE")) return InvalidArgument("{}: {} has no body", rpc.full_name(), method);
+  if (out.has_body() && (method == "GET" || method == "DELETE"))
+    return InvalidArgument("{}: {} has no body", rpc.full_name(), method);
   if (!rule.response_body().empty()) return InvalidArgument("{}: response_body is not supported", rpc.full_name());
-  if (rpc.client_streaming()) return InvalidArgument("{}: a stream of requests cannot be bound to HTTP by a rule", rpc.full_name());
-  if (out.permission.empty()) return InvalidArgument("{}: no permission option (vedette.common.v1.permission)", rpc.full_name());
+  if (rpc.client_streaming())
+    return InvalidArgument("{}: a stream of requests cannot be bound to HTTP by a rule", rpc.full_name());
+  if (out.permission.empty())
+    return InvalidArgument("{}: no permission option (vedette.common.v1.permission)", rpc.full_name());
   return out;
 }
 

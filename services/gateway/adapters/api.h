@@ -21,7 +21,7 @@ struct Binding {
   std::string permission;   ///< "jobs.read"
   std::string http_method;  ///< upper case
   PathTemplate path;
-  bool whole_body = false;                                      ///< body: "*"
+  bool whole_body = false;                                        ///< body: "*"
   const google::protobuf::FieldDescriptor* body_field = nullptr;  ///< body: "field"
 
   bool has_body() const { return whole_body || body_field != nullptr; }
@@ -31,9 +31,9 @@ struct Binding {
 /// The protos with their comments. Immutable, thread-safe.
 class Api {
  public:
-  /// From a serialized google.protobuf.FileDescriptorSet whose imports come first. INVALID_ARGUMENT with every mistake in
-  /// a rule: a template that does not parse, a variable that is no string field of the request, a body that is no message
-  /// field, a client stream, a missing permission.
+  /// From a serialized google.protobuf.FileDescriptorSet whose imports come first. INVALID_ARGUMENT with every mistake
+  /// in a rule: a template that does not parse, a variable that is no string field of the request, a body that is no
+  /// message field, a client stream, a missing permission.
   static absl::StatusOr<std::unique_ptr<Api>> Load(std::string_view descriptor_set);
   /// The protos that this program was built with.
   static absl::StatusOr<std::unique_ptr<Api>> LoadBuiltIn();

@@ -26,8 +26,8 @@ absl::Status FromBuffer(const grpc::ByteBuffer& buffer, std::string* bytes) {
   return absl::OkStatus();
 }
 
-/// Reads one message ahead of whoever asks, so that a slow client slows the service down. Holds the call open while reads
-/// may still be started from outside of gRPC's threads (AddHold): until a read fails, or Abandon.
+/// Reads one message ahead of whoever asks, so that a slow client slows the service down. Holds the call open while
+/// reads may still be started from outside of gRPC's threads (AddHold): until a read fails, or Abandon.
 class Reactor : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   void Begin(std::string request) {
@@ -94,7 +94,8 @@ class Reactor : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffe
 
 class GrpcStream : public MessageStream {
  public:
-  GrpcStream(std::shared_ptr<grpc::Channel> channel, const std::string& rpc, const runtime::Outgoing& out, std::string request)
+  GrpcStream(std::shared_ptr<grpc::Channel> channel, const std::string& rpc, const runtime::Outgoing& out,
+             std::string request)
       : call_(out), rpc_(rpc), stub_(std::move(channel)) {
     stub_.PrepareBidiStreamingCall(call_.context(), rpc_, grpc::StubOptions(), &reactor_);
     reactor_.Begin(std::move(request));
@@ -115,8 +116,9 @@ class GrpcStream : public MessageStream {
 
 }  // namespace
 
-absl::StatusOr<std::string> Backend::Call(const std::string& service, const std::string& rpc, const runtime::Outgoing& out,
-                                          const std::string& request, const std::function<bool()>& gone) {
+absl::StatusOr<std::string> Backend::Call(const std::string& service, const std::string& rpc,
+                                          const runtime::Outgoing& out, const std::string& request,
+                                          const std::function<bool()>& gone) {
   ASSIGN_OR_RETURN(const auto channel, channels_.Get(service));
   grpc::GenericStub stub(channel);
   runtime::ClientCall call(out);
@@ -144,7 +146,8 @@ absl::StatusOr<std::string> Backend::Call(const std::string& service, const std:
 }
 
 absl::StatusOr<std::unique_ptr<MessageStream>> Backend::Stream(const std::string& service, const std::string& rpc,
-                                                               const runtime::Outgoing& out, const std::string& request) {
+                                                               const runtime::Outgoing& out,
+                                                               const std::string& request) {
   ASSIGN_OR_RETURN(const auto channel, channels_.Get(service));
   return std::make_unique<GrpcStream>(channel, rpc, out, request);
 }

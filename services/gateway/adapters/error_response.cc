@@ -19,7 +19,8 @@ using nlohmann::json;
 
 /// As the client may see it. What a service has hidden already keeps the id that the service has logged.
 absl::Status Public(const absl::Status& status) {
-  return runtime::GetReason(status) == "INTERNAL_ERROR" ? status : runtime::FromGrpcStatus(runtime::ToGrpcStatus(status));
+  return runtime::GetReason(status) == "INTERNAL_ERROR" ? status
+                                                        : runtime::FromGrpcStatus(runtime::ToGrpcStatus(status));
 }
 
 json Error(const absl::Status& input, int http_status) {
@@ -51,7 +52,8 @@ void SetError(httplib::Response& response, const absl::Status& status, int http_
   const json body = Error(status, http_status);
   response.status = body["error"]["code"].get<int>();
   response.set_content(body.dump(-1, ' ', false, json::error_handler_t::replace), "application/json");
-  const bool busy = status.code() == absl::StatusCode::kResourceExhausted || status.code() == absl::StatusCode::kUnavailable;
+  const bool busy =
+      status.code() == absl::StatusCode::kResourceExhausted || status.code() == absl::StatusCode::kUnavailable;
   absl::Duration delay = runtime::GetRetryDelay(status);
   if (busy && delay <= absl::ZeroDuration() && http_status == 0) delay = absl::Seconds(1);
   if (delay > absl::ZeroDuration()) {

@@ -18,9 +18,13 @@ constexpr absl::Duration kFirst = absl::Seconds(5);
 /// Lives in the response, on the connection's thread.
 class Pump {
  public:
-  Pump(std::unique_ptr<MessageStream> stream, std::function<absl::StatusOr<std::string>(const std::string&)> to_json, bool events,
-       absl::Duration heartbeat, Exchange& exchange)
-      : stream_(std::move(stream)), to_json_(std::move(to_json)), events_(events), heartbeat_(heartbeat), exchange_(exchange) {}
+  Pump(std::unique_ptr<MessageStream> stream, std::function<absl::StatusOr<std::string>(const std::string&)> to_json,
+       bool events, absl::Duration heartbeat, Exchange& exchange)
+      : stream_(std::move(stream)),
+        to_json_(std::move(to_json)),
+        events_(events),
+        heartbeat_(heartbeat),
+        exchange_(exchange) {}
 
   /// Until the first message, the end, or kFirst. Not OK: nothing but an error came.
   absl::Status Begin() {
@@ -48,9 +52,12 @@ class Pump {
     std::string message;
     while (!Gone()) {
       switch (stream_->Next(kSlice, &message)) {
-        case MessageStream::kMessage: return Put(sink, message);
-        case MessageStream::kEnd: return End(sink, EndStatus());
-        case MessageStream::kTimeout: break;
+        case MessageStream::kMessage:
+          return Put(sink, message);
+        case MessageStream::kEnd:
+          return End(sink, EndStatus());
+        case MessageStream::kTimeout:
+          break;
       }
       if (absl::Now() >= until) return !events_ || Write(sink, ": \n\n");
     }
@@ -62,7 +69,8 @@ class Pump {
 
   absl::Status EndStatus() const {
     absl::Status status = stream_->status();
-    if (!status.ok() && exchange_.drain.stop_requested()) return absl::UnavailableError("the gateway is stopping; connect again");
+    if (!status.ok() && exchange_.drain.stop_requested())
+      return absl::UnavailableError("the gateway is stopping; connect again");
     return status;
   }
 
@@ -99,8 +107,9 @@ bool WantsEvents(const httplib::Request& request) {
   return request.get_header_value("Accept").find("text/event-stream") != std::string::npos;
 }
 
-void AnswerStream(std::unique_ptr<MessageStream> stream, std::function<absl::StatusOr<std::string>(const std::string&)> to_json,
-                  bool events, absl::Duration heartbeat, Exchange& exchange, httplib::Response& response) {
+void AnswerStream(std::unique_ptr<MessageStream> stream,
+                  std::function<absl::StatusOr<std::string>(const std::string&)> to_json, bool events,
+                  absl::Duration heartbeat, Exchange& exchange, httplib::Response& response) {
   const auto pump = std::make_shared<Pump>(std::move(stream), std::move(to_json), events, heartbeat, exchange);
   if (absl::Status status = pump->Begin(); !status.ok()) {
     SetError(response, status);

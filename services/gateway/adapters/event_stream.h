@@ -1,5 +1,5 @@
-// A server stream as a browser or a script can read it: Server-Sent Events (WHATWG HTML, section 9.2) or one JSON object a
-// line (NDJSON).
+// A server stream as a browser or a script can read it: Server-Sent Events (WHATWG HTML, section 9.2) or one JSON
+// object a line (NDJSON).
 #pragma once
 
 #include <absl/time/time.h>
@@ -21,7 +21,8 @@ bool WantsEvents(const httplib::Request& request);
 /// events: each message is an event without a name, errors are events named "error", and "end" is the last one of a
 /// stream that ended well (an EventSource must be closed then, or it connects again); a comment every `heartbeat`.
 /// NDJSON: each message is a line, an error is a last line {"error": ...}.
-void AnswerStream(std::unique_ptr<MessageStream> stream, std::function<absl::StatusOr<std::string>(const std::string&)> to_json,
-                  bool events, absl::Duration heartbeat, Exchange& exchange, httplib::Response& response);
+void AnswerStream(std::unique_ptr<MessageStream> stream,
+                  std::function<absl::StatusOr<std::string>(const std::string&)> to_json, bool events,
+                  absl::Duration heartbeat, Exchange& exchange, httplib::Response& response);
 
 }  // namespace vedette::gateway

@@ -62,14 +62,16 @@ absl::StatusOr<std::unique_ptr<GatewayHandler>> GatewayHandler::Create(const v1:
   std::unique_ptr<GatewayHandler> out(new GatewayHandler(config, app, std::move(api)));
   std::vector<std::string> mistakes;
   const auto add = [&](std::string_view method, PathTemplate path, int route) {
-    if (absl::Status status = out->routes_.Add(method, std::move(path), route); !status.ok()) mistakes.emplace_back(Message(status));
+    if (absl::Status status = out->routes_.Add(method, std::move(path), route); !status.ok())
+      mistakes.emplace_back(Message(status));
   };
   ASSIGN_OR_RETURN(PathTemplate upload, PathTemplate::Parse(kUploadPath));
   add("POST", std::move(upload), kUploadRoute);
   const std::vector<Binding>& bindings = out->api_->bindings();
   for (size_t i = 0; i < bindings.size(); ++i) add(bindings[i].http_method, bindings[i].path, static_cast<int>(i));
   for (const std::string& service : out->api_->services()) {
-    if (!app.config().endpoints().contains(service)) mistakes.push_back(fmt::format("server.endpoints must name \"{}\"", service));
+    if (!app.config().endpoints().contains(service))
+      mistakes.push_back(fmt::format("server.endpoints must name \"{}\"", service));
   }
   if (!mistakes.empty()) return FailedPrecondition("{}", fmt::join(mistakes, "; "));
   return out;
@@ -80,7 +82,8 @@ bool GatewayHandler::IsOrigin(const httplib::Request& request) const {
 }
 
 /// What needs no token. True: answered.
-bool GatewayHandler::Open(const httplib::Request& request, std::string_view path, httplib::Response& response, Exchange& exchange) {
+bool GatewayHandler::Open(const httplib::Request& request, std::string_view path, httplib::Response& response,
+                          Exchange& exchange) {
   if (path != "/" && path != "/healthz" && path != "/readyz" && path != "/openapi.json") return false;
   exchange.route = path;
   if (request.method != "GET" && request.method != "HEAD") {
@@ -91,7 +94,8 @@ bool GatewayHandler::Open(const httplib::Request& request, std::string_view path
   return OpenPage(path, request, response, exchange);
 }
 
-bool GatewayHandler::OpenPage(std::string_view path, const httplib::Request& request, httplib::Response& response, Exchange& exchange) {
+bool GatewayHandler::OpenPage(std::string_view path, const httplib::Request& request, httplib::Response& response,
+                              Exchange& exchange) {
   response.status = 200;
   if (path == "/openapi.json") {
     response.set_header("Cache-Control", "no-cache");
@@ -113,7 +117,8 @@ bool GatewayHandler::OpenPage(std::string_view path, const httplib::Request& req
 }
 
 /// OPTIONS: what a browser may do (WHATWG Fetch, "CORS-preflight request"), or what methods there are.
-void GatewayHandler::Preflight(const httplib::Request& request, const RouteMatch& match, httplib::Response& response) const {
+void GatewayHandler::Preflight(const httplib::Request& request, const RouteMatch& match,
+                               httplib::Response& response) const {
   std::vector<std::string> methods = match.allowed;
   if (std::find(methods.begin(), methods.end(), "GET") != methods.end()) methods.emplace_back("HEAD");
   methods.emplace_back("OPTIONS");
@@ -125,14 +130,15 @@ void GatewayHandler::Preflight(const httplib::Request& request, const RouteMatch
   response.set_header("Access-Control-Max-Age", "600");
 }
 
-absl::Status GatewayHandler::Authenticate(const httplib::Request& request, std::string_view permission, Exchange& exchange,
-                                          std::string* token) const {
+absl::Status GatewayHandler::Authenticate(const httplib::Request& request, std::string_view permission,
+                                          Exchange& exchange, std::string* token) const {
   constexpr std::string_view kScheme = "bearer ";
   const std::string header = request.get_header_value("Authorization");
   std::string scheme = header.substr(0, kScheme.size());
   std::transform(scheme.begin(), scheme.end(), scheme.begin(), [](unsigned char c) { return std::tolower(c); });
   if (scheme != kScheme || request.get_header_value_count("Authorization") != 1) {
-    return runtime::WithReason(absl::UnauthenticatedError("send a token: Authorization: Bearer TOKEN"), "TOKEN_MISSING");
+    return runtime::WithReason(absl::UnauthenticatedError("send a token: Authorization: Bearer TOKEN"),
+                               "TOKEN_MISSING");
   }
   *token = header.substr(kScheme.size());
   ASSIGN_OR_RETURN(const runtime::Identity identity, app_.verifier().Verify(*token));
@@ -141,7 +147,8 @@ absl::Status GatewayHandler::Authenticate(const httplib::Request& request, std::
 }
 
 /// Everything before the body. False: answered.
-bool GatewayHandler::Prepare(const httplib::Request& request, httplib::Response& response, Exchange& exchange, Plan* plan) {
+bool GatewayHandler::Prepare(const httplib::Request& request, httplib::Response& response, Exchange& exchange,
+                             Plan* plan) {
   const auto refuse = [&](const absl::Status& status, int http_status = 0) {
     SetError(response, status, http_status);
     return false;
@@ -153,7 +160,8 @@ bool GatewayHandler::Prepare(const httplib::Request& request, httplib::Response&
 
   const bool head = request.method == "HEAD";
   RouteMatch match = routes_.Match(head ? "GET" : request.method, target->path);
-  if (match.outcome == RouteMatch::kBadPath) return refuse(InvalidArgument("the path has a segment that names no resource"));
+  if (match.outcome == RouteMatch::kBadPath)
+    return refuse(InvalidArgument("the path has a segment that names no resource"));
   if (match.outcome == RouteMatch::kNotFound) {
     if ((head || request.method == "GET") && !config_.static_directory().empty() &&
         ServeFile(config_.static_directory(), target->path.substr(1), request, response)) {
@@ -165,14 +173,17 @@ bool GatewayHandler::Prepare(const httplib::Request& request, httplib::Response&
   }
   if (match.outcome == RouteMatch::kMethodNotAllowed) {
     if (request.method == "OPTIONS") return Preflight(request, match, response), false;
-    SetError(response, absl::UnimplementedError(fmt::format("this path answers {} only", fmt::join(match.allowed, ", "))), 405);
+    SetError(response,
+             absl::UnimplementedError(fmt::format("this path answers {} only", fmt::join(match.allowed, ", "))), 405);
     response.set_header("Allow", fmt::format("{}", fmt::join(match.allowed, ", ")));
     return false;
   }
   plan->binding = match.route == kUploadRoute ? nullptr : &api_->bindings()[static_cast<size_t>(match.route)];
   exchange.route = plan->binding == nullptr ? kUploadPath : std::string_view(plan->binding->path.text);
-  const std::string_view permission = plan->binding == nullptr ? kUploadPermission : std::string_view(plan->binding->permission);
-  if (const absl::Status status = Authenticate(request, permission, exchange, &plan->token); !status.ok()) return refuse(status);
+  const std::string_view permission =
+      plan->binding == nullptr ? kUploadPermission : std::string_view(plan->binding->permission);
+  if (const absl::Status status = Authenticate(request, permission, exchange, &plan->token); !status.ok())
+    return refuse(status);
   plan->variables = std::move(match.variables);
   plan->query = target->query;
   return true;
@@ -183,8 +194,8 @@ bool GatewayHandler::Admit(const httplib::Request& request, httplib::Response& r
   return Prepare(request, response, exchange, &plan);
 }
 
-void GatewayHandler::Handle(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader* body,
-                            Exchange& exchange) {
+void GatewayHandler::Handle(const httplib::Request& request, httplib::Response& response,
+                            const httplib::ContentReader* body, Exchange& exchange) {
   const runtime::LogScope scope(exchange.trace.trace_id, exchange.request_id, exchange.tenant);
   Plan plan;
   if (!Prepare(request, response, exchange, &plan)) return;
@@ -198,7 +209,8 @@ void GatewayHandler::Handle(const httplib::Request& request, httplib::Response& 
   }
 }
 
-runtime::Outgoing GatewayHandler::CallAs(const std::string& token, const Exchange& exchange, absl::Duration limit, std::stop_token stop) {
+runtime::Outgoing GatewayHandler::CallAs(const std::string& token, const Exchange& exchange, absl::Duration limit,
+                                         std::stop_token stop) {
   runtime::Outgoing out;
   out.token = token;
   out.request_id = exchange.request_id;
@@ -208,8 +220,8 @@ runtime::Outgoing GatewayHandler::CallAs(const std::string& token, const Exchang
   return out;
 }
 
-absl::Status GatewayHandler::ReadJson(const httplib::Request& request, const httplib::ContentReader* body, Exchange& exchange,
-                                      std::string* out, int* http_status) const {
+absl::Status GatewayHandler::ReadJson(const httplib::Request& request, const httplib::ContentReader* body,
+                                      Exchange& exchange, std::string* out, int* http_status) const {
   if (exchange.body_read || body == nullptr) return absl::OkStatus();  // there is none
   if (request.is_multipart_form_data() || !IsJson(request)) {
     *http_status = 415;
@@ -224,8 +236,9 @@ absl::Status GatewayHandler::ReadJson(const httplib::Request& request, const htt
   });
   if (too_large) {
     *http_status = 413;
-    return runtime::WithReason(absl::ResourceExhaustedError(fmt::format("the body is larger than {} MiB", config_.max_body_mb())),
-                               "BODY_TOO_LARGE");
+    return runtime::WithReason(
+        absl::ResourceExhaustedError(fmt::format("the body is larger than {} MiB", config_.max_body_mb())),
+        "BODY_TOO_LARGE");
   }
   if (!exchange.body_read) return runtime::InvalidField("body", "the body broke off before its end");
   return absl::OkStatus();
@@ -245,15 +258,18 @@ void GatewayHandler::CallService(const Plan& plan, const httplib::Request& reque
   if (!message.ok()) return SetError(response, message.status());
 
   if (binding.streams()) {
-    auto stream = backend_.Stream(binding.service, binding.rpc_path,
-                                  CallAs(plan.token, exchange, absl::Seconds(config_.stream_timeout_seconds()), exchange.drain), *message);
+    auto stream = backend_.Stream(
+        binding.service, binding.rpc_path,
+        CallAs(plan.token, exchange, absl::Seconds(config_.stream_timeout_seconds()), exchange.drain), *message);
     if (!stream.ok()) return SetError(response, stream.status());
-    return AnswerStream(*std::move(stream), [this, &binding](const std::string& m) { return transcoder_.Response(binding, m); },
-                        WantsEvents(request), absl::Seconds(config_.heartbeat_seconds()), exchange, response);
+    return AnswerStream(
+        *std::move(stream), [this, &binding](const std::string& m) { return transcoder_.Response(binding, m); },
+        WantsEvents(request), absl::Seconds(config_.heartbeat_seconds()), exchange, response);
   }
-  const auto answer = backend_.Call(binding.service, binding.rpc_path,
-                                    CallAs(plan.token, exchange, absl::Seconds(config_.request_timeout_seconds()), exchange.abort),
-                                    *message, [&exchange] { return exchange.connection->PeerClosed(); });
+  const auto answer =
+      backend_.Call(binding.service, binding.rpc_path,
+                    CallAs(plan.token, exchange, absl::Seconds(config_.request_timeout_seconds()), exchange.abort),
+                    *message, [&exchange] { return exchange.connection->PeerClosed(); });
   if (!answer.ok()) return SetError(response, answer.status());
   auto text = transcoder_.Response(binding, *answer);
   if (!text.ok()) return SetError(response, text.status());
@@ -269,12 +285,13 @@ void GatewayHandler::UploadDataset(const Plan& plan, const httplib::Request& req
   if (!channel.ok()) return SetError(response, channel.status());
   const auto ingest = ingest::v1::IngestService::NewStub(*channel);
   const UploadResult result =
-      Upload(*ingest, CallAs(plan.token, exchange, absl::Seconds(config_.stream_timeout_seconds()), exchange.abort), request, *query,
-             body, static_cast<int64_t>(config_.max_upload_mb()) << 20);
+      Upload(*ingest, CallAs(plan.token, exchange, absl::Seconds(config_.stream_timeout_seconds()), exchange.abort),
+             request, *query, body, static_cast<int64_t>(config_.max_upload_mb()) << 20);
   exchange.body_read = exchange.body_read || result.body_read;
   upload_bytes_.Increment(static_cast<double>(result.bytes));
   if (!result.dataset.ok()) return SetError(response, result.dataset.status(), result.http_status);
-  auto text = transcoder_.ToJson(*api_->pool().FindMessageTypeByName(result.dataset->GetTypeName()), result.dataset->SerializeAsString());
+  auto text = transcoder_.ToJson(*api_->pool().FindMessageTypeByName(result.dataset->GetTypeName()),
+                                 result.dataset->SerializeAsString());
   if (!text.ok()) return SetError(response, text.status());
   response.status = 200;
   response.set_content(*std::move(text), "application/json");
@@ -283,7 +300,9 @@ void GatewayHandler::UploadDataset(const Plan& plan, const httplib::Request& req
 /// Also for answers of httplib itself: to requests that could not be read.
 void GatewayHandler::Finish(const httplib::Request& request, httplib::Response& response, Exchange& exchange) {
   if (response.status >= 400 && response.body.empty()) {
-    SetError(response, response.status >= 500 ? absl::InternalError("the gateway failed") : InvalidArgument("the request cannot be read"),
+    SetError(response,
+             response.status >= 500 ? absl::InternalError("the gateway failed")
+                                    : InvalidArgument("the request cannot be read"),
              response.status);
   }
   response.set_header("X-Request-Id", exchange.request_id);

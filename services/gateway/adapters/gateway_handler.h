@@ -17,8 +17,8 @@
 
 namespace vedette::gateway {
 
-/// What happens to a request: route, caller, body, service, answer. Everything needs a token but GET /, /healthz, /readyz,
-/// /openapi.json and the static files.
+/// What happens to a request: route, caller, body, service, answer. Everything needs a token but GET /, /healthz,
+/// /readyz, /openapi.json and the static files.
 class GatewayHandler : public HttpHandler {
  public:
   /// Fails when two rules of the API match the same requests, and when an endpoint is missing. `app` must outlive it.
@@ -42,17 +42,20 @@ class GatewayHandler : public HttpHandler {
   GatewayHandler(const v1::HttpConfig& config, runtime::App& app, std::unique_ptr<Api> api);
   bool Prepare(const httplib::Request& request, httplib::Response& response, Exchange& exchange, Plan* plan);
   bool Open(const httplib::Request& request, std::string_view path, httplib::Response& response, Exchange& exchange);
-  bool OpenPage(std::string_view path, const httplib::Request& request, httplib::Response& response, Exchange& exchange);
+  bool OpenPage(std::string_view path, const httplib::Request& request, httplib::Response& response,
+                Exchange& exchange);
   bool IsOrigin(const httplib::Request& request) const;
   void Preflight(const httplib::Request& request, const RouteMatch& match, httplib::Response& response) const;
-  absl::Status Authenticate(const httplib::Request& request, std::string_view permission, Exchange& exchange, std::string* token) const;
-  absl::Status ReadJson(const httplib::Request& request, const httplib::ContentReader* body, Exchange& exchange, std::string* out,
-                        int* http_status) const;
-  void CallService(const Plan& plan, const httplib::Request& request, httplib::Response& response, const httplib::ContentReader* body,
-                   Exchange& exchange);
+  absl::Status Authenticate(const httplib::Request& request, std::string_view permission, Exchange& exchange,
+                            std::string* token) const;
+  absl::Status ReadJson(const httplib::Request& request, const httplib::ContentReader* body, Exchange& exchange,
+                        std::string* out, int* http_status) const;
+  void CallService(const Plan& plan, const httplib::Request& request, httplib::Response& response,
+                   const httplib::ContentReader* body, Exchange& exchange);
   void UploadDataset(const Plan& plan, const httplib::Request& request, httplib::Response& response,
                      const httplib::ContentReader& body, Exchange& exchange);
-  static runtime::Outgoing CallAs(const std::string& token, const Exchange& exchange, absl::Duration limit, std::stop_token stop);
+  static runtime::Outgoing CallAs(const std::string& token, const Exchange& exchange, absl::Duration limit,
+                                  std::stop_token stop);
 
   const v1::HttpConfig config_;
   const std::set<std::string> origins_;

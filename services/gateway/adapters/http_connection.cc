@@ -117,6 +117,7 @@ bool Connection::AwaitRequest(const std::stop_token& drain) {
   in_body_ = false;
   header_bytes_ = 0;
   body_bytes_ = 0;
+  written_ = 0;
   waited_ = absl::ZeroDuration();
   const bool buffered = begin_ < end_ || (ssl_ != nullptr && SSL_pending(ssl_.get()) > 0);
   if (!buffered && !Wait(POLLIN, absl::Now() + limits_.keep_alive, &drain)) return false;
@@ -166,8 +167,9 @@ absl::Time Connection::ReadUntil() const {
   const absl::Time now = absl::Now();
   if (!in_body_) return header_deadline_;
   // Time that the client has earned with the bytes it has sent, beyond the first body_timeout.
-  const absl::Duration earned = limits_.body_timeout + absl::Seconds(static_cast<double>(body_bytes_) /
-                                                                     static_cast<double>(limits_.min_body_bytes_per_second));
+  const absl::Duration earned =
+      limits_.body_timeout +
+      absl::Seconds(static_cast<double>(body_bytes_) / static_cast<double>(limits_.min_body_bytes_per_second));
   return now + std::min(limits_.body_timeout, earned - waited_);
 }
 

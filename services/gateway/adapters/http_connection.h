@@ -51,6 +51,7 @@ class Connection : public httplib::Stream {
   bool PeerClosed() const;
   /// The request's body was left unread.
   void LingerAtEnd() { linger_ = true; }
+  /// Of this request.
   int64_t bytes_written() const { return written_; }
   int64_t body_bytes() const { return body_bytes_; }
 

@@ -42,7 +42,8 @@ std::string FramingError(const httplib::Request& request, bool* has_body) {
   }
   if (lengths == 1) {
     const std::string length = request.get_header_value("Content-Length");
-    const bool digits = !length.empty() && length.size() <= 18 && std::all_of(length.begin(), length.end(), [](unsigned char c) { return std::isdigit(c); });
+    const bool digits = !length.empty() && length.size() <= 18 &&
+                        std::all_of(length.begin(), length.end(), [](unsigned char c) { return std::isdigit(c); });
     if (!digits) return "a Content-Length that is no number";
     *has_body = length.find_first_not_of('0') != std::string::npos;
   }
@@ -51,7 +52,8 @@ std::string FramingError(const httplib::Request& request, bool* has_body) {
 
 }  // namespace
 
-/// Connections on threads of their own, as many as there may be; who comes beyond that is refused by the accepting thread.
+/// Connections on threads of their own, as many as there may be; who comes beyond that is refused by the accepting
+/// thread.
 class HttpServer::Queue : public httplib::TaskQueue {
  public:
   explicit Queue(int threads) : pool_(std::make_unique<runtime::WorkPool>(threads, 0)) {}
@@ -68,7 +70,8 @@ class HttpServer::Queue : public httplib::TaskQueue {
   std::unique_ptr<runtime::WorkPool> pool_;
 };
 
-HttpServer::HttpServer(const v1::HttpConfig& config, absl::Duration shutdown, HttpHandler& handler, runtime::Metrics& metrics)
+HttpServer::HttpServer(const v1::HttpConfig& config, absl::Duration shutdown, HttpHandler& handler,
+                       runtime::Metrics& metrics)
     : handler_(handler),
       metrics_(metrics),
       limits_{.keep_alive = absl::Seconds(config.keep_alive_seconds()),
@@ -87,13 +90,16 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Create(const v1::HttpCon
     ASSIGN_OR_RETURN(server->tls_, MakeServerTls(config.tls().cert_file(), config.tls().key_file()));
   }
   server->new_task_queue = [threads = server->max_connections_] { return new Queue(threads); };
-  server->set_socket_options([](socket_t socket) {  // not SO_REUSEPORT, httplib's default: a port in use must be an error
-    const int yes = 1;
-    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  });
+  server->set_socket_options(
+      [](socket_t socket) {  // not SO_REUSEPORT, httplib's default: a port in use must be an error
+        const int yes = 1;
+        ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+      });
   server->Route();
   const int port = static_cast<int>(config.port());
-  server->port_ = port == 0 ? server->bind_to_any_port(config.host()) : server->bind_to_port(config.host(), port) ? port : -1;
+  server->port_ = port == 0                                   ? server->bind_to_any_port(config.host())
+                  : server->bind_to_port(config.host(), port) ? port
+                                                              : -1;
   if (server->port_ <= 0) return Unavailable("cannot listen on {}:{}; is the port in use?", config.host(), port);
   ::listen(server->svr_sock_, kBacklog);  // httplib's own backlog is 5
   return server;
@@ -108,7 +114,8 @@ void HttpServer::Route() {
     handler_.Handle(request, response, nullptr, *current);
     return HandlerResponse::Handled;
   });
-  const auto with_body = [this](const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& body) {
+  const auto with_body = [this](const httplib::Request& request, httplib::Response& response,
+                                const httplib::ContentReader& body) {
     handler_.Handle(request, response, &body, *current);
   };
   Post("/", with_body);  // Setup makes every path "/"
@@ -141,26 +148,30 @@ void HttpServer::Route() {
 /// After the headers, before anything looks at the request.
 void HttpServer::Setup(httplib::Request& request, Exchange& exchange) const {
   exchange.connection->BeginBody();
-  if (std::find(std::begin(kMethods), std::end(kMethods), request.method) != std::end(kMethods)) exchange.method = request.method;
+  if (std::find(std::begin(kMethods), std::end(kMethods), request.method) != std::end(kMethods))
+    exchange.method = request.method;
   bool has_body = false;
   exchange.framing_error = FramingError(request, &has_body);
   exchange.body_read = !has_body && exchange.framing_error.empty();
-  if (!has_body && !request.has_header("Content-Length")) request.set_header("Content-Length", "0");  // httplib would read to the end
+  if (!has_body && !request.has_header("Content-Length"))
+    request.set_header("Content-Length", "0");  // httplib would read to the end
   if (const std::string id = request.get_header_value("x-request-id"); IsPlainId(id)) exchange.request_id = id;
   const auto trace = runtime::TraceContext::Parse(request.get_header_value("traceparent"));
   exchange.trace = trace ? trace->Child() : runtime::TraceContext::New();
-  request.ranges.clear();  // answers are never cut
+  request.ranges.clear();       // answers are never cut
   request.path.assign(1, '/');  // what httplib decoded is not used; target is
   request.params.clear();
 }
 
 void HttpServer::Record(const Exchange& exchange, const Connection& connection) {
   const double seconds = absl::ToDoubleSeconds(absl::Now() - exchange.started);
-  metrics_.Counter("http_requests_total", "Requests answered, by route template, method and status",
-                   {{"route", exchange.route}, {"method", exchange.method}, {"code", std::to_string(exchange.status)}})
+  metrics_
+      .Counter("http_requests_total", "Requests answered, by route template, method and status",
+               {{"route", exchange.route}, {"method", exchange.method}, {"code", std::to_string(exchange.status)}})
       .Increment();
-  metrics_.Histogram("http_request_seconds", "Time from the first byte of a request to the last byte of its answer",
-                     runtime::Metrics::LatencyBounds(), {{"route", exchange.route}, {"method", exchange.method}})
+  metrics_
+      .Histogram("http_request_seconds", "Time from the first byte of a request to the last byte of its answer",
+                 runtime::Metrics::LatencyBounds(), {{"route", exchange.route}, {"method", exchange.method}})
       .Observe(seconds);
   const runtime::LogScope scope(exchange.trace.trace_id, exchange.request_id, exchange.tenant);
   runtime::Log(exchange.quiet ? runtime::Severity::kDebug : runtime::Severity::kInfo, "request",
@@ -179,8 +190,10 @@ void HttpServer::Refuse(socket_t socket) {
   if (tls_ == nullptr) {
     const std::string answer = fmt::format(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: 1\r\n"
-        "Connection: close\r\n\r\n{}", kBody.size(), kBody);
-    if (::send(socket, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) runtime::LogDebug("a refused client had left");
+        "Connection: close\r\n\r\n{}",
+        kBody.size(), kBody);
+    if (::send(socket, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+      runtime::LogDebug("a refused client had left");
   }
   ::shutdown(socket, SHUT_WR);
   ::close(socket);
@@ -240,7 +253,8 @@ absl::Status HttpServer::Run(const std::stop_token& stop) {
     lock.unlock();
     Drain();
     lock.lock();
-    if (!wake_.wait_for(lock, self, absl::ToChronoNanoseconds(shutdown_), [this] { return ended_; }) && !self.stop_requested()) {
+    if (!wake_.wait_for(lock, self, absl::ToChronoNanoseconds(shutdown_), [this] { return ended_; }) &&
+        !self.stop_requested()) {
       abort_.request_stop();
     }
   });

@@ -58,7 +58,8 @@ class Schemas {
   }
 
   json Field(const FieldDescriptor& field) {
-    if (field.is_map()) return {{"type", "object"}, {"additionalProperties", Single(*field.message_type()->map_value())}};
+    if (field.is_map())
+      return {{"type", "object"}, {"additionalProperties", Single(*field.message_type()->map_value())}};
     if (field.is_repeated()) return {{"type", "array"}, {"items", Single(field)}};
     return Single(field);
   }
@@ -105,7 +106,8 @@ class Schemas {
   static json WellKnown(const std::string& name) {
     if (name == "google.protobuf.Timestamp") return {{"type", "string"}, {"format", "date-time"}};
     if (name == "google.protobuf.Duration") return {{"type", "string"}, {"example", "1.5s"}};
-    if (name == "google.protobuf.Struct" || name == "google.protobuf.Empty" || name == "google.protobuf.Any") return {{"type", "object"}};
+    if (name == "google.protobuf.Struct" || name == "google.protobuf.Empty" || name == "google.protobuf.Any")
+      return {{"type", "object"}};
     if (name == "google.protobuf.FieldMask") return {{"type", "string"}};
     if (name == "google.protobuf.ListValue") return {{"type", "array"}, {"items", json::object()}};
     return json::object();  // Value, wrappers: anything
@@ -113,20 +115,30 @@ class Schemas {
 
   json Single(const FieldDescriptor& field) {
     switch (field.type()) {
-      case FieldDescriptor::TYPE_DOUBLE: return {{"type", "number"}, {"format", "double"}};
-      case FieldDescriptor::TYPE_FLOAT: return {{"type", "number"}, {"format", "float"}};
-      case FieldDescriptor::TYPE_BOOL: return {{"type", "boolean"}};
-      case FieldDescriptor::TYPE_STRING: return {{"type", "string"}};
-      case FieldDescriptor::TYPE_BYTES: return {{"type", "string"}, {"format", "byte"}};
-      case FieldDescriptor::TYPE_ENUM: return Enum(*field.enum_type());
+      case FieldDescriptor::TYPE_DOUBLE:
+        return {{"type", "number"}, {"format", "double"}};
+      case FieldDescriptor::TYPE_FLOAT:
+        return {{"type", "number"}, {"format", "float"}};
+      case FieldDescriptor::TYPE_BOOL:
+        return {{"type", "boolean"}};
+      case FieldDescriptor::TYPE_STRING:
+        return {{"type", "string"}};
+      case FieldDescriptor::TYPE_BYTES:
+        return {{"type", "string"}, {"format", "byte"}};
+      case FieldDescriptor::TYPE_ENUM:
+        return Enum(*field.enum_type());
       case FieldDescriptor::TYPE_MESSAGE:
       case FieldDescriptor::TYPE_GROUP:
-        if (field.message_type()->full_name().starts_with("google.protobuf.")) return WellKnown(field.message_type()->full_name());
+        if (field.message_type()->full_name().starts_with("google.protobuf."))
+          return WellKnown(field.message_type()->full_name());
         return Reference(*field.message_type());
-      default: break;
+      default:
+        break;
     }
-    const bool wide = field.cpp_type() == FieldDescriptor::CPPTYPE_INT64 || field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64;
-    const bool is_unsigned = field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64 || field.cpp_type() == FieldDescriptor::CPPTYPE_UINT32;
+    const bool wide =
+        field.cpp_type() == FieldDescriptor::CPPTYPE_INT64 || field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64;
+    const bool is_unsigned =
+        field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64 || field.cpp_type() == FieldDescriptor::CPPTYPE_UINT32;
     if (wide) return {{"type", "string"}, {"format", is_unsigned ? "uint64" : "int64"}};
     return {{"type", "integer"}, {"format", is_unsigned ? "uint32" : "int32"}};
   }
@@ -136,14 +148,15 @@ class Schemas {
 };
 
 /// Fields of the request that are neither in the path nor in the body.
-void AddQuery(const Descriptor& type, const std::string& prefix, const std::set<std::string>& taken, int depth, Schemas& schemas,
-              json* parameters) {
+void AddQuery(const Descriptor& type, const std::string& prefix, const std::set<std::string>& taken, int depth,
+              Schemas& schemas, json* parameters) {
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
     const std::string name = prefix + field.name();
     if (taken.contains(name) || field.is_map()) continue;
     const bool message = field.message_type() != nullptr;
-    const bool textual = message && (field.message_type()->name() == "Timestamp" || field.message_type()->name() == "Duration");
+    const bool textual =
+        message && (field.message_type()->name() == "Timestamp" || field.message_type()->name() == "Duration");
     if (message && !textual) {
       if (!field.is_repeated() && depth > 0 && !field.message_type()->full_name().starts_with("google.protobuf.")) {
         AddQuery(*field.message_type(), name + ".", taken, depth - 1, schemas, parameters);
@@ -182,8 +195,9 @@ json Operation(const Binding& binding, const std::vector<std::string>& path_para
   }
   const bool empty = rpc.output_type()->full_name() == "google.protobuf.Empty";
   const json schema = empty ? json{{"type", "object"}} : schemas.Reference(*rpc.output_type());
-  json content = binding.streams() ? json{{"application/x-ndjson", {{"schema", schema}}}, {"text/event-stream", {{"schema", schema}}}}
-                                   : json{{"application/json", {{"schema", schema}}}};
+  json content = binding.streams()
+                     ? json{{"application/x-ndjson", {{"schema", schema}}}, {"text/event-stream", {{"schema", schema}}}}
+                     : json{{"application/json", {{"schema", schema}}}};
   out["responses"] = {{"200", {{"description", "OK"}, {"content", std::move(content)}}}, {"default", ErrorAnswer()}};
   return out;
 }
@@ -192,16 +206,20 @@ json UploadOperation(const Api& api, Schemas& schemas) {
   const json text = {{"type", "string"}};
   json parameters = json::array();
   json properties = json::object();
-  if (const Descriptor* metadata = api.pool().FindMessageTypeByName("vedette.ingest.v1.UploadDatasetRequest.Metadata")) {
+  if (const Descriptor* metadata =
+          api.pool().FindMessageTypeByName("vedette.ingest.v1.UploadDatasetRequest.Metadata")) {
     AddQuery(*metadata, "", {}, 0, schemas, &parameters);
-    for (int i = 0; i < metadata->field_count(); ++i) properties[metadata->field(i)->name()] = schemas.Field(*metadata->field(i));
+    for (int i = 0; i < metadata->field_count(); ++i)
+      properties[metadata->field(i)->name()] = schemas.Field(*metadata->field(i));
   }
   const json binary = {{"schema", {{"type", "string"}, {"format", "binary"}}}};
   properties["file"] = binary["schema"];
   json out = {{"operationId", "IngestService_UploadDataset"},
               {"tags", json::array({"IngestService"})},
               {"summary", "Streams a file in"},
-              {"description", "The body is the file, or a form whose fields come before its file. Plain or gzip.\n\nPermission: `datasets.write`."},
+              {"description",
+               "The body is the file, or a form whose fields come before its file. Plain or gzip.\n\nPermission: "
+               "`datasets.write`."},
               {"parameters", parameters}};
   out["requestBody"] = {{"required", true},
                         {"content",
@@ -223,7 +241,10 @@ json ErrorSchema() {
                        {{"code", {{"type", "integer"}, {"description", "The HTTP status"}}},
                         {"status", {{"type", "string"}, {"description", "Name of the google.rpc.Code"}}},
                         {"message", {{"type", "string"}}},
-                        {"details", {{"type", "array"}, {"items", {{"type", "object"}}}, {"description", "google.rpc messages with their @type"}}}}}};
+                        {"details",
+                         {{"type", "array"},
+                          {"items", {{"type", "object"}}},
+                          {"description", "google.rpc messages with their @type"}}}}}};
   return {{"type", "object"}, {"properties", {{"error", error}}}};
 }
 
@@ -231,11 +252,20 @@ std::string Escape(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '&': out += "&amp;"; break;
-      case '"': out += "&quot;"; break;
-      default: out.push_back(c);
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out.push_back(c);
     }
   }
   return out;
@@ -259,20 +289,25 @@ std::string OpenApiDocument(const Api& api, const std::string& version) {
   all["Error"] = ErrorSchema();
   const json document = {
       {"openapi", "3.0.3"},
-      {"info", {{"title", "Vedette"}, {"version", version}, {"description", "Finds what is wrong in the numbers a business runs on, and says why."}}},
+      {"info",
+       {{"title", "Vedette"},
+        {"version", version},
+        {"description", "Finds what is wrong in the numbers a business runs on, and says why."}}},
       {"security", json::array({{{"bearer", json::array()}}})},
       {"paths", paths},
       {"components",
        {{"securitySchemes", {{"bearer", {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}}}},
         {"responses",
-         {{"Error", {{"description", "What went wrong"},
-                     {"content", {{"application/json", {{"schema", {{"$ref", "#/components/schemas/Error"}}}}}}}}}}},
+         {{"Error",
+           {{"description", "What went wrong"},
+            {"content", {{"application/json", {{"schema", {{"$ref", "#/components/schemas/Error"}}}}}}}}}}},
         {"schemas", all}}}};
   return document.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 std::string LandingPage(const Api& api, const std::string& version) {
-  std::string rows = fmt::format("<tr><td>POST</td><td><code>{}</code></td><td>Streams a file in</td></tr>\n", kUploadPath);
+  std::string rows =
+      fmt::format("<tr><td>POST</td><td><code>{}</code></td><td>Streams a file in</td></tr>\n", kUploadPath);
   for (const Binding& binding : api.bindings()) {
     std::vector<std::string> parameters;
     const std::string comment = Comment(*binding.rpc);
@@ -282,11 +317,13 @@ std::string LandingPage(const Api& api, const std::string& version) {
   }
   return fmt::format(
       "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
-      "<title>Vedette</title><style>body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem}}"
+      "<title>Vedette</title><style>body{{font:16px/1.5 system-ui,sans-serif;margin:2rem "
+      "auto;max-width:64rem;padding:0 1rem}}"
       "td{{padding:.2rem .8rem;vertical-align:top;border-top:1px solid #8884}}table{{border-collapse:collapse}}"
       "@media(prefers-color-scheme:dark){{body{{background:#111;color:#ddd}}a{{color:#8bf}}}}</style>"
       "<h1>Vedette {}</h1><p>Every call needs <code>Authorization: Bearer TOKEN</code>. For machines: "
-      "<a href=\"/openapi.json\">openapi.json</a>. Health: <a href=\"/readyz\">readyz</a>.</p><table>\n{}</table></html>\n",
+      "<a href=\"/openapi.json\">openapi.json</a>. Health: <a "
+      "href=\"/readyz\">readyz</a>.</p><table>\n{}</table></html>\n",
       Escape(version), rows);
 }
 

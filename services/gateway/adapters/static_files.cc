@@ -14,11 +14,17 @@ namespace fs = std::filesystem;
 
 constexpr uintmax_t kMaxFileBytes = 64 << 20;
 
-constexpr std::pair<std::string_view, const char*> kTypes[] = {
-    {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"}, {".css", "text/css; charset=utf-8"},
-    {".json", "application/json"},         {".svg", "image/svg+xml"},                 {".png", "image/png"},
-    {".ico", "image/x-icon"},              {".woff2", "font/woff2"},                  {".txt", "text/plain; charset=utf-8"},
-    {".webmanifest", "application/manifest+json"}, {".map", "application/json"}};
+constexpr std::pair<std::string_view, const char*> kTypes[] = {{".html", "text/html; charset=utf-8"},
+                                                               {".js", "text/javascript; charset=utf-8"},
+                                                               {".css", "text/css; charset=utf-8"},
+                                                               {".json", "application/json"},
+                                                               {".svg", "image/svg+xml"},
+                                                               {".png", "image/png"},
+                                                               {".ico", "image/x-icon"},
+                                                               {".woff2", "font/woff2"},
+                                                               {".txt", "text/plain; charset=utf-8"},
+                                                               {".webmanifest", "application/manifest+json"},
+                                                               {".map", "application/json"}};
 
 const char* TypeOf(const std::string& extension) {
   for (const auto& [name, type] : kTypes) {
@@ -41,7 +47,8 @@ bool Decode(std::string_view path, fs::path* out) {
 
 }  // namespace
 
-bool ServeFile(const std::string& directory, std::string_view path, const httplib::Request& request, httplib::Response& response) {
+bool ServeFile(const std::string& directory, std::string_view path, const httplib::Request& request,
+               httplib::Response& response) {
   std::error_code error;
   const fs::path root = fs::canonical(directory, error);
   if (error) return false;

@@ -83,7 +83,8 @@ void FindUnknown(const json& value, const Descriptor& type, const std::string& p
       out->push_back({here.substr(0, kMaxQuoted), UnknownField(type, key)});
       continue;
     }
-    const Descriptor* inner = field->is_map() ? field->message_type()->map_value()->message_type() : field->message_type();
+    const Descriptor* inner =
+        field->is_map() ? field->message_type()->map_value()->message_type() : field->message_type();
     if (inner == nullptr) continue;
     if (field->is_map() && entry.is_object()) {
       for (const auto& [map_key, map_value] : entry.items()) FindUnknown(map_value, *inner, here + "." + map_key, out);
@@ -95,7 +96,8 @@ void FindUnknown(const json& value, const Descriptor& type, const std::string& p
   }
 }
 
-absl::StatusOr<std::string> FromJson(google::protobuf::util::TypeResolver* types, const Descriptor& type, std::string_view text) {
+absl::StatusOr<std::string> FromJson(google::protobuf::util::TypeResolver* types, const Descriptor& type,
+                                     std::string_view text) {
   std::string binary;
   const auto status = google::protobuf::util::JsonToBinaryString(types, std::string(kTypeUrl) + type.full_name(),
                                                                  {text.data(), text.size()}, &binary, {});
@@ -124,12 +126,13 @@ absl::StatusOr<json> TextToJson(const FieldDescriptor& field, const std::string&
       return wrong(fmt::format("one of {}", fmt::join(names, ", ")));
     }
     case FieldDescriptor::CPPTYPE_MESSAGE: {
-      static const std::set<std::string> kTextual = {
-          "google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask", "google.protobuf.StringValue"};
+      static const std::set<std::string> kTextual = {"google.protobuf.Timestamp", "google.protobuf.Duration",
+                                                     "google.protobuf.FieldMask", "google.protobuf.StringValue"};
       if (kTextual.contains(field.message_type()->full_name())) return json(text);
       return InvalidArgument("a message cannot be a query parameter; name a field of it");
     }
-    default: return json(text);  // numbers are read from strings too, and bytes are base64
+    default:
+      return json(text);  // numbers are read from strings too, and bytes are base64
   }
 }
 
@@ -156,10 +159,12 @@ absl::Status SetFieldFromText(Message* message, std::string_view path, const std
     if (!parsed.ok()) return InvalidField(path, vedette::Message(parsed.status()));
     json one = field->is_repeated() ? json::array({*parsed}) : *std::move(parsed);
     const std::unique_ptr<Message> part(holder->New());
-    const auto status = google::protobuf::util::JsonStringToMessage(json{{field->name(), std::move(one)}}.dump(), part.get());
+    const auto status =
+        google::protobuf::util::JsonStringToMessage(json{{field->name(), std::move(one)}}.dump(), part.get());
     if (!status.ok()) {
-      return InvalidField(path, fmt::format("\"{}\" is not a {}", value.substr(0, kMaxQuoted),
-                                            field->message_type() != nullptr ? field->message_type()->name() : field->type_name()));
+      return InvalidField(
+          path, fmt::format("\"{}\" is not a {}", value.substr(0, kMaxQuoted),
+                            field->message_type() != nullptr ? field->message_type()->name() : field->type_name()));
     }
     holder->MergeFrom(*part);
     return absl::OkStatus();
@@ -178,13 +183,14 @@ absl::Status Transcoder::ReadBody(std::string_view body, Message* message) const
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Transcoder::Request(const Binding& binding, const NamedValues& variables, const NamedValues& query,
-                                                std::string_view body) const {
+absl::StatusOr<std::string> Transcoder::Request(const Binding& binding, const NamedValues& variables,
+                                                const NamedValues& query, std::string_view body) const {
   const std::unique_ptr<Message> message(factory_.GetPrototype(binding.rpc->input_type())->New());
   if (binding.whole_body) {
     RETURN_IF_ERROR(ReadBody(body, message.get()));
   } else if (binding.body_field != nullptr) {
-    RETURN_IF_ERROR(ReadBody(body, message->GetReflection()->MutableMessage(message.get(), binding.body_field, &factory_)));
+    RETURN_IF_ERROR(
+        ReadBody(body, message->GetReflection()->MutableMessage(message.get(), binding.body_field, &factory_)));
   } else if (!body.empty()) {
     return InvalidField("body", fmt::format("{} {} takes no body", binding.http_method, binding.path.text));
   }
@@ -222,9 +228,10 @@ absl::StatusOr<std::string> Transcoder::ToJson(const Descriptor& type, const std
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
   std::string out;
-  const auto status = google::protobuf::util::BinaryToJsonString(types_.get(), std::string(kTypeUrl) + type.full_name(), message,
-                                                                 &out, options);
-  if (!status.ok()) return Internal("the service's answer cannot be written as JSON: {}", std::string(status.message()));
+  const auto status = google::protobuf::util::BinaryToJsonString(types_.get(), std::string(kTypeUrl) + type.full_name(),
+                                                                 message, &out, options);
+  if (!status.ok())
+    return Internal("the service's answer cannot be written as JSON: {}", std::string(status.message()));
   return out;
 }
 

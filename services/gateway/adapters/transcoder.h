@@ -1,6 +1,7 @@
-// Between HTTP and protobuf. JSON is proto3's (https://protobuf.dev/programming-guides/proto3/#json): 64-bit integers are
-// strings, enums are names, times are RFC 3339. Decisions of ours:
-// - answers name fields as the protos do (anomaly_score), and show every field but unset messages and unset `optional`s;
+// Between HTTP and protobuf. JSON is proto3's (https://protobuf.dev/programming-guides/proto3/#json): 64-bit integers
+// are strings, enums are names, times are RFC 3339. Decisions of ours:
+// - answers name fields as the protos do (anomaly_score), and show every field but unset messages and unset
+// `optional`s;
 // - requests may name them in snake_case or lowerCamelCase; a name that is not known is an error, never ignored.
 #pragma once
 
@@ -25,8 +26,8 @@ class Transcoder {
  public:
   explicit Transcoder(const Api& api);
 
-  /// The serialized request. `variables` are of the path (they win over the body), `query` of the query string, `body` is
-  /// JSON or empty. INVALID_ARGUMENT with all violations.
+  /// The serialized request. `variables` are of the path (they win over the body), `query` of the query string, `body`
+  /// is JSON or empty. INVALID_ARGUMENT with all violations.
   absl::StatusOr<std::string> Request(const Binding& binding, const NamedValues& variables, const NamedValues& query,
                                       std::string_view body) const;
   /// JSON, one line.
@@ -41,8 +42,8 @@ class Transcoder {
   mutable google::protobuf::DynamicMessageFactory factory_;
 };
 
-/// Sets a field of `message` from text, as query parameters do: "page_size", "detector.algorithm"; a repeated field gets
-/// one more value. The path may be snake_case or lowerCamelCase.
+/// Sets a field of `message` from text, as query parameters do: "page_size", "detector.algorithm"; a repeated field
+/// gets one more value. The path may be snake_case or lowerCamelCase.
 absl::Status SetFieldFromText(google::protobuf::Message* message, std::string_view path, const std::string& value);
 
 }  // namespace vedette::gateway

@@ -22,9 +22,15 @@ constexpr size_t kPartBytes = 256 << 10;
 constexpr size_t kMaxFieldBytes = 4 << 10;
 
 /// What clients send files as. The last is curl's --data-binary without a Content-Type.
-constexpr std::string_view kFileTypes[] = {
-    "text/csv", "text/plain", "text/tab-separated-values", "application/csv", "application/gzip", "application/x-gzip",
-    "application/octet-stream", "application/vnd.ms-excel", "application/x-www-form-urlencoded"};
+constexpr std::string_view kFileTypes[] = {"text/csv",
+                                           "text/plain",
+                                           "text/tab-separated-values",
+                                           "application/csv",
+                                           "application/gzip",
+                                           "application/x-gzip",
+                                           "application/octet-stream",
+                                           "application/vnd.ms-excel",
+                                           "application/x-www-form-urlencoded"};
 
 class Sha256 {
  public:
@@ -160,7 +166,8 @@ class Form {
 
   bool Data(std::string_view bytes) {
     if (!in_field_) return sender_.Add(bytes);
-    if (value_.size() + bytes.size() > kMaxFieldBytes) return Fail(InvalidField(name_, fmt::format("longer than {} bytes", kMaxFieldBytes)));
+    if (value_.size() + bytes.size() > kMaxFieldBytes)
+      return Fail(InvalidField(name_, fmt::format("longer than {} bytes", kMaxFieldBytes)));
     value_.append(bytes);
     return true;
   }
@@ -200,7 +207,9 @@ UploadResult Conclude(Sender& sender, bool complete, const absl::Status& own, in
     out.dataset = own;
   } else if (sender.too_large()) {
     sender.Cancel();
-    out.dataset = runtime::WithReason(absl::ResourceExhaustedError(fmt::format("the upload is larger than {} MiB", max_bytes >> 20)), "BODY_TOO_LARGE");
+    out.dataset = runtime::WithReason(
+        absl::ResourceExhaustedError(fmt::format("the upload is larger than {} MiB", max_bytes >> 20)),
+        "BODY_TOO_LARGE");
     out.http_status = 413;
   } else if (complete) {
     sender.End();
@@ -217,8 +226,9 @@ UploadResult Conclude(Sender& sender, bool complete, const absl::Status& own, in
 
 }  // namespace
 
-UploadResult Upload(ingest::v1::IngestService::StubInterface& ingest, const runtime::Outgoing& out, const httplib::Request& request,
-                    const NamedValues& query, const httplib::ContentReader& body, int64_t max_bytes) {
+UploadResult Upload(ingest::v1::IngestService::StubInterface& ingest, const runtime::Outgoing& out,
+                    const httplib::Request& request, const NamedValues& query, const httplib::ContentReader& body,
+                    int64_t max_bytes) {
   UploadResult refused;
   UploadDatasetRequest::Metadata metadata;
   for (const auto& [name, value] : query) {
@@ -231,14 +241,16 @@ UploadResult Upload(ingest::v1::IngestService::StubInterface& ingest, const runt
   if (request.is_multipart_form_data()) {
     Form form(sender, metadata);
     bool complete = body([&](const httplib::MultipartFormData& part) { return form.Header(part); },
-                         [&](const char* data, size_t size) { return form.Data({data, size}); });
+                         [&](const char* data, size_t size) {
+                           return form.Data({data, size});
+                         });
     if (complete && !form.End()) complete = false;
     return Conclude(sender, complete, form.status(), max_bytes);
   }
   const std::string type = MediaType(request);
   if (!type.empty() && std::find(std::begin(kFileTypes), std::end(kFileTypes), type) == std::end(kFileTypes)) {
-    refused.dataset = InvalidArgument("Content-Type {}: send the file as one of {}, or as multipart/form-data", type.substr(0, 100),
-                                      fmt::join(kFileTypes, ", "));
+    refused.dataset = InvalidArgument("Content-Type {}: send the file as one of {}, or as multipart/form-data",
+                                      type.substr(0, 100), fmt::join(kFileTypes, ", "));
     refused.http_status = 415;
     return refused;
   }

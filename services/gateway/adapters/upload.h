@@ -24,7 +24,8 @@ struct UploadResult {
 /// - the body is the file; `query` has display_name, request_id, format, delimiter;
 /// - multipart/form-data: the first part with a file name is the file; parts before it, and `query`, have the fields.
 /// Reads no faster than ingest takes it; a client that leaves cancels the upload, and ingest forgets it.
-UploadResult Upload(ingest::v1::IngestService::StubInterface& ingest, const runtime::Outgoing& out, const httplib::Request& request,
-                    const NamedValues& query, const httplib::ContentReader& body, int64_t max_bytes);
+UploadResult Upload(ingest::v1::IngestService::StubInterface& ingest, const runtime::Outgoing& out,
+                    const httplib::Request& request, const NamedValues& query, const httplib::ContentReader& body,
+                    int64_t max_bytes);
 
 }  // namespace vedette::gateway

@@ -12,7 +12,8 @@ constexpr size_t kMaxSegments = 32;
 
 bool IsIdentifier(std::string_view text) {
   return !text.empty() && !std::isdigit(static_cast<unsigned char>(text.front())) &&
-         std::all_of(text.begin(), text.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; });
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; });
 }
 
 bool IsFieldPath(std::string_view text) {
@@ -56,7 +57,8 @@ class Parser {
   }
 
   absl::Status Mistake(std::string_view what) const {
-    return InvalidArgument("path template \"{}\", character {}: {}", out_.text, out_.text.size() - rest_.size() + 1, what);
+    return InvalidArgument("path template \"{}\", character {}: {}", out_.text, out_.text.size() - rest_.size() + 1,
+                           what);
   }
 
   absl::Status Segments(bool inside) {

@@ -1,6 +1,6 @@
 // Path templates of google.api.http (google/api/http.proto, "Path template syntax"):
-//   Template = "/" Segments [ Verb ] ;  Segments = Segment { "/" Segment } ;  Segment = "*" | "**" | LITERAL | Variable ;
-//   Variable = "{" FieldPath [ "=" Segments ] "}" ;  FieldPath = IDENT { "." IDENT } ;  Verb = ":" LITERAL ;
+//   Template = "/" Segments [ Verb ] ;  Segments = Segment { "/" Segment } ;  Segment = "*" | "**" | LITERAL | Variable
+//   ; Variable = "{" FieldPath [ "=" Segments ] "}" ;  FieldPath = IDENT { "." IDENT } ;  Verb = ":" LITERAL ;
 #pragma once
 
 #include <absl/status/statusor.h>

@@ -10,7 +10,6 @@ namespace {
 
 constexpr size_t kMaxPathSegments = 64;
 
-
 std::string Join(const std::vector<std::string>& segments, size_t begin, size_t end) {
   std::string out;
   for (size_t i = begin; i < end; ++i) {
@@ -47,7 +46,8 @@ absl::Status RoutingTable::Add(std::string_view method, PathTemplate path, int r
   if (leaves == nullptr) leaves = &node->leaves;
   const std::pair key(path.verb, std::string(method));
   if (const auto it = leaves->find(key); it != leaves->end()) {
-    return absl::AlreadyExistsError(fmt::format("{} {} and {} {} match the same paths", method, path.text, method, it->second.path.text));
+    return absl::AlreadyExistsError(
+        fmt::format("{} {} and {} {} match the same paths", method, path.text, method, it->second.path.text));
   }
   if (!path.verb.empty()) verbs_.insert(path.verb);
   leaves->emplace(key, Leaf{std::move(path), route});
@@ -109,7 +109,8 @@ RouteMatch RoutingTable::Match(std::string_view method, std::string_view path) c
   const size_t template_size = leaf.path.segments.size();
   for (const PathVariable& variable : leaf.path.variables) {
     const bool takes_rest = variable.end == template_size && leaf.path.segments.back().kind == PathSegment::kDoubleStar;
-    out.variables.emplace_back(variable.field_path, Join(segments, variable.begin, takes_rest ? segments.size() : variable.end));
+    out.variables.emplace_back(variable.field_path,
+                               Join(segments, variable.begin, takes_rest ? segments.size() : variable.end));
   }
   return out;
 }

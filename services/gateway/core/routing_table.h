@@ -23,7 +23,7 @@ struct RouteMatch {
     kMethodNotAllowed,  ///< templates match, but not with this method; `allowed` says which
   };
   Outcome outcome = kNotFound;
-  int route = -1;  ///< as given to Add
+  int route = -1;                                              ///< as given to Add
   std::vector<std::pair<std::string, std::string>> variables;  ///< field path -> decoded value ("datasets/7")
   std::vector<std::string> allowed;
 };
@@ -48,8 +48,8 @@ class RoutingTable {
   };
   using Leaves = std::map<std::pair<std::string, std::string>, Leaf>;  ///< (verb, method)
 
-  static const Leaves* Find(const Node& node, const std::vector<std::string>& segments, size_t at, std::string_view verb,
-                            std::string_view method, bool any_method);
+  static const Leaves* Find(const Node& node, const std::vector<std::string>& segments, size_t at,
+                            std::string_view verb, std::string_view method, bool any_method);
 
   std::unique_ptr<Node> root_;
   std::set<std::string, std::less<>> verbs_;

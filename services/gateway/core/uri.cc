@@ -69,7 +69,8 @@ bool IsUtf8(std::string_view text) {
 
 std::optional<Target> SplitTarget(std::string_view target) {
   if (target.empty() || target.front() != '/') return std::nullopt;
-  if (std::any_of(target.begin(), target.end(), [](char c) { return IsControl(c) || c == ' ' || c == '#'; })) return std::nullopt;
+  if (std::any_of(target.begin(), target.end(), [](char c) { return IsControl(c) || c == ' ' || c == '#'; }))
+    return std::nullopt;
   const size_t question = target.find('?');
   if (question == std::string_view::npos) return Target{target, {}};
   return Target{target.substr(0, question), target.substr(question + 1)};
@@ -78,7 +79,8 @@ std::optional<Target> SplitTarget(std::string_view target) {
 std::optional<std::string> DecodeSegment(std::string_view segment) {
   std::optional<std::string> out = PercentDecode(segment, /*plus_is_space=*/false);
   if (!out || out->empty() || *out == "." || *out == ".." || !IsUtf8(*out)) return std::nullopt;
-  if (std::any_of(out->begin(), out->end(), [](char c) { return IsControl(c) || c == '/' || c == '\\'; })) return std::nullopt;
+  if (std::any_of(out->begin(), out->end(), [](char c) { return IsControl(c) || c == '/' || c == '\\'; }))
+    return std::nullopt;
   return out;
 }
 
@@ -91,10 +93,13 @@ absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseQuery(std:
     if (out.size() >= kMaxQueryParameters) return InvalidArgument("more than {} query parameters", kMaxQueryParameters);
     const size_t equals = pair.find('=');
     const auto name = PercentDecode(pair.substr(0, equals), true);
-    const auto value = PercentDecode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
+    const auto value =
+        PercentDecode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
     if (!name || !value || !IsUtf8(*name) || !IsUtf8(*value) || value->find('\0') != std::string::npos) {
-      return InvalidArgument("query parameter {} is not well encoded: each % needs two hexadecimal digits, and the text must "
-                             "be UTF-8", out.size() + 1);
+      return InvalidArgument(
+          "query parameter {} is not well encoded: each % needs two hexadecimal digits, and the text must "
+          "be UTF-8",
+          out.size() + 1);
     }
     out.emplace_back(*name, *value);
   }

@@ -23,8 +23,8 @@ std::optional<Target> SplitTarget(std::string_view target);
 /// the empty segment, "." and "..", slashes and backslashes, control characters, invalid UTF-8.
 std::optional<std::string> DecodeSegment(std::string_view segment);
 
-/// name=value pairs in their order; + is a space. INVALID_ARGUMENT for a broken escape, invalid UTF-8 or NUL, and for more
-/// than kMaxQueryParameters of them.
+/// name=value pairs in their order; + is a space. INVALID_ARGUMENT for a broken escape, invalid UTF-8 or NUL, and for
+/// more than kMaxQueryParameters of them.
 inline constexpr int kMaxQueryParameters = 1000;
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseQuery(std::string_view query);
 

@@ -11,7 +11,8 @@ TEST_CASE("every RPC with an http rule asks for a token", "[gateway]") {
   int asked = 0;
   for (const Binding& binding : (*api)->bindings()) {
     std::string path;
-    for (const PathSegment& segment : binding.path.segments) path += "/" + (segment.kind == PathSegment::kLiteral ? segment.literal : "x");
+    for (const PathSegment& segment : binding.path.segments)
+      path += "/" + (segment.kind == PathSegment::kLiteral ? segment.literal : "x");
     if (!binding.path.verb.empty()) path += ":" + binding.path.verb;
     httplib::Request request;
     request.method = binding.http_method;
@@ -36,11 +37,13 @@ TEST_CASE("tokens that are wrong, expired, or not allowed to", "[gateway]") {
   CHECK(Error(with("Bearer nonsense"))["code"] == 401);
   CHECK(with("Bearer nonsense")->get_header_value("WWW-Authenticate").find("invalid_token") != std::string::npos);
   CHECK(Error(with("Basic dTpw"))["details"][0]["reason"] == "TOKEN_MISSING");
-  CHECK(Error(with("Bearer " + gateway.keys.Token("acme", {"operator"}, absl::Hours(-1))))["details"][0]["reason"] == "TOKEN_EXPIRED");
+  CHECK(Error(with("Bearer " + gateway.keys.Token("acme", {"operator"}, absl::Hours(-1))))["details"][0]["reason"] ==
+        "TOKEN_EXPIRED");
   const testing::Keys strangers;
   CHECK(with("Bearer " + strangers.Token("acme", {"operator"}))->status == 401);
   CHECK(with("bearer " + gateway.keys.Token("acme", {"viewer"}))->status == 200);
-  CHECK(Error(gateway.Client({"viewer"}).Post("/v1/datasets/1:analyze", "{}", "application/json"))["status"] == "PERMISSION_DENIED");
+  CHECK(Error(gateway.Client({"viewer"}).Post("/v1/datasets/1:analyze", "{}", "application/json"))["status"] ==
+        "PERMISSION_DENIED");
   CHECK(Error(gateway.Client({"nobody"}).Get("/v1/jobs/1"))["code"] == 403);
 }
 

@@ -8,7 +8,8 @@ TEST_CASE("calls of services as REST", "[gateway]") {
   TestGateway gateway;
   auto client = gateway.Client();
 
-  const auto job = client.Post("/v1/datasets/7:analyze", R"({"detector":{"algorithm":"ecod"},"chunk_rows":10})", "application/json; charset=utf-8");
+  const auto job = client.Post("/v1/datasets/7:analyze", R"({"detector":{"algorithm":"ecod"},"chunk_rows":10})",
+                               "application/json; charset=utf-8");
   REQUIRE(job);
   CHECK(job->status == 200);
   CHECK(job->get_header_value("Content-Type") == "application/json");
@@ -82,7 +83,9 @@ TEST_CASE("what is open needs no token", "[gateway]") {
   CHECK(page->get_header_value("Content-Type") == "text/html; charset=utf-8");
   CHECK(page->get_header_value("X-Content-Type-Options") == "nosniff");
   CHECK(page->get_header_value("Content-Security-Policy").find("default-src 'none'") == 0);
-  CHECK(client.Get("/healthz", httplib::Headers{{"Origin", "https://app.example.com"}})->get_header_value("Access-Control-Allow-Origin").empty());
+  CHECK(client.Get("/healthz", httplib::Headers{{"Origin", "https://app.example.com"}})
+            ->get_header_value("Access-Control-Allow-Origin")
+            .empty());
 }
 
 TEST_CASE("browsers of allowed origins may call", "[gateway]") {
@@ -111,7 +114,8 @@ TEST_CASE("requests are counted by template, not by path", "[gateway]") {
   }
   client.Get("/healthz");  // the same connection: what came before it is counted by now
   const std::string metrics = gateway.app().metrics().Scrape();
-  CHECK(metrics.find(R"(http_requests_total{code="404",method="GET",route="/v1/{name=jobs/*}"} 4)") != std::string::npos);
+  CHECK(metrics.find(R"(http_requests_total{code="404",method="GET",route="/v1/{name=jobs/*}"} 4)") !=
+        std::string::npos);
   CHECK(metrics.find(R"(http_requests_total{code="404",method="GET",route="unmatched"} 5)") != std::string::npos);
   CHECK(metrics.find("/v1/unknown1") == std::string::npos);
 }

@@ -20,7 +20,8 @@ void ResetPeakRss() { std::ofstream("/proc/self/clear_refs") << "5"; }
 TEST_CASE("a raw body is uploaded", "[gateway]") {
   TestGateway gateway;
   auto client = gateway.Client();
-  const auto answer = client.Post("/v1/datasets:upload?display_name=May%20rents&request_id=r1&delimiter=%3B", "a;b\n1;2\n", "text/csv");
+  const auto answer =
+      client.Post("/v1/datasets:upload?display_name=May%20rents&request_id=r1&delimiter=%3B", "a;b\n1;2\n", "text/csv");
   REQUIRE(answer);
   INFO(answer->body);
   CHECK(answer->status == 200);
@@ -34,14 +35,17 @@ TEST_CASE("a raw body is uploaded", "[gateway]") {
 
   CHECK(client.Post("/v1/datasets:upload", "", "text/csv")->status == 200);  // ingest has the last word
   CHECK(gateway.seen.end.size_bytes() == 0);
-  CHECK(Error(client.Post("/v1/datasets:upload?displayname=x", "a", "text/csv"))["message"] == "displayname: unknown field; did you mean display_name?");
+  CHECK(Error(client.Post("/v1/datasets:upload?displayname=x", "a", "text/csv"))["message"] ==
+        "displayname: unknown field; did you mean display_name?");
   CHECK(Error(client.Post("/v1/datasets:upload", "{}", "application/json"))["code"] == 415);
 }
 
 TEST_CASE("a form is uploaded", "[gateway]") {
   TestGateway gateway;
   auto client = gateway.Client();
-  httplib::MultipartFormDataItems form = {{"display_name", "May", "", ""}, {"delimiter", ",", "", ""}, {"file", std::string(300'000, 'x'), "may.csv", "text/csv"}};
+  httplib::MultipartFormDataItems form = {{"display_name", "May", "", ""},
+                                          {"delimiter", ",", "", ""},
+                                          {"file", std::string(300'000, 'x'), "may.csv", "text/csv"}};
   auto answer = client.Post("/v1/datasets:upload", form);
   REQUIRE(answer);
   INFO(answer->body);
@@ -54,7 +58,8 @@ TEST_CASE("a form is uploaded", "[gateway]") {
   CHECK(gateway.seen.upload_bytes == 4);
 
   form = {{"file", "a\n1\n", "may.csv", "text/csv"}, {"display_name", "late", "", ""}};
-  CHECK(Error(client.Post("/v1/datasets:upload", form))["message"].get<std::string>().find("before") != std::string::npos);
+  CHECK(Error(client.Post("/v1/datasets:upload", form))["message"].get<std::string>().find("before") !=
+        std::string::npos);
   form = {{"display_name", "May", "", ""}};
   CHECK(Error(client.Post("/v1/datasets:upload", form))["code"] == 400);
   form = {{"colour", "May", "", ""}, {"file", "a", "a.csv", ""}};
@@ -74,7 +79,10 @@ TEST_CASE("100 MiB go through in bounded memory", "[gateway]") {
   const int64_t before = PeakRss();
   const auto answer = client.Post(
       "/v1/datasets:upload", kBytes,
-      [&](size_t, size_t length, httplib::DataSink& sink) { return sink.write(block.data(), std::min(length, block.size())); }, "text/csv");
+      [&](size_t, size_t length, httplib::DataSink& sink) {
+        return sink.write(block.data(), std::min(length, block.size()));
+      },
+      "text/csv");
   REQUIRE(answer);
   CHECK(answer->status == 200);
   CHECK(gateway.seen.upload_bytes == kBytes);

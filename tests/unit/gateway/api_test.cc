@@ -24,8 +24,9 @@ std::string OneRpc(const std::function<void(google::protobuf::MethodDescriptorPr
   file->set_syntax("proto3");
   auto* message = file->add_message_type();
   message->set_name("Thing");
-  for (const auto& [name, type, number] : {std::tuple{"name", google::protobuf::FieldDescriptorProto::TYPE_STRING, 1},
-                                           std::tuple{"count", google::protobuf::FieldDescriptorProto::TYPE_INT32, 2}}) {
+  for (const auto& [name, type, number] :
+       {std::tuple{"name", google::protobuf::FieldDescriptorProto::TYPE_STRING, 1},
+        std::tuple{"count", google::protobuf::FieldDescriptorProto::TYPE_INT32, 2}}) {
     auto* field = message->add_field();
     field->set_name(name);
     field->set_number(number);
@@ -43,7 +44,9 @@ std::string OneRpc(const std::function<void(google::protobuf::MethodDescriptorPr
   return set.SerializeAsString();
 }
 
-google::api::HttpRule* Rule(google::protobuf::MethodDescriptorProto* rpc) { return rpc->mutable_options()->MutableExtension(google::api::http); }
+google::api::HttpRule* Rule(google::protobuf::MethodDescriptorProto* rpc) {
+  return rpc->mutable_options()->MutableExtension(google::api::http);
+}
 
 }  // namespace
 
@@ -51,8 +54,8 @@ TEST_CASE("the API that the program was built with is complete and free of confl
   const auto api = Api::LoadBuiltIn();
   INFO(api.status().ToString());
   REQUIRE(api.ok());
-  CHECK((*api)->services() == std::vector<std::string>{"benchmark", "detector", "explainer", "feature-engine", "ingest", "job-orchestrator",
-                                                       "model-cache", "triage"});
+  CHECK((*api)->services() == std::vector<std::string>{"benchmark", "detector", "explainer", "feature-engine", "ingest",
+                                                       "job-orchestrator", "model-cache", "triage"});
   RoutingTable table;
   int route = 0;
   for (const Binding& binding : (*api)->bindings()) {
@@ -65,7 +68,8 @@ TEST_CASE("the API that the program was built with is complete and free of confl
 }
 
 TEST_CASE("additional bindings are bindings", "[gateway]") {
-  const auto api = Api::Load(OneRpc([](auto* rpc) { Rule(rpc)->add_additional_bindings()->set_post("/v1/things:get"); }));
+  const auto api =
+      Api::Load(OneRpc([](auto* rpc) { Rule(rpc)->add_additional_bindings()->set_post("/v1/things:get"); }));
   REQUIRE(api.ok());
   REQUIRE((*api)->bindings().size() == 2);
   CHECK((*api)->bindings()[0].service == "test");

@@ -32,7 +32,8 @@ TEST_CASE("internal errors say an id and no more, and keep the id of the service
   const json own = json::parse(ErrorJson(absl::InternalError("SELECT secret")))["error"];
   CHECK(own["message"].get<std::string>().find("secret") == std::string::npos);
   CHECK(own["details"][0]["reason"] == "INTERNAL_ERROR");
-  const absl::Status of_service = runtime::WithReason(absl::InternalError("internal error; quote this id: 17"), "INTERNAL_ERROR", {{"error_id", "17"}});
+  const absl::Status of_service = runtime::WithReason(absl::InternalError("internal error; quote this id: 17"),
+                                                      "INTERNAL_ERROR", {{"error_id", "17"}});
   CHECK(json::parse(ErrorJson(of_service))["error"]["details"][0]["metadata"]["error_id"] == "17");
 }
 

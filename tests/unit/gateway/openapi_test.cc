@@ -11,7 +11,8 @@ using nlohmann::json;
 
 /// Every "$ref" below `value`.
 void References(const json& value, std::set<std::string>* out) {
-  if (value.is_object() && value.contains("$ref") && value["$ref"].is_string()) out->insert(value["$ref"].get<std::string>());
+  if (value.is_object() && value.contains("$ref") && value["$ref"].is_string())
+    out->insert(value["$ref"].get<std::string>());
   if (value.is_structured()) {
     for (const auto& [key, entry] : value.items()) References(entry, out);
   }
@@ -31,7 +32,8 @@ TEST_CASE("the OpenAPI document describes every binding and hangs together", "[g
       ++operations;
       CHECK(ids.insert(operation["operationId"]).second);
       for (const json& parameter : operation.value("parameters", json::array())) {
-        if (parameter["in"] == "path") CHECK(path.find("{" + parameter["name"].get<std::string>() + "}") != std::string::npos);
+        if (parameter["in"] == "path")
+          CHECK(path.find("{" + parameter["name"].get<std::string>() + "}") != std::string::npos);
       }
     }
   }

@@ -32,8 +32,9 @@ TEST_CASE("templates are parsed by the grammar of google.api.http", "[gateway]")
   CHECK(path.variables[1].field_path == "id");
   CHECK(path.verb == "rename");
   CHECK(Parsed("/v1/{a.b=**}").Shape() == "/v1/**");
-  for (const char* wrong : {"", "v1", "/", "/v1/", "/v1//a", "/v1/{", "/v1/{a", "/v1/{a=}", "/v1/{1a}", "/v1/{a.}", "/v1/{a}b", "/v1/{a={b}}", "/v1/**/x",
-                            "/v1/{a}/{a}", "/v1/a:", "/v1/a:b:c", "/v1/a b", "/v1/..", "/v1/{a=*"}) {
+  for (const char* wrong :
+       {"", "v1", "/", "/v1/", "/v1//a", "/v1/{", "/v1/{a", "/v1/{a=}", "/v1/{1a}", "/v1/{a.}", "/v1/{a}b",
+        "/v1/{a={b}}", "/v1/**/x", "/v1/{a}/{a}", "/v1/a:", "/v1/a:b:c", "/v1/a b", "/v1/..", "/v1/{a=*"}) {
     INFO(wrong);
     CHECK(PathTemplate::Parse(wrong).status().code() == absl::StatusCode::kInvalidArgument);
   }
@@ -73,14 +74,16 @@ TEST_CASE("a path finds its route, its variables and its verb", "[gateway]") {
     CHECK(match.allowed == std::vector<std::string>{"POST"});
   }
   SECTION("paths that lead nowhere") {
-    for (const char* path : {"/v1", "/v1/dataset", "/v1/datasets/7/rows", "/v2/datasets", "/v1/datasets/7:upload", "/v1/anomalies/9"}) {
+    for (const char* path :
+         {"/v1", "/v1/dataset", "/v1/datasets/7/rows", "/v2/datasets", "/v1/datasets/7:upload", "/v1/anomalies/9"}) {
       INFO(path);
       CHECK(table.Match("GET", path).outcome == RouteMatch::kNotFound);
     }
   }
   SECTION("hostile paths") {
-    for (const char* path : {"/v1/datasets/", "/v1//datasets", "//v1/datasets", "/v1/datasets/..", "/v1/datasets/%2e%2e", "/v1/datasets/a%2fb",
-                             "/v1/datasets/%00", "/v1/datasets/%zz", "/v1/datasets/%c0%af"}) {
+    for (const char* path :
+         {"/v1/datasets/", "/v1//datasets", "//v1/datasets", "/v1/datasets/..", "/v1/datasets/%2e%2e",
+          "/v1/datasets/a%2fb", "/v1/datasets/%00", "/v1/datasets/%zz", "/v1/datasets/%c0%af"}) {
       INFO(path);
       CHECK(table.Match("GET", path).outcome == RouteMatch::kBadPath);
     }

@@ -29,7 +29,8 @@ TEST_CASE("files below the folder, and nothing else", "[gateway]") {
   CHECK(index.get_header_value("Content-Type") == "text/html; charset=utf-8");
   CHECK(serve("assets/app.js").second.get_header_value("Content-Type") == "text/javascript; charset=utf-8");
   CHECK(serve("index.html", index.get_header_value("ETag")).second.status == 304);
-  for (const char* path : {"missing", "assets", ".env", "link.txt", "../secret.txt", "assets/..%2f..%2fsecret.txt", "%2e%2e/secret.txt", "assets//app.js"}) {
+  for (const char* path : {"missing", "assets", ".env", "link.txt", "../secret.txt", "assets/..%2f..%2fsecret.txt",
+                           "%2e%2e/secret.txt", "assets//app.js"}) {
     INFO(path);
     CHECK_FALSE(serve(path).first);
   }

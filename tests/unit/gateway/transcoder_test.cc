@@ -28,7 +28,8 @@ const Binding& Find(std::string_view rpc) {
 }
 
 template <typename Message>
-Message Request(std::string_view rpc, const NamedValues& variables, const NamedValues& query, std::string_view body = "") {
+Message Request(std::string_view rpc, const NamedValues& variables, const NamedValues& query,
+                std::string_view body = "") {
   const Transcoder transcoder(TheApi());
   const auto bytes = transcoder.Request(Find(rpc), variables, query, body);
   INFO(bytes.status().ToString());
@@ -38,7 +39,8 @@ Message Request(std::string_view rpc, const NamedValues& variables, const NamedV
   return message;
 }
 
-std::string Refused(std::string_view rpc, const NamedValues& variables, const NamedValues& query, std::string_view body = "") {
+std::string Refused(std::string_view rpc, const NamedValues& variables, const NamedValues& query,
+                    std::string_view body = "") {
   const Transcoder transcoder(TheApi());
   const absl::Status status = transcoder.Request(Find(rpc), variables, query, body).status();
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
@@ -50,9 +52,12 @@ bool Contains(const std::string& text, std::string_view part) { return text.find
 }  // namespace
 
 TEST_CASE("a whole body, in both spellings of names", "[gateway]") {
-  for (const char* body : {R"({"display_name":"May","detector":{"algorithm":"iforest","parameters":{"trees":"50"},"seed":"7"},"chunk_rows":500})",
-                           R"({"displayName":"May","detector":{"algorithm":"iforest","parameters":{"trees":"50"},"seed":7},"chunkRows":"500"})"}) {
-    const auto request = Request<jobs::v1::AnalyzeDatasetRequest>("AnalyzeDataset", {{"dataset", "datasets/7"}}, {}, body);
+  for (
+      const char* body :
+      {R"({"display_name":"May","detector":{"algorithm":"iforest","parameters":{"trees":"50"},"seed":"7"},"chunk_rows":500})",
+       R"({"displayName":"May","detector":{"algorithm":"iforest","parameters":{"trees":"50"},"seed":7},"chunkRows":"500"})"}) {
+    const auto request =
+        Request<jobs::v1::AnalyzeDatasetRequest>("AnalyzeDataset", {{"dataset", "datasets/7"}}, {}, body);
     CHECK(request.dataset() == "datasets/7");
     CHECK(request.display_name() == "May");
     CHECK(request.detector().algorithm() == "iforest");
@@ -63,8 +68,9 @@ TEST_CASE("a whole body, in both spellings of names", "[gateway]") {
 }
 
 TEST_CASE("the path wins over the body, and the body may be missing", "[gateway]") {
-  CHECK(Request<jobs::v1::AnalyzeDatasetRequest>("AnalyzeDataset", {{"dataset", "datasets/7"}}, {}, R"({"dataset":"datasets/8"})").dataset() ==
-        "datasets/7");
+  CHECK(Request<jobs::v1::AnalyzeDatasetRequest>("AnalyzeDataset", {{"dataset", "datasets/7"}}, {},
+                                                 R"({"dataset":"datasets/8"})")
+            .dataset() == "datasets/7");
   CHECK(Request<jobs::v1::CancelJobRequest>("CancelJob", {{"name", "jobs/1"}}, {}).name() == "jobs/1");
 }
 
@@ -78,11 +84,13 @@ TEST_CASE("a body that is one field, and the others in the query", "[gateway]") 
 }
 
 TEST_CASE("query parameters of all kinds", "[gateway]") {
-  const auto list = Request<triage::v1::ListAnomaliesRequest>("ListAnomalies", {}, {{"filter", "severity >= HIGH AND job = \"jobs/1\""}, {"pageSize", "5"}});
+  const auto list = Request<triage::v1::ListAnomaliesRequest>(
+      "ListAnomalies", {}, {{"filter", "severity >= HIGH AND job = \"jobs/1\""}, {"pageSize", "5"}});
   CHECK(list.filter() == "severity >= HIGH AND job = \"jobs/1\"");
   CHECK(list.page_size() == 5);
-  const auto observations = Request<ingest::v1::ListObservationsRequest>("ListObservations", {{"entity", "entities/e"}},
-                                                                         {{"start_time", "2024-05-01T00:00:00Z"}, {"metric", "metrics/m"}});
+  const auto observations =
+      Request<ingest::v1::ListObservationsRequest>("ListObservations", {{"entity", "entities/e"}},
+                                                   {{"start_time", "2024-05-01T00:00:00Z"}, {"metric", "metrics/m"}});
   CHECK(observations.start_time().seconds() == 1714521600);
   CHECK(observations.entity() == "entities/e");
 
@@ -110,21 +118,27 @@ TEST_CASE("query parameters of all kinds", "[gateway]") {
 }
 
 TEST_CASE("what is not known is refused, with the nearest name and all mistakes at once", "[gateway]") {
-  const std::string message = Refused("ListAnomalies", {}, {{"page_sise", "5"}, {"filtr", "x"}, {"page_token", "a"}, {"page_token", "b"}, {"order_by", "x"}});
+  const std::string message =
+      Refused("ListAnomalies", {},
+              {{"page_sise", "5"}, {"filtr", "x"}, {"page_token", "a"}, {"page_token", "b"}, {"order_by", "x"}});
   CHECK(Contains(message, "page_sise: unknown field; did you mean page_size?"));
   CHECK(Contains(message, "did you mean filter?"));
   CHECK(Contains(message, "page_token: given twice"));
   CHECK(Contains(Refused("ListAnomalies", {}, {{"page_size", "many"}}), "page_size: \"many\" is not a int32"));
   CHECK(Contains(Refused("ListAnomalies", {}, {{"page_size", "99999999999"}}), "page_size"));
   CHECK(Contains(Refused("ListAnomalies", {}, {}, "{}"), "takes no body"));
-  CHECK(Contains(Refused("AnalyzeDataset", {{"dataset", "datasets/7"}}, {{"chunk_rows", "5"}}, "{}"), "belongs into the body"));
-  CHECK(Contains(Refused("AnalyzeDataset", {{"dataset", "datasets/7"}}, {}, R"({"detector":{"algoritm":"x","prepare":{"skaling":"none"}}})"),
-                 "detector.algoritm: unknown field; did you mean algorithm?; detector.prepare.skaling: unknown field; did you mean scaling?"));
+  CHECK(Contains(Refused("AnalyzeDataset", {{"dataset", "datasets/7"}}, {{"chunk_rows", "5"}}, "{}"),
+                 "belongs into the body"));
+  CHECK(Contains(Refused("AnalyzeDataset", {{"dataset", "datasets/7"}}, {},
+                         R"({"detector":{"algoritm":"x","prepare":{"skaling":"none"}}})"),
+                 "detector.algoritm: unknown field; did you mean algorithm?; detector.prepare.skaling: unknown field; "
+                 "did you mean scaling?"));
   CHECK(Contains(Refused("AnalyzeDataset", {{"dataset", "d"}}, {}, R"({"detector":{"seed":"x"}})"), "seed"));
 }
 
 TEST_CASE("JSON is read strictly", "[gateway]") {
-  for (const char* body : {"{", "{} {}", "{'a':1}", "{a:1}", "[1,]", "\"x", "{\"display_name\":\"\xff\"}", "nul", "//x\n{}"}) {
+  for (const char* body :
+       {"{", "{} {}", "{'a':1}", "{a:1}", "[1,]", "\"x", "{\"display_name\":\"\xff\"}", "nul", "//x\n{}"}) {
     INFO(body);
     CHECK(Contains(Refused("AnalyzeDataset", {{"dataset", "d"}}, {}, body), "not JSON"));
   }

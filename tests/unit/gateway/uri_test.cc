@@ -23,7 +23,8 @@ TEST_CASE("segments that name no resource are refused", "[gateway]") {
   CHECK(DecodeSegment("a%3Ab") == "a:b");
   CHECK(DecodeSegment("a+b") == "a+b");
   CHECK(DecodeSegment("%C3%A4") == "ä");
-  for (const char* hostile : {"", ".", "..", "%2e%2E", "a%2Fb", "a%5cb", "%00", "a%0d%0ab", "%7f", "%", "%1", "%zz", "%ff", "%C0%AF", "%ED%A0%80"}) {
+  for (const char* hostile : {"", ".", "..", "%2e%2E", "a%2Fb", "a%5cb", "%00", "a%0d%0ab", "%7f", "%", "%1", "%zz",
+                              "%ff", "%C0%AF", "%ED%A0%80"}) {
     INFO(hostile);
     CHECK_FALSE(DecodeSegment(hostile));
   }
@@ -32,7 +33,8 @@ TEST_CASE("segments that name no resource are refused", "[gateway]") {
 TEST_CASE("a query is decoded in order", "[gateway]") {
   const auto query = ParseQuery("filter=severity+%3E%3D+HIGH&&page_size=5&flag");
   REQUIRE(query.ok());
-  CHECK(*query == std::vector<std::pair<std::string, std::string>>{{"filter", "severity >= HIGH"}, {"page_size", "5"}, {"flag", ""}});
+  CHECK(*query == std::vector<std::pair<std::string, std::string>>{
+                      {"filter", "severity >= HIGH"}, {"page_size", "5"}, {"flag", ""}});
   CHECK_FALSE(ParseQuery("a=%").ok());
   CHECK_FALSE(ParseQuery("a=%ff").ok());
   CHECK_FALSE(ParseQuery("a=%00").ok());
@@ -43,7 +45,8 @@ TEST_CASE("a query is decoded in order", "[gateway]") {
 
 TEST_CASE("UTF-8 is checked as the standard says", "[gateway]") {
   CHECK(IsUtf8("plain ä € \xF0\x9F\x98\x80 \xF4\x8F\xBF\xBF"));
-  for (const char* bad : {"\x80", "\xC0\x80", "\xC2", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "a\xE2\x82"}) {
+  for (const char* bad : {"\x80", "\xC0\x80", "\xC2", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
+                          "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "a\xE2\x82"}) {
     CHECK_FALSE(IsUtf8(bad));
   }
 }
