@@ -112,7 +112,7 @@ TEST_CASE("the same over REST") {
   const json one = json::parse(Curl("'" + rest + "/v1/" + page["anomalies"][0]["name"].get<std::string>() + "'"));
   CHECK(one["anomalous_features"].size() > 0);
   CHECK(one["raw_data"].size() > 0);
-  const json why = json::parse(Curl("-X POST -d '{}' '" + rest + "/v1/" + one["name"].get<std::string>() + ":explain'"));
+  const json why = json::parse(Curl("--json '{}' '" + rest + "/v1/" + one["name"].get<std::string>() + ":explain'"));
   CHECK(why["text"].get<std::string>().size() > 20);
   CHECK(Shell("curl -s -o /dev/null -w '%{http_code}' '" + rest + "/v1/anomalies'").out == "401");
 }
