@@ -108,21 +108,28 @@ int32_t KdTree::AddLeaf(Range range) {
   return -static_cast<int32_t>(leaves_.size());
 }
 
-template <MetricKind kKind>
+// kFeatures > 0: known when compiled, so that the query stays in registers; 0: any number.
+template <MetricKind kKind, int kFeatures>
 void KdTree::ScanLeaf(const Leaf& leaf, const double* query, TopK& top) const {
   const RankOf<kKind> rank{metric_.p};
-  const int64_t count = leaf.range.size(), lanes = (count + 3) / 4 * 4, stride = rows_->stride();
+  const int64_t count = leaf.range.size(), lanes = (count + 3) / 4 * 4;
   const double* block = values_.data() + leaf.block;
   for (int64_t i = 0; i < lanes; i += 4) {
-    F64x4 s0 = F64x4::Zero(), s1 = s0, s2 = s0, s3 = s0;
-    const double* column = block + i;
-    for (int64_t j = 0; j < stride; j += 4, column += 4 * lanes) {
-      s0 = rank.Add(F64x4::Set(query[j]) - F64x4::LoadAny(column), s0);
-      s1 = rank.Add(F64x4::Set(query[j + 1]) - F64x4::LoadAny(column + lanes), s1);
-      s2 = rank.Add(F64x4::Set(query[j + 2]) - F64x4::LoadAny(column + 2 * lanes), s2);
-      s3 = rank.Add(F64x4::Set(query[j + 3]) - F64x4::LoadAny(column + 3 * lanes), s3);
+    F64x4 sums[4] = {};  // over the features with the same index modulo 4, as everywhere
+    if constexpr (kFeatures > 0) {
+#pragma GCC unroll 8
+      for (int64_t j = 0; j < kFeatures; ++j) {
+        sums[j % 4] = rank.Add(F64x4::Set(query[j]) - F64x4::LoadAny(block + j * lanes + i), sums[j % 4]);
+      }
+    } else {
+      for (int64_t j = 0; j < rows_->stride(); j += 4) {  // beyond the features there are zeros
+#pragma GCC unroll 4
+        for (int64_t f = 0; f < 4; ++f) {
+          sums[f] = rank.Add(F64x4::Set(query[j + f]) - F64x4::LoadAny(block + (j + f) * lanes + i), sums[f]);
+        }
+      }
     }
-    const F64x4 total = rank.Join(rank.Join(s0, s2), rank.Join(s1, s3));
+    const F64x4 total = rank.Join(rank.Join(sums[0], sums[2]), rank.Join(sums[1], sums[3]));
     unsigned mask = total.NotAbove(F64x4::Set(top.bound()));
     if (mask == 0) continue;
     double ranks[4];
@@ -137,6 +144,21 @@ void KdTree::ScanLeaf(const Leaf& leaf, const double* query, TopK& top) const {
         top.Offer(ranks[lane], rows_->members(-1 - row));
       }
     }
+  }
+}
+
+template <MetricKind kKind>
+void KdTree::Scan(const Leaf& leaf, const double* query, TopK& top) const {
+  switch (rows_->features()) {
+    case 1: return ScanLeaf<kKind, 1>(leaf, query, top);
+    case 2: return ScanLeaf<kKind, 2>(leaf, query, top);
+    case 3: return ScanLeaf<kKind, 3>(leaf, query, top);
+    case 4: return ScanLeaf<kKind, 4>(leaf, query, top);
+    case 5: return ScanLeaf<kKind, 5>(leaf, query, top);
+    case 6: return ScanLeaf<kKind, 6>(leaf, query, top);
+    case 7: return ScanLeaf<kKind, 7>(leaf, query, top);
+    case 8: return ScanLeaf<kKind, 8>(leaf, query, top);
+    default: return ScanLeaf<kKind, 0>(leaf, query, top);
   }
 }
 
@@ -159,7 +181,7 @@ void KdTree::SearchOne(const double* query, TopK& top, Work& work) const {
     if (next.node < 0) {
       const Leaf& leaf = leaves_[-1 - next.node];
       work.distances += leaf.range.size();
-      ScanLeaf<kKind>(leaf, query, top);
+      Scan<kKind>(leaf, query, top);
       continue;
     }
     const Inner& inner = inner_[next.node];
@@ -192,9 +214,12 @@ void KdTree::SearchAll(std::span<const double* const> queries, std::span<TopK> t
   for (size_t i = 0; i < queries.size(); ++i) {
     if (i % 4 == 0 && stop()) return;
     if (i > 0 && tops[i - 1].full()) {
-      // The last query's k rows are k rows for this one, at most the way between the two queries further off.
-      const double way = metric_.DistanceOf(rank.Between(queries[i - 1], queries[i], rows_->stride()));
-      tops[i].Limit(metric_.RankAt((way + metric_.DistanceOf(tops[i - 1].bound())) * (1 + 1e-9)));
+      // The last query's k rows are k rows for this one, too: the furthest of them bounds what is to be found.
+      double furthest = 0;
+      for (const int32_t row : tops[i - 1].rows()) {
+        furthest = std::max(furthest, rank.Between(queries[i], rows_->at(rows_->location(row)), rows_->stride()));
+      }
+      tops[i].Limit(furthest);
     }
     SearchOne<kKind>(queries[i], tops[i], work);
   }

@@ -18,7 +18,7 @@ using StopFn = std::function<bool()>;
 
 class KdTree {
  public:
-  static constexpr int64_t kLeafRows = 24;
+  static constexpr int64_t kLeafRows = 16;
 
   KdTree() = default;
   /// Keeps a reference to `rows`.
@@ -29,7 +29,7 @@ class KdTree {
 
   /// What a search looked at: the measure that the choice of structure rests on.
   struct Work {
-    int64_t boxes = 0;
+    int64_t boxes = 0;  ///< inner nodes: eight boxes each
     int64_t distances = 0;
   };
   /// Offers to tops[i] every location that may be among the best of queries[i] (rows of rows.stride() doubles, aligned).
@@ -62,6 +62,8 @@ class KdTree {
   template <MetricKind kKind>
   void SearchOne(const double* query, TopK& top, Work& work) const;
   template <MetricKind kKind>
+  void Scan(const Leaf& leaf, const double* query, TopK& top) const;
+  template <MetricKind kKind, int kFeatures>
   void ScanLeaf(const Leaf& leaf, const double* query, TopK& top) const;
 
   const UniqueRows* rows_ = nullptr;

@@ -121,8 +121,8 @@ bool NeighborIndex::TreeIsCheaper() const {
   tree_->Search(queries, tops, [] { return false; }, &work);
   const double boxes = static_cast<double>(work.boxes) / static_cast<double>(count);
   const double distances = static_cast<double>(work.distances) / static_cast<double>(count);
-  const double tree = 150 + boxes * (4 + 0.5 * d) + distances * (0.6 + 0.25 * d);
-  const double dense = 600 + m * (0.12 + 0.013 * d);
+  const double tree = 400 + boxes * (26 + 2.6 * d) + distances * (1.6 + 0.33 * d);
+  const double dense = 1800 + 40 * d + m * (0.16 + 0.013 * d);
   return tree < dense;
 }
 
