@@ -33,4 +33,7 @@ class Flags {
 /// Algorithms against scikit-learn in the same run, and against recorded processor times of PyOD.
 absl::Status RunAlgorithms(std::span<char* const> args);
 
+/// What the model cache saves, against a running platform.
+absl::Status RunCache(std::span<char* const> args);
+
 }  // namespace vedette::bench

@@ -33,6 +33,9 @@ struct Bench {
 constexpr Bench kBenches[] = {
     {"algorithms", "fit and score against scikit-learn in the same run, and against recorded times of PyOD", RunAlgorithms},
     {"csv", "CSV text into columns, MB/s of one core", RunCsv},
+#ifdef VEDETTE_PLATFORM
+    {"cache", "what the model cache saves, against a running platform", RunCache},
+#endif
 };
 
 }  // namespace

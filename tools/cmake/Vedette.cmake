@@ -43,7 +43,6 @@ if(VEDETTE_PLATFORM)
   find_package(CURL REQUIRED)
   pkg_check_modules(nats REQUIRED IMPORTED_TARGET libnats)  # Debian's cnats-config.cmake refers to a file it does not ship
   pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
-  pkg_check_modules(jwt REQUIRED IMPORTED_TARGET libjwt)
 endif()
 
 add_library(vedette_warnings INTERFACE)

@@ -1,13 +1,11 @@
 #include "cli/platform/state.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <signal.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "base/status.h"
+#include "runtime/client.h"
 
 namespace vedette::cli {
 namespace {
@@ -66,29 +64,12 @@ absl::StatusOr<PlatformState> ReadState(const Home& home) {
 }
 
 std::string Health(const std::string& address, std::string_view proto_service) {
-  // grpc.health.v1.Health/Check by hand: the request is one string (field 1), the answer one enum (field 1).
-  std::string request;
-  if (!proto_service.empty()) request = fmt::format("\x0a{}{}", static_cast<char>(proto_service.size()), proto_service);
-  const grpc::Slice slice(request);
-  const grpc::ByteBuffer bytes(&slice, 1);
-  grpc::GenericStub stub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(2));
-  grpc::CompletionQueue queue;
-  grpc::ByteBuffer response;
-  grpc::Status status;
-  const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", bytes, &queue);
-  call->StartCall();
-  call->Finish(&response, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);
-  if (!status.ok()) return "down";
-  std::vector<grpc::Slice> slices;
-  if (!response.Dump(&slices).ok()) return "down";
-  std::string text;
-  for (const grpc::Slice& s : slices) text.append(reinterpret_cast<const char*>(s.begin()), s.size());
-  return text == std::string("\x08\x01", 2) ? "SERVING" : "NOT_SERVING";
+  const auto channel = runtime::MakeChannel(address);
+  if (!channel.ok()) return "down";
+  const absl::Status status = runtime::CheckHealth(*channel, std::string(proto_service), absl::Seconds(2));
+  if (status.ok()) return "SERVING";
+  // The server's own answer names its state; anything else means that nobody answered.
+  return Message(status).find("not serving") == std::string_view::npos ? "down" : "NOT_SERVING";
 }
 
 }  // namespace vedette::cli
