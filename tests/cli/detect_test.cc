@@ -79,7 +79,7 @@ TEST_CASE("detect writes CSV, one line a row, with the file's own columns at the
   CHECK(Vedette({"detect", folder.Path("t.csv"), "-f", "csv", "--quiet"}).err.empty());
 }
 
-TEST_CASE("the same seed gives the same bytes at any number of threads; another seed does not matter to ecod") {
+TEST_CASE("the same seed gives the same bytes at any number of threads, another seed does not matter to ecod") {
   const Folder folder;
   const auto file = folder.Write("t.csv", SmallTable());
   const auto one = Vedette({"detect", file, "-f", "json", "--threads", "1", "-a", "iforest"});
@@ -88,7 +88,7 @@ TEST_CASE("the same seed gives the same bytes at any number of threads; another 
   CHECK(one.out != Vedette({"detect", file, "-f", "json", "--seed", "7", "-a", "iforest"}).out);
 }
 
-TEST_CASE("--limit, --top-features, --ignore-columns, --threshold-percentile and --output do what they say") {
+TEST_CASE("flags --limit, --top-features, --ignore-columns, --threshold-percentile and --output do what they say") {
   const Folder folder;
   const auto file = folder.Write("t.csv", SmallTable());
   auto j =

@@ -150,7 +150,7 @@ TEST_CASE("generate writes labelled data that detect can read, the same for the 
   CHECK(Has(wrong.err, "did you mean retail?"));
 }
 
-TEST_CASE("--device reaches the algorithms that have one, and is pointed out for the others") {
+TEST_CASE("flags --device reaches the algorithms that have one, and is pointed out for the others") {
   const auto neural = Vedette({"detect", "-", "-a", "autoencoder", "--device", "cuda:0"}, SmallTable());
   CHECK_FALSE(Has(neural.err, "must be one of"));  // it may lack the module or the device, but it was understood
   CHECK(Has(Vedette({"detect", "-", "-a", "ecod", "--device", "cuda:0"}, SmallTable()).err, "has no effect"));

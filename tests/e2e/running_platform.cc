@@ -43,10 +43,10 @@ Ran Shell(const std::string& command) {
 }
 
 RunningPlatform::RunningPlatform(const std::string& arguments) {
-  char folder[] = "/tmp/vedette-test-XXXXXX";
-  if (::mkdtemp(folder) == nullptr) Die("no temporary folder");
-  home_ = folder;
-  ::chmod(folder, 0711);
+  // The process id in the name lets a later test program clean up after one that was killed.
+  home_ = fmt::format("/tmp/vedette-test-{}-XXXXXX", ::getpid());
+  if (::mkdtemp(home_.data()) == nullptr) Die("no temporary folder");
+  ::chmod(home_.c_str(), 0711);
   devcluster::ProcessOptions process;
   process.argv = {VEDETTE_BIN_DIR "/vedette", "up", "--foreground", "--ports", "auto", "--home", home_};
   std::istringstream words(arguments);

@@ -26,7 +26,7 @@ namespace vedette::testing {
 class ScratchDir {
  public:
   ScratchDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vedette-test-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / fmt::format("vedette-test-{}-XXXXXX", ::getpid())).string();
     path_ = ::mkdtemp(pattern.data());
   }
   ~ScratchDir() {

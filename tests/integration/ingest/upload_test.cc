@@ -207,7 +207,7 @@ TEST_CASE("a tenant neither sees nor touches another's dataset") {
   CHECK(absl::IsPermissionDenied(ingest.Upload(ingest.keys.As("acme", {"viewer"}), Sales(1)).status()));
 }
 
-TEST_CASE("deleting removes the rows at once, and the sweeper the objects; a crashed upload's too") {
+TEST_CASE("deleting removes the rows at once, and the sweeper the objects, a crashed upload's too") {
   IngestApp ingest;
   const auto dataset = ingest.Upload(ingest.Acme(), Sales(100));
   REQUIRE(dataset.ok());
@@ -239,7 +239,7 @@ TEST_CASE("deleting removes the rows at once, and the sweeper the objects; a cra
   CHECK(garbage.List(absl::InfiniteFuture(), 10)->empty());
 }
 
-TEST_CASE("a repetition takes an unfinished upload over; the older attempt has no effect any more") {
+TEST_CASE("a repetition takes an unfinished upload over, the older attempt has no effect any more") {
   IngestApp ingest;
   PgUploadStore uploads(ingest.db.pool.get(), [] {});
   const auto older = uploads.Begin("acme", {.request_id = kRequest});

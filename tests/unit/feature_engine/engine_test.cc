@@ -157,7 +157,7 @@ TEST_CASE("selection sampling takes every row equally often") {
   for (const int t : taken) CHECK(std::abs(t - 1000) < 140);  // 5 standard deviations
 }
 
-TEST_CASE("a large dataset is fitted on a sample; row numbers are still recognised") {
+TEST_CASE("a large dataset is fitted on a sample, row numbers are still recognised") {
   Setup s(5000, {.max_fit_cells = 1500});
   const auto set = s.engine.CreateFeatureSet("acme", "d1", {}, s.source, {});
   REQUIRE(set.ok());

@@ -373,7 +373,7 @@ TEST_CASE("the consumer survives kill -9 of the server: nothing lost, nothing le
   }
 }
 
-TEST_CASE("facts reach every service, each at its own pace; work queues have one owner") {
+TEST_CASE("facts reach every service, each at its own pace, work queues have one owner") {
   const auto c = testing::NewNatsConnection();
   Publish(*c, "facts.test.a", 0, 10);
   const ConsumerOptions base{.stream = kFactsStream, .filter = "facts.test.>", .fetch_wait = absl::Milliseconds(50)};

@@ -99,7 +99,7 @@ TEST_CASE("zscore and mad: maximum, mean and the fallback for many equal values"
   CHECK(ScoreOne(*mad, {5}) == 0);
 }
 
-TEST_CASE("pca: a broken linear relation scores high; dependent columns give sane numbers") {
+TEST_CASE("pca: a broken linear relation scores high, dependent columns give sane numbers") {
   Rng rng(5);
   Matrix X(300, 3);
   for (int64_t i = 0; i < 300; ++i) {
@@ -122,7 +122,7 @@ TEST_CASE("pca: a broken linear relation scores high; dependent columns give san
   CHECK(std::string(status.message()).find("have only 3 components") != std::string::npos);
 }
 
-TEST_CASE("mcd: a third of bad rows does not move the fit; what is expected follows the other columns") {
+TEST_CASE("mcd: a third of bad rows does not move the fit, what is expected follows the other columns") {
   for (const int64_t n : {200, 1200, 4000}) {
     Rng rng(9);
     Matrix X(n, 2);

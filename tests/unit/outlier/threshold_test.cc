@@ -136,7 +136,7 @@ TEST_CASE("another contamination gives the threshold that fitting with it would"
   CHECK_FALSE(Scale(scores).WithContamination(0.7).ok());
 }
 
-TEST_CASE("a saved scale answers the same; a damaged one is refused") {
+TEST_CASE("a saved scale answers the same, a damaged one is refused") {
   const ScoreScale scale = Scale(Normal(500));
   ByteWriter out;
   scale.Save(out);

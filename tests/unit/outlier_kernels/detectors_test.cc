@@ -50,7 +50,7 @@ TEST_CASE("One row, equal rows and extreme rows give finite scores") {
   }
 }
 
-TEST_CASE("Saved and loaded detectors score alike; damaged bytes are refused or harmless") {
+TEST_CASE("Saved and loaded detectors score alike, damaged bytes are refused or harmless") {
   const Matrix X = NormalMatrix(300, 5, 2), other = NormalMatrix(50, 5, 3);
   for (const char* name : kNames) {
     const std::unique_ptr<Detector> detector = Make(name), loaded = Make(name);
@@ -82,7 +82,7 @@ TEST_CASE("Saved and loaded detectors score alike; damaged bytes are refused or 
   }
 }
 
-TEST_CASE("Same seed, same bits at any thread count; another seed, another forest") {
+TEST_CASE("Same seed, same bits at any thread count, another seed, another forest") {
   const Matrix X = NormalMatrix(5000, 7, 5);
   ThreadPool pool(3);
   Context threaded;

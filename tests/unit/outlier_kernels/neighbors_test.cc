@@ -163,7 +163,7 @@ TEST_CASE("Extreme magnitudes give finite distances") {
   }
 }
 
-TEST_CASE("The same bits with and without threads; cancelled searches say so") {
+TEST_CASE("The same bits with and without threads, cancelled searches say so") {
   const Matrix X = NormalMatrix(3000, 6, 2);
   ThreadPool pool(3);
   Context threaded;

@@ -72,7 +72,7 @@ TEST_CASE("later layers win: default, file, environment, --set") {
   CHECK(config.server().grpc().max_streams() == 64);
 }
 
-TEST_CASE("the level `server` may be left out; maps, lists and numbers as text") {
+TEST_CASE("the level `server` may be left out, maps, lists and numbers as text") {
   const Config config = Load({"--set", "grpc.port=7", "--set=grpc.reflection=false", "--set", "tags=[\"p\", \"q\"]", "--set",
                               "inner.depth=2.5", "--set", "labels.z=3", "--set", "name=a=b"},
                              {{"VEDETTE_ECHO_TEST__ENDPOINTS__MODEL_CACHE", "127.0.0.1:9"}, {"VEDETTE_ECHO_TEST__FLAG", "false"}});

@@ -92,7 +92,7 @@ TEST_CASE("prepare: scaling as scikit-learn has it") {
   CHECK(std::isfinite(tiny(0, 0)));
 }
 
-TEST_CASE("prepare: categories as one-hot, frequency and ordinal; missing and unseen ones") {
+TEST_CASE("prepare: categories as one-hot, frequency and ordinal, missing and unseen ones") {
   const Table t = Read("c,v\nred,1\nblue,2\nred,3\n,4\n");
   const Table other = Read("v,c\n1,green\n2,blue\n3,\n4,red\n");
   const Preparation hot = Fitted(t);
@@ -138,7 +138,7 @@ TEST_CASE("prepare: when nothing is left, the error says what happened to each c
   CHECK(absl::IsInvalidArgument(Preparation::Fit(Table{}, {}).status()));
 }
 
-TEST_CASE("prepare: columns are found by name; a missing one and text for numbers are errors that name it") {
+TEST_CASE("prepare: columns are found by name, a missing one and text for numbers are errors that name it") {
   const Preparation p = Fitted(Read("a,b\n1,5\n2,3\n"));
   CHECK(Col(*p.Apply(Read("x,b,a\n0,7,8\n")), 0) == std::vector<double>{8});
   CHECK(p.Apply(Read("a\n1\n")).status().ToString().find("no column 'b'") != std::string::npos);
@@ -171,7 +171,7 @@ TEST_CASE("prepare: a row gives the same result alone and in any batch") {
   }
 }
 
-TEST_CASE("prepare: stored and loaded; hostile bytes are DATA_LOSS") {
+TEST_CASE("prepare: stored and loaded, hostile bytes are DATA_LOSS") {
   const Table t = Read("c,k,v\nred,a,1\nblue,b,2.5\nred,a,\n,b,4\n");
   const Preparation p = Fitted(t, {.ignore_columns = {"k"}, .encoding = Encoding::kFrequency, .scaling = Scaling::kStandard});
   ByteWriter out;
