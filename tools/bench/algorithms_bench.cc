@@ -1,6 +1,6 @@
-// Algorithms of the catalog beside their peers. What is timed is processor time on one thread, the least of some repeats:
-// Fit (which gives the training scores) for all; for iforest against scikit-learn Fit + Score, because scikit-learn's fit
-// does not score.
+// Algorithms of the catalog beside their peers. What is timed is processor time on one thread, the least of some
+// repeats: Fit (which gives the training scores) for all; for iforest against scikit-learn Fit + Score, because
+// scikit-learn's fit does not score.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,9 +32,9 @@ struct DataSet {
 };
 
 /// PyOD's class for one of our names, as the recorded times call it.
-const std::map<std::string, std::string, std::less<>> kPyod = {{"iforest", "IForest"}, {"knn", "KNN"}, {"lof", "LOF"},
-                                                              {"ecod", "ECOD"}, {"copod", "COPOD"}, {"hbos", "HBOS"},
-                                                              {"pca", "PCA"}, {"mcd", "MCD"}};
+const std::map<std::string, std::string, std::less<>> kPyod = {
+    {"iforest", "IForest"}, {"knn", "KNN"},   {"lof", "LOF"}, {"ecod", "ECOD"},
+    {"copod", "COPOD"},     {"hbos", "HBOS"}, {"pca", "PCA"}, {"mcd", "MCD"}};
 constexpr std::string_view kSklearn[] = {"iforest", "knn", "lof", "pca"};
 
 DataSet Synthetic(int64_t n, int64_t d) {
@@ -95,8 +95,8 @@ std::map<std::string, double, std::less<>> Sklearn(MatrixView X, const std::stri
       file.write(reinterpret_cast<const char*>(X.data + j * X.stride), X.rows * static_cast<int64_t>(sizeof(double)));
     }
   }
-  const std::string command = fmt::format("/usr/bin/python3 '{}' '{}/x' {} {} {} {}", VEDETTE_BENCH_PEER, folder, X.rows,
-                                          X.cols, repeats, names);
+  const std::string command = fmt::format("/usr/bin/python3 '{}' '{}/x' {} {} {} {}", VEDETTE_BENCH_PEER, folder,
+                                          X.rows, X.cols, repeats, names);
   if (FILE* pipe = popen(command.c_str(), "r"); pipe != nullptr) {
     std::array<char, 256> line{};
     while (fgets(line.data(), line.size(), pipe) != nullptr) {
@@ -105,7 +105,8 @@ std::map<std::string, double, std::less<>> Sklearn(MatrixView X, const std::stri
       double seconds = 0;
       if (in >> name >> seconds) out[name] = seconds;
     }
-    if (pclose(pipe) != 0) fmt::print(stderr, "scikit-learn did not run (Debian: python3-sklearn), its columns are missing\n");
+    if (pclose(pipe) != 0)
+      fmt::print(stderr, "scikit-learn did not run (Debian: python3-sklearn), its columns are missing\n");
   }
   std::error_code ignored;
   fs::remove_all(folder, ignored);
@@ -134,14 +135,14 @@ absl::StatusOr<std::map<std::string, Recorded>> ReadRecorded(const fs::path& pat
 }
 
 void PrintHeader() {
-  fmt::print("{:<9} {:<20} {:>8} {:>4} {:>11} {:<28} {:>11} {:>8}\n", "algorithm", "set", "n", "d", "ours cpu s", "peer",
-             "peer cpu s", "ratio");
+  fmt::print("{:<9} {:<20} {:>8} {:>4} {:>11} {:<28} {:>11} {:>8}\n", "algorithm", "set", "n", "d", "ours cpu s",
+             "peer", "peer cpu s", "ratio");
 }
 
 void PrintLine(std::string_view algorithm, std::string_view set, MatrixView X, double ours, std::string_view peer,
                double seconds) {
-  fmt::print("{:<9} {:<20} {:>8} {:>4} {:>11.5f} {:<28} {:>11.5f} {:>7.1f}x\n", algorithm, set, X.rows, X.cols, ours, peer,
-             seconds, seconds / ours);
+  fmt::print("{:<9} {:<20} {:>8} {:>4} {:>11.5f} {:<28} {:>11.5f} {:>7.1f}x\n", algorithm, set, X.rows, X.cols, ours,
+             peer, seconds, seconds / ours);
   std::fflush(stdout);
 }
 
@@ -215,8 +216,12 @@ absl::StatusOr<std::vector<const Descriptor*>> Chosen(const std::string& names) 
 }  // namespace
 
 absl::Status RunAlgorithms(std::span<char* const> args) {
-  const absl::StatusOr<Flags> flags = Flags::Parse(args, {{"data", ""}, {"oracle", ""}, {"algorithms", "all"},
-                                                          {"repeats", "3"}, {"sklearn", "yes"}, {"min-rows", "1000"},
+  const absl::StatusOr<Flags> flags = Flags::Parse(args, {{"data", ""},
+                                                          {"oracle", ""},
+                                                          {"algorithms", "all"},
+                                                          {"repeats", "3"},
+                                                          {"sklearn", "yes"},
+                                                          {"min-rows", "1000"},
                                                           {"synthetic", "50000x9,50000x20"}});
   if (!flags.ok()) return flags.status();
   const absl::StatusOr<int64_t> repeats = flags->Int("repeats", 1, 1000), min_rows = flags->Int("min-rows", 1, 1 << 30);
@@ -226,7 +231,8 @@ absl::Status RunAlgorithms(std::span<char* const> args) {
   if (!algorithms.ok()) return algorithms.status();
   std::map<std::string, Recorded> recorded;
   if (!flags->Text("oracle").empty()) {
-    absl::StatusOr<std::map<std::string, Recorded>> read = ReadRecorded(fs::path(flags->Text("oracle")) / "pyod_benchmark.csv");
+    absl::StatusOr<std::map<std::string, Recorded>> read =
+        ReadRecorded(fs::path(flags->Text("oracle")) / "pyod_benchmark.csv");
     if (!read.ok()) return read.status();
     recorded = *std::move(read);
   }
@@ -244,7 +250,8 @@ absl::Status RunAlgorithms(std::span<char* const> args) {
   std::vector<fs::path> files;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(flags->Text("data"), error)) {
-    if (entry.path().string().ends_with(".csv") || entry.path().string().ends_with(".csv.gz")) files.push_back(entry.path());
+    if (entry.path().string().ends_with(".csv") || entry.path().string().ends_with(".csv.gz"))
+      files.push_back(entry.path());
   }
   if (error) return NotFound("{}: {}", flags->Text("data"), error.message());
   std::sort(files.begin(), files.end());

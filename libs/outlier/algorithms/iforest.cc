@@ -71,7 +71,8 @@ IsolationTree IsolationForest::GrowTree(MatrixView X, uint64_t seed, int64_t ind
     candidates.resize(X.cols);
     std::iota(candidates.begin(), candidates.end(), 0);
   } else {
-    for (const int64_t j : rng.Sample(X.cols, std::max<int64_t>(1, share))) candidates.push_back(static_cast<int32_t>(j));
+    for (const int64_t j : rng.Sample(X.cols, std::max<int64_t>(1, share)))
+      candidates.push_back(static_cast<int32_t>(j));
   }
   std::vector<float> sample(static_cast<size_t>(X.cols * psi_));
   for (const int32_t j : candidates) {
@@ -111,9 +112,9 @@ absl::Status IsolationForest::Score(MatrixView X, std::span<double> scores, cons
   });
 }
 
-// A split's part is by how much it shortened the path that was to be expected: mean path length of the sample rows below
-// the node, less that below the child which the row falls into (Saabas 2014, for path lengths). Summed over a path the
-// parts telescope, so a row's contributions add up to the forest's mean path length less the row's own.
+// A split's part is by how much it shortened the path that was to be expected: mean path length of the sample rows
+// below the node, less that below the child which the row falls into (Saabas 2014, for path lengths). Summed over a
+// path the parts telescope, so a row's contributions add up to the forest's mean path length less the row's own.
 absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context& ctx) const {
   Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "path length"};
   const double weight = 1.0 / static_cast<double>(trees_.size());
@@ -163,14 +164,28 @@ absl::Status IsolationForest::Load(ByteReader& in) {
 }
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_estimators", .type = ParamType::kInt, .default_value = "100", .min = 1, .max = kMaxTrees,
+    {.name = "n_estimators",
+     .type = ParamType::kInt,
+     .default_value = "100",
+     .min = 1,
+     .max = kMaxTrees,
      .summary = "Number of trees; the paper finds that 100 are enough."},
-    {.name = "max_samples", .type = ParamType::kInt, .default_value = "256", .min = 1, .max = kMaxSamples,
+    {.name = "max_samples",
+     .type = ParamType::kInt,
+     .default_value = "256",
+     .min = 1,
+     .max = kMaxSamples,
      .summary = "Rows that each tree is grown on (all rows when there are fewer); the paper advises 256, small samples "
                 "keep anomalies from masking each other."},
-    {.name = "max_features", .type = ParamType::kReal, .default_value = "1.0", .min = 0, .max = 1,
+    {.name = "max_features",
+     .type = ParamType::kReal,
+     .default_value = "1.0",
+     .min = 0,
+     .max = 1,
      .summary = "Share of the features that each tree may use, at least one feature."},
-    {.name = "bootstrap", .type = ParamType::kBool, .default_value = "false",
+    {.name = "bootstrap",
+     .type = ParamType::kBool,
+     .default_value = "false",
      .summary = "Draw the rows of a tree with replacement."},
 };
 
@@ -180,14 +195,17 @@ extern const Descriptor k_iforest;
 const Descriptor k_iforest = {
     .name = "iforest",
     .family = "ensemble",
-    .summary = "Rows that few random splits isolate are anomalous: fast, robust, any scale of features; misses anomalies "
-               "that only stand out within a dense region or along a slanted structure.",
+    .summary =
+        "Rows that few random splits isolate are anomalous: fast, robust, any scale of features; misses anomalies "
+        "that only stand out within a dense region or along a slanted structure.",
     .paper = "Liu, Ting, Zhou: Isolation Forest. ICDM 2008; Isolation-Based Anomaly Detection. TKDD 6(1), 2012",
     .params = kParams,
     .deterministic = false,
     .fit_cost = "O(trees psi log psi)",
     .score_cost = "O(trees log psi)",
-    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<IsolationForest>(params); },
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> {
+      return std::make_unique<IsolationForest>(params);
+    },
 };
 
 }  // namespace vedette::outlier

@@ -1,6 +1,6 @@
 // Distance to the k nearest neighbours: the largest (Ramaswamy, Rastogi, Shim 2000), their mean or median (Angiulli,
-// Pizzuti 2002). Training rows leave themselves out; a new row that equals a training row has it as its nearest neighbour.
-// With n <= k rows, all others are neighbours; a single row scores 0.
+// Pizzuti 2002). Training rows leave themselves out; a new row that equals a training row has it as its nearest
+// neighbour. With n <= k rows, all others are neighbours; a single row scores 0.
 #include "base/status.h"
 #include "outlier/detector.h"
 #include "outlier/kernels/neighbor_gaps.h"
@@ -26,9 +26,8 @@ class NearestNeighbors : public Detector {
   std::span<const double> training_scores() const override { return training_scores_; }
 
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
-    return index_.Of(X, k_, ctx, [&](int64_t row, std::span<const double> distances, auto) {
-      scores[row] = ScoreOf(distances);
-    });
+    return index_.Of(X, k_, ctx,
+                     [&](int64_t row, std::span<const double> distances, auto) { scores[row] = ScoreOf(distances); });
   }
 
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
@@ -63,13 +62,27 @@ class NearestNeighbors : public Detector {
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_neighbors", .type = ParamType::kInt, .default_value = "5", .min = 1, .max = 10000,
+    {.name = "n_neighbors",
+     .type = ParamType::kInt,
+     .default_value = "5",
+     .min = 1,
+     .max = 10000,
      .summary = "Number of neighbours k; larger than the largest group of anomalies that resemble each other."},
-    {.name = "method", .type = ParamType::kChoice, .default_value = "largest", .choices = "largest|mean|median",
+    {.name = "method",
+     .type = ParamType::kChoice,
+     .default_value = "largest",
+     .choices = "largest|mean|median",
      .summary = "Which of the k distances is the score: the largest, their mean or their median."},
-    {.name = "metric", .type = ParamType::kChoice, .default_value = "euclidean",
-     .choices = "euclidean|manhattan|chebyshev|minkowski", .summary = "How far two rows are apart."},
-    {.name = "p", .type = ParamType::kReal, .default_value = "2", .min = 1, .max = 10,
+    {.name = "metric",
+     .type = ParamType::kChoice,
+     .default_value = "euclidean",
+     .choices = "euclidean|manhattan|chebyshev|minkowski",
+     .summary = "How far two rows are apart."},
+    {.name = "p",
+     .type = ParamType::kReal,
+     .default_value = "2",
+     .min = 1,
+     .max = 10,
      .summary = "Power of the minkowski metric; not used by the others."},
 };
 
@@ -79,16 +92,21 @@ extern const Descriptor k_knn;
 const Descriptor k_knn = {
     .name = "knn",
     .family = "proximity",
-    .summary = "Rows far from their nearest neighbours are anomalous: strong on global and local anomalies alike; needs "
-               "comparable scales, and misses groups of more than k similar anomalies.",
-    .paper = "Ramaswamy, Rastogi, Shim: Efficient algorithms for mining outliers from large data sets. SIGMOD 2000; Angiulli, "
-             "Pizzuti: Fast outlier detection in high dimensional spaces. PKDD 2002",
+    .summary =
+        "Rows far from their nearest neighbours are anomalous: strong on global and local anomalies alike; needs "
+        "comparable scales, and misses groups of more than k similar anomalies.",
+    .paper =
+        "Ramaswamy, Rastogi, Shim: Efficient algorithms for mining outliers from large data sets. SIGMOD 2000; "
+        "Angiulli, "
+        "Pizzuti: Fast outlier detection in high dimensional spaces. PKDD 2002",
     .params = kParams,
     .deterministic = true,
     .wants_scaling = true,
     .fit_cost = "O(n log n d) for few features, O(n^2 d) for many",
     .score_cost = "O(log n d) for few features, O(n d) for many",
-    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<NearestNeighbors>(params); },
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> {
+      return std::make_unique<NearestNeighbors>(params);
+    },
 };
 
 }  // namespace vedette::outlier

@@ -1,10 +1,11 @@
-// Local outlier factor (Breunig, Kriegel, Ng, Sander 2000): how much thinner a row's surroundings are than its neighbours'.
+// Local outlier factor (Breunig, Kriegel, Ng, Sander 2000): how much thinner a row's surroundings are than its
+// neighbours'.
 //
 // lrd(x) = 1 / (mean over the k neighbours y of max(k-distance(y), |x - y|) + 1e-10); LOF(x) = mean of lrd(y) / lrd(x).
-// The 1e-10 is scikit-learn's guard for more than k equal rows. As in the paper (definition 4), rows that tie with the k-th
-// neighbour are neighbours, too (up to kMaxTies k rows; not where all that tie are equal rows): which of them the k first are would be a matter of row order, and
-// scikit-learn, which stops at k, differs there. Training rows leave themselves out; a new row is compared
-// with the training rows' densities (novelty scoring). A single row scores 1.
+// The 1e-10 is scikit-learn's guard for more than k equal rows. As in the paper (definition 4), rows that tie with the
+// k-th neighbour are neighbours, too (up to kMaxTies k rows; not where all that tie are equal rows): which of them the
+// k first are would be a matter of row order, and scikit-learn, which stops at k, differs there. Training rows leave
+// themselves out; a new row is compared with the training rows' densities (novelty scoring). A single row scores 1.
 #include <algorithm>
 #include <mutex>
 #include <unordered_map>
@@ -19,7 +20,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr double kGuard = 1e-10;
-constexpr int64_t kMaxTies = 5;  // neighbours with ties, at most, as a multiple of k
+constexpr int64_t kMaxTies = 5;                      // neighbours with ties, at most, as a multiple of k
 constexpr int64_t kMaxNeighbors = int64_t{1} << 32;  // held during a fit, 12 bytes each
 
 class LocalOutlierFactor : public Detector {
@@ -63,7 +64,8 @@ absl::Status LocalOutlierFactor::Fit(MatrixView X, const Context& ctx) {
   RETURN_IF_ERROR(index_.Build(X, metric_, ctx));
   const int64_t n = X.rows, k = std::min(k_, n - 1);
   if (n * k > kMaxNeighbors) {
-    return InvalidArgument("{} rows with {} neighbours each are too many to hold, the limit is {}", n, k, kMaxNeighbors);
+    return InvalidArgument("{} rows with {} neighbours each are too many to hold, the limit is {}", n, k,
+                           kMaxNeighbors);
   }
   const auto count = static_cast<size_t>(k);
   std::vector<double> distance(count * static_cast<size_t>(n));
@@ -95,9 +97,12 @@ absl::Status LocalOutlierFactor::Fit(MatrixView X, const Context& ctx) {
 }
 
 absl::Status LocalOutlierFactor::Score(MatrixView X, std::span<double> scores, const Context& ctx) const {
-  return index_.Of(X, k_, ctx, [&](int64_t row, std::span<const double> distances, std::span<const int32_t> rows) {
-    scores[row] = Factor(Density(distances, rows), rows);
-  }, kMaxTies * k_);
+  return index_.Of(
+      X, k_, ctx,
+      [&](int64_t row, std::span<const double> distances, std::span<const int32_t> rows) {
+        scores[row] = Factor(Density(distances, rows), rows);
+      },
+      kMaxTies * k_);
 }
 
 // The row's factor less 1 (the factor amid an even density), shared out by the features' parts of the distance to the
@@ -141,11 +146,22 @@ absl::Status LocalOutlierFactor::Load(ByteReader& in) {
 }
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_neighbors", .type = ParamType::kInt, .default_value = "20", .min = 1, .max = 10000,
+    {.name = "n_neighbors",
+     .type = ParamType::kInt,
+     .default_value = "20",
+     .min = 1,
+     .max = 10000,
      .summary = "Number of neighbours k that make up a row's surroundings; the paper advises at least 10."},
-    {.name = "metric", .type = ParamType::kChoice, .default_value = "euclidean",
-     .choices = "euclidean|manhattan|chebyshev|minkowski", .summary = "How far two rows are apart."},
-    {.name = "p", .type = ParamType::kReal, .default_value = "2", .min = 1, .max = 10,
+    {.name = "metric",
+     .type = ParamType::kChoice,
+     .default_value = "euclidean",
+     .choices = "euclidean|manhattan|chebyshev|minkowski",
+     .summary = "How far two rows are apart."},
+    {.name = "p",
+     .type = ParamType::kReal,
+     .default_value = "2",
+     .min = 1,
+     .max = 10,
      .summary = "Power of the minkowski metric; not used by the others."},
 };
 
@@ -155,8 +171,9 @@ extern const Descriptor k_lof;
 const Descriptor k_lof = {
     .name = "lof",
     .family = "proximity",
-    .summary = "Rows in thinner surroundings than their neighbours' are anomalous: finds local anomalies beside dense "
-               "groups; weak on anomalies that form groups of more than k rows.",
+    .summary =
+        "Rows in thinner surroundings than their neighbours' are anomalous: finds local anomalies beside dense "
+        "groups; weak on anomalies that form groups of more than k rows.",
     .paper = "Breunig, Kriegel, Ng, Sander: LOF: Identifying density-based local outliers. SIGMOD 2000",
     .params = kParams,
     .deterministic = true,

@@ -12,8 +12,8 @@
 namespace vedette::outlier {
 namespace {
 
-constexpr double kMaxNorm = 1e30;       // of a squared norm after scaling; sums of products stay finite in float32
-constexpr double kUnderflow = 1e-30;    // more than what underflowing products can lose
+constexpr double kMaxNorm = 1e30;           // of a squared norm after scaling; sums of products stay finite in float32
+constexpr double kUnderflow = 1e-30;        // more than what underflowing products can lose
 constexpr int64_t kChunkFloats = 16 << 10;  // of panels: 64 KiB stay in the second-level cache for all groups of a tile
 
 }  // namespace
@@ -110,10 +110,13 @@ DenseSearch::DenseSearch(const UniqueRows& rows) : rows_(&rows) {
   panels_ = AlignedArray<float>(panel_count_ * kPanelRows * d);
   norms_ = AlignedArray<float>(panel_count_ * kPanelRows);
   std::fill_n(panels_.get(), panels_.size(), 0.0F);
-  std::fill_n(norms_.get(), norms_.size(), std::numeric_limits<float>::infinity());  // beyond the last row: never enters
+  std::fill_n(norms_.get(), norms_.size(),
+              std::numeric_limits<float>::infinity());  // beyond the last row: never enters
   for (int64_t i = 0; i < m; ++i) {
-    const double norm = Pack(rows.at(slots_[i]), 1, kPanelRows, panels_.get() + i / kPanelRows * kPanelRows * d + i % kPanelRows);
-    norms_[i] = std::isfinite(norm) ? static_cast<float>((1 - margin_) * norm) : -FLT_MAX;  // out of range: always enters
+    const double norm =
+        Pack(rows.at(slots_[i]), 1, kPanelRows, panels_.get() + i / kPanelRows * kPanelRows * d + i % kPanelRows);
+    norms_[i] =
+        std::isfinite(norm) ? static_cast<float>((1 - margin_) * norm) : -FLT_MAX;  // out of range: always enters
   }
 }
 
@@ -168,8 +171,12 @@ void DenseSearch::SearchTile(std::span<const double* const> queries, std::span<T
     const int64_t end = std::min(panel_count_, begin + chunk);
     for (int64_t first = 0; first < count; first += kernel.group) {
       for (int64_t p = begin; p < end; ++p) {
-        const DenseTile tile{panels_.get() + p * kPanelRows * d, norms_.get() + p * kPanelRows, group_of(first),
-                             bounds + first, d, masks};
+        const DenseTile tile{panels_.get() + p * kPanelRows * d,
+                             norms_.get() + p * kPanelRows,
+                             group_of(first),
+                             bounds + first,
+                             d,
+                             masks};
         if (!kernel.tile(tile)) continue;
         for (int64_t q = first; q < std::min(count, first + kernel.group); ++q) {
           if (masks[q - first] == 0) continue;

@@ -1,10 +1,10 @@
 // Exact Euclidean nearest neighbours for many features: every pair is looked at, fast.
 //
-// A float32 matrix product gives |x - y|^2 = |x|^2 + |y|^2 - 2 x.y for tiles of queries and rows; no matrix of distances is
-// kept. Products in float32 lose digits where rows nearly coincide, so they only ever rule pairs OUT: with
+// A float32 matrix product gives |x - y|^2 = |x|^2 + |y|^2 - 2 x.y for tiles of queries and rows; no matrix of
+// distances is kept. Products in float32 lose digits where rows nearly coincide, so they only ever rule pairs OUT: with
 //     c = (features + 8) 2^-23,   lower(x, y) = (1 - c)(|x|^2 + |y|^2) - 2 x.y <= |x - y|^2
-// (a bound on every rounding of the product and of its operands), a pair with lower > k-th best so far cannot enter. The
-// few others are measured again in double from the rows themselves: the result is exact.
+// (a bound on every rounding of the product and of its operands), a pair with lower > k-th best so far cannot enter.
+// The few others are measured again in double from the rows themselves: the result is exact.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct DenseTile {
 };
 
 struct DenseKernel {
-  int64_t group = 0;                        ///< queries of a tile
+  int64_t group = 0;                         ///< queries of a tile
   bool (*tile)(const DenseTile&) = nullptr;  ///< whether any bit is set
 };
 
@@ -49,13 +49,14 @@ class DenseSearch {
   /// Keeps a reference to `rows`.
   explicit DenseSearch(const UniqueRows& rows);
 
-  /// Offers to tops[i] every location that may be among the best of queries[i] (rows of rows.stride() doubles, aligned).
+  /// Offers to tops[i] every location that may be among the best of queries[i] (rows of rows.stride() doubles,
+  /// aligned).
   void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
               const DenseKernel* kernel = nullptr) const;
 
  private:
-  /// Writes (row - center) * scale as float32 to out[j * step] times `factor`; returns its squared norm, or infinity when
-  /// it is out of float32's safe range (then zeros are written).
+  /// Writes (row - center) * scale as float32 to out[j * step] times `factor`; returns its squared norm, or infinity
+  /// when it is out of float32's safe range (then zeros are written).
   double Pack(const double* row, float factor, int64_t step, float* out) const;
   void SearchTile(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
                   const DenseKernel& kernel) const;

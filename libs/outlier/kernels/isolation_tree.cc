@@ -9,8 +9,8 @@ namespace {
 
 class Grower {
  public:
-  Grower(IsolationTree& tree, std::span<const float> sample, int64_t psi, std::vector<int32_t> candidates, int max_depth,
-         Rng& rng)
+  Grower(IsolationTree& tree, std::span<const float> sample, int64_t psi, std::vector<int32_t> candidates,
+         int max_depth, Rng& rng)
       : tree_(tree), sample_(sample), psi_(psi), features_(std::move(candidates)), max_depth_(max_depth), rng_(rng) {
     rows_.resize(psi);
     for (int64_t i = 0; i < psi; ++i) rows_[i] = static_cast<int32_t>(i);

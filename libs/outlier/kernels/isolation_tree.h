@@ -25,9 +25,9 @@ struct IsolationTree {
   std::vector<float> path_length;  ///< derived: mean over the sample rows below of depth(leaf) + c(size of leaf)
   int depth = 0;                   ///< derived: splits on the longest path
 
-  /// Grows a tree on `sample`: psi rows x d features, feature-major (sample[j * psi + i]). `candidates` are the features
-  /// that it may use. A node picks a feature that is not constant in it, uniformly, and a threshold uniform in its range;
-  /// it ends at max_depth, at one row, or when all candidates are constant.
+  /// Grows a tree on `sample`: psi rows x d features, feature-major (sample[j * psi + i]). `candidates` are the
+  /// features that it may use. A node picks a feature that is not constant in it, uniformly, and a threshold uniform in
+  /// its range; it ends at max_depth, at one row, or when all candidates are constant.
   static IsolationTree Grow(std::span<const float> sample, int64_t psi, std::vector<int32_t> candidates, int max_depth,
                             Rng& rng);
 

@@ -34,8 +34,8 @@ void KdTree::Box(Range range, double* low, double* high) const {
   }
 }
 
-// Binary splits, the largest part first, until there are eight children: the same boxes as three levels of a binary tree,
-// but a search tests them together.
+// Binary splits, the largest part first, until there are eight children: the same boxes as three levels of a binary
+// tree, but a search tests them together.
 int32_t KdTree::Build(Range range) {
   std::vector<Range> parts = {range}, final_parts;
   while (!parts.empty() && parts.size() + final_parts.size() < kFan) {
@@ -150,15 +150,24 @@ void KdTree::ScanLeaf(const Leaf& leaf, const double* query, TopK& top) const {
 template <MetricKind kKind>
 void KdTree::Scan(const Leaf& leaf, const double* query, TopK& top) const {
   switch (rows_->features()) {
-    case 1: return ScanLeaf<kKind, 1>(leaf, query, top);
-    case 2: return ScanLeaf<kKind, 2>(leaf, query, top);
-    case 3: return ScanLeaf<kKind, 3>(leaf, query, top);
-    case 4: return ScanLeaf<kKind, 4>(leaf, query, top);
-    case 5: return ScanLeaf<kKind, 5>(leaf, query, top);
-    case 6: return ScanLeaf<kKind, 6>(leaf, query, top);
-    case 7: return ScanLeaf<kKind, 7>(leaf, query, top);
-    case 8: return ScanLeaf<kKind, 8>(leaf, query, top);
-    default: return ScanLeaf<kKind, 0>(leaf, query, top);
+    case 1:
+      return ScanLeaf<kKind, 1>(leaf, query, top);
+    case 2:
+      return ScanLeaf<kKind, 2>(leaf, query, top);
+    case 3:
+      return ScanLeaf<kKind, 3>(leaf, query, top);
+    case 4:
+      return ScanLeaf<kKind, 4>(leaf, query, top);
+    case 5:
+      return ScanLeaf<kKind, 5>(leaf, query, top);
+    case 6:
+      return ScanLeaf<kKind, 6>(leaf, query, top);
+    case 7:
+      return ScanLeaf<kKind, 7>(leaf, query, top);
+    case 8:
+      return ScanLeaf<kKind, 8>(leaf, query, top);
+    default:
+      return ScanLeaf<kKind, 0>(leaf, query, top);
   }
 }
 
@@ -203,13 +212,15 @@ void KdTree::SearchOne(const double* query, TopK& top, Work& work) const {
     for (; mask != 0; mask &= mask - 1) {
       const int lane = std::countr_zero(mask);
       stack.push_back({ranks[lane], inner.child[lane]});
-      for (size_t i = stack.size() - 1; i > base && stack[i].rank > stack[i - 1].rank; --i) std::swap(stack[i], stack[i - 1]);
+      for (size_t i = stack.size() - 1; i > base && stack[i].rank > stack[i - 1].rank; --i)
+        std::swap(stack[i], stack[i - 1]);
     }
   }
 }
 
 template <MetricKind kKind>
-void KdTree::SearchAll(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop, Work& work) const {
+void KdTree::SearchAll(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
+                       Work& work) const {
   const RankOf<kKind> rank{metric_.p};
   for (size_t i = 0; i < queries.size(); ++i) {
     if (i % 4 == 0 && stop()) return;
@@ -225,13 +236,22 @@ void KdTree::SearchAll(std::span<const double* const> queries, std::span<TopK> t
   }
 }
 
-void KdTree::Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop, Work* work) const {
+void KdTree::Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
+                    Work* work) const {
   Work sum;
   switch (metric_.kind) {
-    case MetricKind::kEuclidean: SearchAll<MetricKind::kEuclidean>(queries, tops, stop, sum); break;
-    case MetricKind::kManhattan: SearchAll<MetricKind::kManhattan>(queries, tops, stop, sum); break;
-    case MetricKind::kChebyshev: SearchAll<MetricKind::kChebyshev>(queries, tops, stop, sum); break;
-    case MetricKind::kMinkowski: SearchAll<MetricKind::kMinkowski>(queries, tops, stop, sum); break;
+    case MetricKind::kEuclidean:
+      SearchAll<MetricKind::kEuclidean>(queries, tops, stop, sum);
+      break;
+    case MetricKind::kManhattan:
+      SearchAll<MetricKind::kManhattan>(queries, tops, stop, sum);
+      break;
+    case MetricKind::kChebyshev:
+      SearchAll<MetricKind::kChebyshev>(queries, tops, stop, sum);
+      break;
+    case MetricKind::kMinkowski:
+      SearchAll<MetricKind::kMinkowski>(queries, tops, stop, sum);
+      break;
   }
   if (work != nullptr) *work = sum;
 }

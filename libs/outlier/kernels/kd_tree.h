@@ -1,5 +1,5 @@
-// Exact nearest neighbours for few features: a k-d tree (Bentley 1975; Friedman, Bentley, Finkel 1977) with tight bounding
-// boxes, and leaves stored feature by feature so that four distances are computed at a time.
+// Exact nearest neighbours for few features: a k-d tree (Bentley 1975; Friedman, Bentley, Finkel 1977) with tight
+// bounding boxes, and leaves stored feature by feature so that four distances are computed at a time.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,10 @@ class KdTree {
     int64_t boxes = 0;  ///< inner nodes: eight boxes each
     int64_t distances = 0;
   };
-  /// Offers to tops[i] every location that may be among the best of queries[i] (rows of rows.stride() doubles, aligned).
-  void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop, Work* work = nullptr) const;
+  /// Offers to tops[i] every location that may be among the best of queries[i] (rows of rows.stride() doubles,
+  /// aligned).
+  void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
+              Work* work = nullptr) const;
 
  private:
   static constexpr int kFan = 8;

@@ -29,16 +29,22 @@ struct Metric {
 
   double DistanceOf(double rank) const {
     switch (kind) {
-      case MetricKind::kEuclidean: return std::sqrt(rank);
-      case MetricKind::kMinkowski: return std::pow(rank, 1 / p);
-      default: return rank;
+      case MetricKind::kEuclidean:
+        return std::sqrt(rank);
+      case MetricKind::kMinkowski:
+        return std::pow(rank, 1 / p);
+      default:
+        return rank;
     }
   }
   double RankAt(double distance) const {
     switch (kind) {
-      case MetricKind::kEuclidean: return distance * distance;
-      case MetricKind::kMinkowski: return std::pow(distance, p);
-      default: return distance;
+      case MetricKind::kEuclidean:
+        return distance * distance;
+      case MetricKind::kMinkowski:
+        return std::pow(distance, p);
+      default:
+        return distance;
     }
   }
 };

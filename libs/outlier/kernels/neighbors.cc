@@ -54,7 +54,8 @@ class Reporter {
  public:
   Reporter(const UniqueRows& unique, int64_t k, int64_t ties, Metric metric)
       : unique_(unique), k_(k), metric_(metric), distance_(std::max(k, ties)), row_(distance_.size()) {}
-  /// The best k of `top` without `self` (-1: all), and those that tie with the last of them unless all that tie are equal.
+  /// The best k of `top` without `self` (-1: all), and those that tie with the last of them unless all that tie are
+  /// equal.
   void Report(const TopK& top, int64_t query, int32_t self, const NeighborIndex::Visit& visit) {
     int64_t size = 0, first_tied = 0;
     double last = -1;
@@ -118,7 +119,8 @@ bool NeighborIndex::TreeIsCheaper() const {
   for (int64_t i = 0; i < count; ++i) queries.push_back(unique_.at(i * unique_.locations() / count));
   std::vector<TopK> tops(count, TopK(8));
   KdTree::Work work;
-  tree_->Search(queries, tops, [] { return false; }, &work);
+  tree_->Search(
+      queries, tops, [] { return false; }, &work);
   const double boxes = static_cast<double>(work.boxes) / static_cast<double>(count);
   const double distances = static_cast<double>(work.distances) / static_cast<double>(count);
   const double tree = 400 + boxes * (26 + 2.6 * d) + distances * (1.6 + 0.33 * d);
@@ -136,10 +138,10 @@ void NeighborIndex::Search(std::span<const double* const> queries, std::span<Top
   }
 }
 
-// The best k + self of each query; where more rows may tie with the k-th, the best ties + self. One more than k is looked
-// for, so that only queries with a tie are searched again.
-std::vector<TopK> NeighborIndex::SearchTies(std::span<const double* const> queries, int64_t k, int64_t ties, int64_t self,
-                                            const StopFn& stop) const {
+// The best k + self of each query; where more rows may tie with the k-th, the best ties + self. One more than k is
+// looked for, so that only queries with a tie are searched again.
+std::vector<TopK> NeighborIndex::SearchTies(std::span<const double* const> queries, int64_t k, int64_t ties,
+                                            int64_t self, const StopFn& stop) const {
   const bool with_ties = ties > k && k > 0;
   const int64_t size = k + self + (with_ties ? 1 : 0);
   std::vector<TopK> tops(queries.size(), TopK(size));

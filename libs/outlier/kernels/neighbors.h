@@ -1,9 +1,9 @@
 // Exact k nearest neighbours, shared by the proximity algorithms.
 //
 // Rows are reduced to distinct locations (unique_rows.h), scaled by a power of two when their magnitude is out of the
-// ordinary, and searched by a k-d tree (few features, any metric) or by dense tiles (many features, Euclidean). Both are
-// exact, break ties by the lower row, and give the same bits; which one is used is decided by counting the work of a few
-// sample queries.
+// ordinary, and searched by a k-d tree (few features, any metric) or by dense tiles (many features, Euclidean). Both
+// are exact, break ties by the lower row, and give the same bits; which one is used is decided by counting the work of
+// a few sample queries.
 #pragma once
 
 #include <absl/status/status.h>
@@ -46,9 +46,9 @@ class NeighborIndex {
   /// training rows. The spans live during the call.
   using Visit = std::function<void(int64_t query, std::span<const double> distances, std::span<const int32_t> rows)>;
 
-  /// The min(k, rows() - 1) nearest other rows of every training row. With `ties` > k, the further rows at exactly the k-th
-  /// distance follow, lowest first, up to `ties` rows in all; unless all rows at that distance are equal, when it makes no
-  /// difference which of them are taken.
+  /// The min(k, rows() - 1) nearest other rows of every training row. With `ties` > k, the further rows at exactly the
+  /// k-th distance follow, lowest first, up to `ties` rows in all; unless all rows at that distance are equal, when it
+  /// makes no difference which of them are taken.
   absl::Status OfTrainingRows(int64_t k, const Context& ctx, const Visit& visit, int64_t ties = 0) const;
   /// The min(k, rows()) nearest training rows of every row of X; `ties` as above.
   absl::Status Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties = 0) const;

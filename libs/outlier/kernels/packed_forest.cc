@@ -15,7 +15,8 @@ namespace {
 constexpr int64_t kLanes = 8;
 constexpr int kGroupsInFlight = 8;
 constexpr int64_t kStepRows = kLanes * kGroupsInFlight;
-constexpr int64_t kBlockBytes = 24 << 10;  // of the row values: leaves room for one tree (3 KiB at depth 8) and the sums
+constexpr int64_t kBlockBytes =
+    24 << 10;  // of the row values: leaves room for one tree (3 KiB at depth 8) and the sums
 constexpr int64_t kMaxBlockRows = 1024;
 
 int32_t Fixed(float length) {
@@ -66,8 +67,8 @@ inline void WalkAvx2(const float* x, int64_t stride, const int32_t* tree, int de
         const __m256 t = _mm256_permutevar8x32_ps(t8, node[g]);
         const __m256i o = _mm256_add_epi32(_mm256_permutevar8x32_epi32(o8, node[g]), lane);
         const __m256 v = _mm256_i32gather_ps(x + g * stride, o, 4);
-        node[g] = _mm256_sub_epi32(_mm256_add_epi32(node[g], node[g]),
-                                   _mm256_castps_si256(_mm256_cmp_ps(v, t, _CMP_GT_OQ)));
+        node[g] =
+            _mm256_sub_epi32(_mm256_add_epi32(node[g], node[g]), _mm256_castps_si256(_mm256_cmp_ps(v, t, _CMP_GT_OQ)));
       }
     }
   }
@@ -91,8 +92,8 @@ inline void WalkAvx2(const float* x, int64_t stride, const int32_t* tree, int de
       const __m256 t = _mm256_i32gather_ps(threshold, node[g], 4);
       const __m256i o = _mm256_add_epi32(_mm256_i32gather_epi32(offset, node[g], 4), lane);
       const __m256 v = _mm256_i32gather_ps(x + g * stride, o, 4);
-      node[g] = _mm256_sub_epi32(_mm256_add_epi32(node[g], node[g]),
-                                 _mm256_castps_si256(_mm256_cmp_ps(v, t, _CMP_GT_OQ)));
+      node[g] =
+          _mm256_sub_epi32(_mm256_add_epi32(node[g], node[g]), _mm256_castps_si256(_mm256_cmp_ps(v, t, _CMP_GT_OQ)));
     }
   }
   for (int g = 0; g < kGroups; ++g) {
@@ -167,7 +168,8 @@ int64_t PackedForest::block_rows() const {
   return std::clamp<int64_t>(rows / kStepRows * kStepRows, kStepRows, kMaxBlockRows);
 }
 
-void PackedForest::PathLengths(const float* groups, int64_t rows, std::span<double> lengths, ForestKernel kernel) const {
+void PackedForest::PathLengths(const float* groups, int64_t rows, std::span<double> lengths,
+                               ForestKernel kernel) const {
   if (!deep_.empty()) return DeepPathLengths(groups, rows, lengths);
   if (kernel == nullptr) kernel = ForestKernels().back();
   alignas(64) int32_t sums[kMaxBlockRows];

@@ -1,11 +1,12 @@
 // Trees laid out for scoring: the mean path length of many rows at once.
 //
-// A tree of 256 rows is at most 8 splits deep. Each tree is filled up to a perfect binary tree (below an early leaf: splits
-// that always go left, over copies of the leaf's value), so that every row takes the same number of steps and nothing
-// branches. Nodes lie in heap order, node i's children are 2i and 2i + 1 (see the picture in README.md):
+// A tree of 256 rows is at most 8 splits deep. Each tree is filled up to a perfect binary tree (below an early leaf:
+// splits that always go left, over copies of the leaf's value), so that every row takes the same number of steps and
+// nothing branches. Nodes lie in heap order, node i's children are 2i and 2i + 1 (see the picture in README.md):
 //     threshold[2^depth]  offset[2^depth] (= 8 * feature)  length[2^depth] (of the leaves, fixed point)
-// Rows lie in groups of 8, group[feature][lane], so that one gather fetches each lane's own feature. All kernels add the
-// same integers, hence give the same bits. Forests deeper than 11 (more than 2048 sample rows) walk the plain nodes.
+// Rows lie in groups of 8, group[feature][lane], so that one gather fetches each lane's own feature. All kernels add
+// the same integers, hence give the same bits. Forests deeper than 11 (more than 2048 sample rows) walk the plain
+// nodes.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +18,15 @@
 
 namespace vedette::outlier {
 
-/// What a kernel is given: groups of 8 rows, and some perfect trees of one depth. It adds each row's path lengths over all
-/// the trees to sums[row].
+/// What a kernel is given: groups of 8 rows, and some perfect trees of one depth. It adds each row's path lengths over
+/// all the trees to sums[row].
 struct ForestBlock {
   const float* groups = nullptr;  ///< [group][feature][8], 32-byte aligned
   int64_t group_count = 0;        ///< a multiple of 8
   int64_t features = 0;
   const int32_t* trees = nullptr;  ///< each 3 * 2^depth words, 64-byte aligned
   int64_t tree_count = 0;
-  int depth = 0;  ///< >= 4
+  int depth = 0;            ///< >= 4
   int32_t* sums = nullptr;  ///< group_count * 8
 };
 
@@ -49,8 +50,8 @@ class PackedForest {
 
   /// Rows that are best scored together, a multiple of 64: their values stay in the first-level cache.
   int64_t block_rows() const;
-  /// lengths[i] = mean path length over the trees of row i of `groups` (FloatMap::MapGroups of `rows` rows, with room for
-  /// block_rows()). rows <= block_rows(). `kernel` null: the fastest.
+  /// lengths[i] = mean path length over the trees of row i of `groups` (FloatMap::MapGroups of `rows` rows, with room
+  /// for block_rows()). rows <= block_rows(). `kernel` null: the fastest.
   void PathLengths(const float* groups, int64_t rows, std::span<double> lengths, ForestKernel kernel = nullptr) const;
 
  private:

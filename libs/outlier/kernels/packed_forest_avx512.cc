@@ -1,5 +1,5 @@
-// The forest kernel for processors with AVX-512, chosen at run time. A unit of its own with target attributes, so that the
-// rest of the project keeps its one instruction set; no Eigen type passes through here.
+// The forest kernel for processors with AVX-512, chosen at run time. A unit of its own with target attributes, so that
+// the rest of the project keeps its one instruction set; no Eigen type passes through here.
 #include "outlier/kernels/packed_forest.h"
 
 #if defined(__x86_64__)

@@ -14,7 +14,10 @@ namespace vedette::outlier {
 class TopK {
  public:
   explicit TopK(int64_t k)
-      : k_(k), chunks_((k + 3) / 4), rank_(static_cast<size_t>(4 + 4 * chunks_)), row_(static_cast<size_t>(4 + 4 * chunks_)) {
+      : k_(k),
+        chunks_((k + 3) / 4),
+        rank_(static_cast<size_t>(4 + 4 * chunks_)),
+        row_(static_cast<size_t>(4 + 4 * chunks_)) {
     Clear();
   }
   void Clear() {
@@ -62,7 +65,8 @@ class TopK {
 
 #if VEDETTE_F64X4_AVX2
   // From the worst to the best, four at a time and without a branch that the data decides: slot i keeps its entry where
-  // that is not above the new one, else takes the new one where slot i - 1 is not above it, else the entry of slot i - 1.
+  // that is not above the new one, else takes the new one where slot i - 1 is not above it, else the entry of slot i
+  // - 1.
   void Shift(double rank, int32_t row) {
     double* ranks = rank_.data() + kFront;
     int32_t* rows = row_.data() + kFront;
@@ -81,8 +85,9 @@ class TopK {
       const __m128 row_here = _mm_loadu_ps(reinterpret_cast<const float*>(rows + i));
       const __m128 row_before = _mm_loadu_ps(reinterpret_cast<const float*>(rows + i - 1));
       _mm256_storeu_pd(ranks + i, _mm256_blendv_pd(_mm256_blendv_pd(before, x, take), here, keep));
-      _mm_storeu_ps(reinterpret_cast<float*>(rows + i),
-                    _mm_blendv_ps(_mm_blendv_ps(row_before, _mm_castsi128_ps(y), narrow(take)), row_here, narrow(keep)));
+      _mm_storeu_ps(
+          reinterpret_cast<float*>(rows + i),
+          _mm_blendv_ps(_mm_blendv_ps(row_before, _mm_castsi128_ps(y), narrow(take)), row_here, narrow(keep)));
     }
   }
 #else

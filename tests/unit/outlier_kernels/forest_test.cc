@@ -29,7 +29,8 @@ double MeanPath(const std::vector<IsolationTree>& trees, const std::vector<float
   double sum = 0;
   for (const IsolationTree& tree : trees) {
     size_t node = 0;
-    while (tree.feature[node] >= 0) node = row[tree.feature[node]] <= tree.threshold[node] ? node + 1 : tree.right[node];
+    while (tree.feature[node] >= 0)
+      node = row[tree.feature[node]] <= tree.threshold[node] ? node + 1 : tree.right[node];
     sum += tree.path_length[node];
   }
   return sum / static_cast<double>(trees.size());
@@ -79,8 +80,8 @@ TEST_CASE("Every forest kernel gives the same bits as walking the nodes, at any 
 TEST_CASE("The map to float32 keeps order, digits near the median, and range") {
   Matrix X(5, 3);
   for (int64_t i = 0; i < 5; ++i) {
-    X(i, 0) = 1.7e9 + static_cast<double>(i);                  // one float32 step at 1.7e9 is 128
-    X(i, 1) = static_cast<double>(i - 2) * 8e307;              // differences overflow
+    X(i, 0) = 1.7e9 + static_cast<double>(i);      // one float32 step at 1.7e9 is 128
+    X(i, 1) = static_cast<double>(i - 2) * 8e307;  // differences overflow
     X(i, 2) = i == 4 ? 1e308 : 1e-300 * static_cast<double>(i);
   }
   const FloatMap map = FloatMap::Fit(X);

@@ -69,7 +69,9 @@ void CheckAgainstBruteForce(MatrixView X, Metric metric, int64_t k, const Found&
 }  // namespace
 
 TEST_CASE("Neighbours are exact for every structure, metric and shape") {
-  const std::vector<Metric> metrics = {{MetricKind::kEuclidean, 2}, {MetricKind::kManhattan, 1}, {MetricKind::kChebyshev, 0},
+  const std::vector<Metric> metrics = {{MetricKind::kEuclidean, 2},
+                                       {MetricKind::kManhattan, 1},
+                                       {MetricKind::kChebyshev, 0},
                                        {MetricKind::kMinkowski, 3}};
   for (const int64_t d : {1, 2, 5, 8, 13, 40}) {
     for (const int64_t n : {2, 3, 17, 700}) {
@@ -112,7 +114,8 @@ TEST_CASE("Every dense kernel of this machine finds the same neighbours") {
     std::vector<std::vector<int32_t>> first;
     for (const DenseKernel& kernel : DenseKernels()) {
       std::vector<TopK> tops(queries.size(), TopK(9));
-      search.Search(queries, tops, [] { return false; }, &kernel);
+      search.Search(
+          queries, tops, [] { return false; }, &kernel);
       std::vector<std::vector<int32_t>> rows_found;
       for (const TopK& top : tops) rows_found.emplace_back(top.rows().begin(), top.rows().end());
       if (first.empty()) first = rows_found;
@@ -131,7 +134,7 @@ TEST_CASE("Ties go to the lowest row, or all follow on request") {
     REQUIRE(OfTraining(index, 3, {}, 100).rows[0] == std::vector<int32_t>{1, 2, 3, 4, 5, 6, 7, 8});
     REQUIRE(OfTraining(index, 3, {}, 5).rows[0] == std::vector<int32_t>{1, 2, 3, 4, 5});
     REQUIRE(OfTraining(index, 2, {}, 100).rows[8] == std::vector<int32_t>{2, 4});  // equal rows: any two will do
-    REQUIRE(OfTraining(index, 2).rows[8] == std::vector<int32_t>{2, 4});  // equal rows, not itself
+    REQUIRE(OfTraining(index, 2).rows[8] == std::vector<int32_t>{2, 4});           // equal rows, not itself
   }
 }
 

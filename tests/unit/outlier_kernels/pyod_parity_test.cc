@@ -109,7 +109,8 @@ TEST_CASE("knn and lof equal PyOD's training scores") {
       const std::unique_ptr<Detector> detector = Make(c.algorithm, c.params);
       REQUIRE(detector->Fit(X, {}).ok());
       // Ties at the k-th neighbour are frequent in these two sets, and PyOD keeps any k of them: see lof.cc.
-      const bool tied = std::string_view(c.algorithm) == "lof" && (set == std::string_view("WBC") || set == std::string_view("thyroid"));
+      const bool tied = std::string_view(c.algorithm) == "lof" &&
+                        (set == std::string_view("WBC") || set == std::string_view("thyroid"));
       if (tied) {
         CHECK(Spearman(detector->training_scores(), theirs[c.column]) > 0.95);
       } else {

@@ -24,7 +24,8 @@ inline Matrix GridMatrix(int64_t n, int64_t d, uint64_t levels, uint64_t seed) {
   return X;
 }
 
-inline std::unique_ptr<Detector> Make(std::string_view algorithm, const std::map<std::string, std::string>& params = {}) {
+inline std::unique_ptr<Detector> Make(std::string_view algorithm,
+                                      const std::map<std::string, std::string>& params = {}) {
   const Catalog catalog({AllAlgorithms()});
   const absl::StatusOr<const Descriptor*> descriptor = catalog.Find(algorithm);
   if (!descriptor.ok()) return nullptr;
