@@ -62,3 +62,17 @@ run_platform() {
   "$vedette" upload "$file" --analyze --ignore-columns label --home "$home"
   "$vedette" anomalies list --home "$home" --page-size 5
 }
+
+# quiet_ctest ARGS...: runs ctest and shows its summary, or everything that failed.
+quiet_ctest() {
+  local log status=0
+  log=$(mktemp)
+  ctest "$@" >"$log" 2>&1 || status=$?
+  if [ "$status" -eq 0 ]; then
+    grep -E '^(100|[0-9]+)% tests passed|^Total Test time' "$log" || tail -n 3 "$log"
+  else
+    cat "$log"
+  fi
+  rm -f "$log"
+  return "$status"
+}
