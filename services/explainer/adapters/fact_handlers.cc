@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/status.h"
+#include "runtime/resource_name.h"
 #include "services/explainer/adapters/proto.h"
 #include "vedette/events/v1/events.pb.h"
 
@@ -24,7 +25,7 @@ outlier::FeatureContribution FromProto(const common::v1::FeatureContribution& f)
 
 absl::StatusOr<StoredExplanation> Build(const events::v1::AnomaliesDetected& event, const events::v1::DetectedAnomaly& d) {
   Finding finding{.anomaly_id = "", .model = event.model(), .dataset = event.dataset(), .row_index = d.row_index(), .threshold = event.threshold()};
-  ASSIGN_OR_RETURN(finding.anomaly_id, AnomalyId("anomaly", d.anomaly()));
+  ASSIGN_OR_RETURN(finding.anomaly_id, runtime::UuidOf("anomaly", "anomalies", d.anomaly()));
   finding.score = {.score = d.score(), .probability = d.probability(), .confidence = d.confidence(), .anomaly = true,
                    .severity = static_cast<outlier::Severity>(d.severity())};
   std::vector<outlier::FeatureContribution> features;

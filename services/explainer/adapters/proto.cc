@@ -1,12 +1,9 @@
 #include "services/explainer/adapters/proto.h"
 
+#include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
-#include <cctype>
 #include <cmath>
-
-#include "base/status.h"
-#include "runtime/status.h"
 
 namespace vedette::explainer {
 
@@ -30,18 +27,6 @@ void ToProto(const StoredExplanation& e, v1::Explanation* out) {
   out->set_degraded_reason(e.degraded_reason);
   out->set_model(e.model);
   *out->mutable_create_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(e.create_time));
-}
-
-absl::StatusOr<std::string> AnomalyId(std::string_view field, std::string_view name) {
-  constexpr std::string_view kPrefix = "anomalies/";
-  const std::string_view id = name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : "";
-  bool good = id.size() == 36;
-  for (size_t i = 0; good && i < id.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    good = dash ? id[i] == '-' : std::isxdigit(static_cast<unsigned char>(id[i])) != 0;
-  }
-  if (!good) return runtime::InvalidField(field, fmt::format("'{}' is not an anomaly name; anomalies/{{uuid}} is one", name));
-  return std::string(id);
 }
 
 }  // namespace vedette::explainer

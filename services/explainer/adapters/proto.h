@@ -12,7 +12,4 @@ namespace vedette::explainer {
 
 void ToProto(const StoredExplanation& explanation, v1::Explanation* out);
 
-/// "anomalies/{uuid}" -> the id. INVALID_ARGUMENT names the field.
-absl::StatusOr<std::string> AnomalyId(std::string_view field, std::string_view name);
-
 }  // namespace vedette::explainer

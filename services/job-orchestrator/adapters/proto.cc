@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/status.h"
+#include "runtime/resource_name.h"
 #include "runtime/status.h"
 
 namespace vedette::job_orchestrator {
@@ -14,15 +15,6 @@ namespace {
 
 google::protobuf::Timestamp Stamp(absl::Time t) {
   return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(t));
-}
-
-bool IsUuid(std::string_view id) {
-  if (id.size() != 36) return false;
-  for (size_t i = 0; i < id.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? id[i] != '-' : std::isxdigit(static_cast<unsigned char>(id[i])) == 0) return false;
-  }
-  return true;
 }
 
 }  // namespace
@@ -72,13 +64,7 @@ void ToProto(const Schedule& schedule, jobs::v1::Schedule* out) {
   if (schedule.last_run_time) *out->mutable_last_run_time() = Stamp(*schedule.last_run_time);
 }
 
-absl::StatusOr<std::string> JobId(std::string_view field, const std::string& name) {
-  constexpr std::string_view kPrefix = "jobs/";
-  if (!name.starts_with(kPrefix) || !IsUuid(std::string_view(name).substr(kPrefix.size()))) {
-    return runtime::InvalidField(field, fmt::format("'{}' is not a job name; jobs/{{uuid}} is one", name));
-  }
-  return name.substr(kPrefix.size());
-}
+absl::StatusOr<std::string> JobId(std::string_view field, const std::string& name) { return runtime::UuidOf(field, "jobs", name); }
 
 absl::StatusOr<std::pair<std::string, int32_t>> TaskId(std::string_view field, const std::string& name) {
   constexpr std::string_view kMiddle = "/tasks/";

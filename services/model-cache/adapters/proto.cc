@@ -2,9 +2,8 @@
 
 #include <google/protobuf/util/time_util.h>
 
-#include <cctype>
-
 #include "base/status.h"
+#include "runtime/resource_name.h"
 #include "runtime/status.h"
 
 namespace vedette::model_cache {
@@ -55,19 +54,9 @@ ModelKey FromProto(const modelcache::v1::ModelKey& key) {
 }
 
 absl::Status CheckUuid(std::string_view field, std::string_view id) {
-  bool good = id.size() == 36;
-  for (size_t i = 0; good && i < id.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    good = dash ? id[i] == '-' : std::isxdigit(static_cast<unsigned char>(id[i])) != 0;
-  }
-  return good ? absl::OkStatus() : runtime::InvalidField(field, fmt::format("'{}' is not a UUID", id));
+  return runtime::IsUuid(id) ? absl::OkStatus() : runtime::InvalidField(field, fmt::format("'{}' is not a UUID", id.substr(0, 100)));
 }
 
-absl::StatusOr<std::string> ModelId(std::string_view field, const std::string& name) {
-  constexpr std::string_view kPrefix = "models/";
-  if (!name.starts_with(kPrefix)) return runtime::InvalidField(field, fmt::format("'{}' is not a name like models/{{uuid}}", name));
-  RETURN_IF_ERROR(CheckUuid(field, std::string_view(name).substr(kPrefix.size())));
-  return name.substr(kPrefix.size());
-}
+absl::StatusOr<std::string> ModelId(std::string_view field, const std::string& name) { return runtime::UuidOf(field, "models", name); }
 
 }  // namespace vedette::model_cache

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/status.h"
+#include "runtime/resource_name.h"
 #include "runtime/filter.h"
 #include "runtime/paging.h"
 #include "runtime/status.h"
@@ -62,7 +63,7 @@ absl::StatusOr<Listing> ReadListing(const v1::ListAnomaliesRequest& request) {
 
 grpc::ServerUnaryReactor* TriageGrpc::GetAnomaly(Context* ctx, const v1::GetAnomalyRequest* rq, v1::Anomaly* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string id, AnomalyId("name", request.name()));
+    ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("name", "anomalies", request.name()));
     ASSIGN_OR_RETURN(const Anomaly anomaly, store_.Get(call.tenant, id));
     ToProto(anomaly, out);
     return absl::OkStatus();
@@ -85,7 +86,7 @@ grpc::ServerUnaryReactor* TriageGrpc::ListAnomalies(Context* ctx, const v1::List
 grpc::ServerUnaryReactor* TriageGrpc::UpdateAnomalyStatus(Context* ctx, const v1::UpdateAnomalyStatusRequest* rq,
                                                           v1::Anomaly* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string id, AnomalyId("name", request.name()));
+    ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("name", "anomalies", request.name()));
     if (request.status() < v1::Anomaly::OPEN || request.status() > v1::Anomaly::DISMISSED) {
       return runtime::InvalidField("status", "must be OPEN, ACKNOWLEDGED, RESOLVED or DISMISSED");
     }
@@ -113,7 +114,7 @@ grpc::ServerUnaryReactor* TriageGrpc::GetAnomalyStatistics(Context* ctx, const v
 
 grpc::ServerUnaryReactor* TriageGrpc::CreateFeedback(Context* ctx, const v1::CreateFeedbackRequest* rq, v1::Feedback* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string id, AnomalyId("anomaly", request.anomaly()));
+    ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("anomaly", "anomalies", request.anomaly()));
     ASSIGN_OR_RETURN(const Feedback feedback, FromProto(request.feedback(), call.identity.subject));
     ASSIGN_OR_RETURN(const Feedback stored, store_.AddFeedback(call.tenant, id, feedback, request.request_id()));
     ToProto(id, stored, out);
@@ -124,7 +125,7 @@ grpc::ServerUnaryReactor* TriageGrpc::CreateFeedback(Context* ctx, const v1::Cre
 grpc::ServerUnaryReactor* TriageGrpc::ListFeedback(Context* ctx, const v1::ListFeedbackRequest* rq,
                                                    v1::ListFeedbackResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string id, AnomalyId("anomaly", request.anomaly()));
+    ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("anomaly", "anomalies", request.anomaly()));
     RETURN_IF_ERROR(store_.Get(call.tenant, id).status());
     ASSIGN_OR_RETURN(const std::vector<Feedback> all, store_.ListFeedback(call.tenant, id));
     for (const Feedback& f : all) ToProto(id, f, out->add_feedback());

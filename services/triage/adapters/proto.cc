@@ -4,10 +4,10 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 
 #include "base/status.h"
+#include "runtime/resource_name.h"
 #include "runtime/status.h"
 
 namespace vedette::triage {
@@ -37,7 +37,7 @@ Feature FromProto(const common::v1::FeatureContribution& f) {
 
 absl::StatusOr<Anomaly> FromEvent(const events::v1::AnomaliesDetected& event, const events::v1::DetectedAnomaly& d) {
   Anomaly a;
-  ASSIGN_OR_RETURN(a.id, AnomalyId("anomaly", d.anomaly()));
+  ASSIGN_OR_RETURN(a.id, runtime::UuidOf("anomaly", "anomalies", d.anomaly()));
   if (!std::isfinite(d.score())) return InvalidArgument("row {}: the score is not finite", d.row_index());
   a.job = event.job();
   a.dataset = event.dataset();
@@ -149,18 +149,6 @@ absl::StatusOr<Feedback> FromProto(const v1::Feedback& feedback, const std::stri
   out.comment = feedback.comment();
   out.author = author;
   return out;
-}
-
-absl::StatusOr<std::string> AnomalyId(std::string_view field, std::string_view name) {
-  constexpr std::string_view kPrefix = "anomalies/";
-  const std::string_view id = name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : "";
-  bool good = id.size() == 36;
-  for (size_t i = 0; good && i < id.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    good = dash ? id[i] == '-' : std::isxdigit(static_cast<unsigned char>(id[i])) != 0;
-  }
-  if (!good) return runtime::InvalidField(field, fmt::format("'{}' is not an anomaly name; anomalies/{{uuid}} is one", name));
-  return std::string(id);
 }
 
 }  // namespace vedette::triage

@@ -20,7 +20,4 @@ absl::StatusOr<TaskResult> FromEvent(const events::v1::AnomaliesDetected& event)
 /// INVALID_ARGUMENT names the field.
 absl::StatusOr<Feedback> FromProto(const v1::Feedback& feedback, const std::string& author);
 
-/// "anomalies/{uuid}" -> the id.
-absl::StatusOr<std::string> AnomalyId(std::string_view field, std::string_view name);
-
 }  // namespace vedette::triage

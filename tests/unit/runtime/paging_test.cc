@@ -3,6 +3,7 @@
 #include "base/status.h"
 #include "echo.pb.h"
 #include "runtime/paging.h"
+#include "runtime/resource_name.h"
 #include "runtime/status.h"
 
 namespace vedette::runtime {
@@ -58,6 +59,18 @@ TEST_CASE("order_by") {
   for (const char* bad : {"score,", ",", "score up", "score, score desc", "score; drop table x"}) {
     INFO(bad);
     CHECK_FALSE(ParseOrderBy(bad, fields).ok());
+  }
+}
+
+TEST_CASE("a resource name is its collection and a UUID, and nothing else") {
+  const std::string id = "0190a7c2-1111-7222-8333-444455556666";
+  CHECK(*UuidOf("name", "jobs", "jobs/" + id) == id);
+  for (const std::string& bad : {id, "jobs/", "job/" + id, "jobs/" + id + "/tasks/1", "jobs//" + id, "jobs/" + id.substr(1) + "g", "jobsx" + id}) {
+    INFO(bad);
+    const auto parsed = UuidOf("job", "jobs", bad);
+    CHECK(absl::IsInvalidArgument(parsed.status()));
+    REQUIRE(GetFieldViolations(parsed.status()).size() == 1);
+    CHECK(GetFieldViolations(parsed.status())[0].field == "job");
   }
 }
 
