@@ -65,7 +65,7 @@ TEST_CASE("order_by") {
 TEST_CASE("a resource name is its collection and a UUID, and nothing else") {
   const std::string id = "0190a7c2-1111-7222-8333-444455556666";
   CHECK(*UuidOf("name", "jobs", "jobs/" + id) == id);
-  for (const std::string& bad : {id, "jobs/", "job/" + id, "jobs/" + id + "/tasks/1", "jobs//" + id, "jobs/" + id.substr(1) + "g", "jobsx" + id}) {
+  for (const std::string& bad : std::vector<std::string>{id, "jobs/", "job/" + id, "jobs/" + id + "/tasks/1", "jobs//" + id, "jobs/" + id.substr(1) + "g", "jobsx" + id}) {
     INFO(bad);
     const auto parsed = UuidOf("job", "jobs", bad);
     CHECK(absl::IsInvalidArgument(parsed.status()));
