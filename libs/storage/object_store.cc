@@ -111,9 +111,11 @@ class FileWriter final : public ObjectWriter {
     if (committed_) return FailedPrecondition("object {} is committed", key_);
     if (options_.sync && ::fsync(fd_.get()) != 0)
       return status_ = FromErrno(errno, fmt::format("syncing object {}", key_));
-    // Delete removes folders that became empty, possibly between our mkdir and rename; then make them again.
+    // Delete removes folders that became empty, possibly between our mkdir and rename; then make them again. Each attempt
+    // costs microseconds, and a busy folder can lose several in a row.
+    constexpr int kAttempts = 1000;
     int error = 0;
-    for (int attempt = 0; attempt < 10; ++attempt) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
       if (status_ = MakeParents(root_, target_, options_.sync); !status_.ok() && !absl::IsNotFound(status_))
         return status_;
       if (::rename(temporary_.c_str(), target_.c_str()) == 0) {
