@@ -56,7 +56,8 @@ run_platform() {
   local vedette=$1 home=$2 file=$3 started=$4
   export VEDETTE_HOME=$home
   if [ "$started" = 1 ]; then
-    trap '"$vedette" down --home "$home" >/dev/null 2>&1 || true' EXIT
+    # The names are gone when the trap runs, so it holds their values.
+    trap "'$vedette' down --home '$home' >/dev/null 2>&1 || true" EXIT
     "$vedette" up --home "$home" --quiet
   fi
   "$vedette" upload "$file" --analyze --ignore-columns label --home "$home"
