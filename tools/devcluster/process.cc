@@ -14,6 +14,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <random>
 #include <fstream>
 #include <thread>
 
@@ -142,20 +143,6 @@ absl::Status Process::Stop(int signal, absl::Duration patience) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> FreePort() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return ResourceExhausted("no socket: {}", std::strerror(errno));
-  sockaddr_in a{};
-  a.sin_family = AF_INET;
-  a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof a;
-  const bool ok = ::bind(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0 &&
-                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&a), &size) == 0;
-  ::close(fd);
-  if (!ok) return ResourceExhausted("no free port: {}", std::strerror(errno));
-  return ntohs(a.sin_port);
-}
-
 absl::Status CheckPortFree(int port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return ResourceExhausted("no socket: {}", std::strerror(errno));
@@ -169,6 +156,19 @@ absl::Status CheckPortFree(int port) {
   ::close(fd);
   if (error != 0) return FailedPrecondition("port {} of 127.0.0.1 cannot be used: {}", port, std::strerror(error));
   return absl::OkStatus();
+}
+
+absl::StatusOr<int> FreePort() {
+  // Below the range from which the system gives ports to outgoing connections, any of which could take one of those
+  // between this look and the server's start.
+  constexpr int kLowest = 10000, kHighest = 32000;
+  std::random_device random;
+  std::uniform_int_distribution<int> any(kLowest, kHighest);
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const int port = any(random);
+    if (CheckPortFree(port).ok()) return port;
+  }
+  return ResourceExhausted("no free port between {} and {}", kLowest, kHighest);
 }
 
 std::string Tail(const std::string& file, size_t bytes) {
