@@ -6,4 +6,12 @@ absl::StatusOr<Attribution> Detector::Explain(MatrixView, const Context&) const 
   return absl::UnimplementedError("this algorithm has no native attribution");
 }
 
+absl::Status Detector::FitLabelled(MatrixView, std::span<const Label>, const Context&) {
+  return absl::UnimplementedError("this algorithm does not learn from labels");
+}
+
+absl::Status Detector::Update(MatrixView, const Context&) {
+  return absl::UnimplementedError("this algorithm cannot learn from further rows; fit it again");
+}
+
 }  // namespace vedette::outlier

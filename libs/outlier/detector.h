@@ -28,6 +28,9 @@ struct Attribution {
   std::string space;     ///< what the contributions add up to or measure: "score", "squared distance", "path length"...
 };
 
+/// What is known of a training row.
+enum class Label : int8_t { kUnknown = -1, kNormal = 0, kAnomaly = 1 };
+
 class Detector {
  public:
   virtual ~Detector() = default;
@@ -36,8 +39,16 @@ class Detector {
   /// when the data cannot be used, naming why; CANCELLED; DEADLINE_EXCEEDED. After an error the object is not usable.
   virtual absl::Status Fit(MatrixView X, const Context& ctx) = 0;
 
+  /// Learns from X with labels, one per row: kAnomaly, kNormal or kUnknown. Only where the descriptor asks for labels;
+  /// Fit alone is then FAILED_PRECONDITION. Errors as Fit's, and INVALID_ARGUMENT when the labels do not suffice.
+  virtual absl::Status FitLabelled(MatrixView X, std::span<const Label> labels, const Context& ctx);
+
+  /// Learns from further rows without the earlier ones (rows in order of arrival). Only where the descriptor says
+  /// `incremental`, else UNIMPLEMENTED; also after Load. Not thread-safe. After an error the object is not usable.
+  virtual absl::Status Update(MatrixView X, const Context& ctx);
+
   /// Scores of the training rows as the algorithm defines them (neighbour methods leave the row itself out).
-  /// Empty after Load.
+  /// Empty after Load and after Update.
   virtual std::span<const double> training_scores() const = 0;
 
   /// scores[i] for each row of X; X has the fitted number of columns (checked by Model, asserted here). Thread-safe.
@@ -56,20 +67,37 @@ class Detector {
 
 enum class NanPolicy { kImputed, kNative };  ///< what must have happened to missing values before Fit and Score
 
+/// What a fit and a score will take, on one core of about 3 GHz, within a factor of about 3; how it grows with rows and
+/// features is the algorithm's own law, so that it also says what a larger table would take.
+struct Cost {
+  double fit_seconds = 0;
+  double score_seconds_per_row = 0;
+  double fit_bytes = 0;    ///< most that is held during the fit, beside X
+  double model_bytes = 0;  ///< of the fitted state
+
+  Cost PlusFit(double seconds) const {
+    Cost more = *this;
+    more.fit_seconds += seconds;
+    return more;
+  }
+};
+
 /// One algorithm. Everything that is listed, validated, documented, benchmarked or tested comes from here.
 struct Descriptor {
   std::string_view name;      ///< "iforest"; also the file's stem and the symbol k_<name>
-  std::string_view family;    ///< probabilistic, linear, proximity, ensemble, neural
+  std::string_view family;    ///< probabilistic, linear, proximity, ensemble, neural, supervised
   std::string_view summary;   ///< one sentence: what it finds, and when it fails
   std::string_view paper;     ///< authors, title, venue, year
   std::span<const ParamSpec> params;
   bool deterministic = true;  ///< the same scores for every seed
-  bool incremental = false;
+  bool incremental = false;   ///< Update works
+  bool needs_labels = false;  ///< FitLabelled instead of Fit
   bool explains = true;       ///< has native contributions
   NanPolicy nan = NanPolicy::kImputed;
   bool wants_scaling = false;  ///< distances or gradients: `auto` and the CLI's default recipe standardise for it
   std::string_view fit_cost;   ///< "O(n log n d)"
   std::string_view score_cost; ///< per row: "O(log n d)"
+  Cost (*cost)(const ParamSet& params, int64_t rows, int64_t features) = nullptr;
   std::unique_ptr<Detector> (*make)(const ParamSet& params) = nullptr;
   double default_contamination = 0.05;  ///< in (0, 0.5]: the threshold's when the user names none
 };

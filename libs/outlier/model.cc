@@ -69,7 +69,17 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Fit(const Catalog& catalog, const 
   model->seed_ = ctx.seed;
   RETURN_IF_ERROR(model->CheckInput(X));
   model->detector_ = descriptor->make(*params);
-  if (absl::Status fitted = model->detector_->Fit(X, ctx); !fitted.ok()) return Annotate(fitted, descriptor->name);
+  absl::Status fitted;
+  if (descriptor->needs_labels) {
+    if (static_cast<int64_t>(options.labels.size()) != X.rows) {
+      return FailedPrecondition("{} learns from labels, one per row: {} rows have {} labels", descriptor->name, X.rows,
+                                options.labels.size());
+    }
+    fitted = model->detector_->FitLabelled(X, options.labels, ctx);
+  } else {
+    fitted = model->detector_->Fit(X, ctx);
+  }
+  if (!fitted.ok()) return Annotate(fitted, descriptor->name);
   ASSIGN_OR_RETURN(model->scale_, ScoreScale::Fit(model->detector_->training_scores(), options.contamination));
   RETURN_IF_ERROR(model->KeepBackground(X));
   model->FindTypical(X);

@@ -96,6 +96,15 @@ std::string ParseValue(const ParamSpec& spec, const std::string& text, Value* va
       return fmt::format("parameter '{}' is '{}': must be one of {}{}", spec.name, shown, spec.choices,
                          nearest.empty() ? "" : fmt::format(" (did you mean '{}'?)", nearest));
     }
+    case ParamType::kText:
+      // What the text means is the algorithm's to check (in Fit); here only its length, and that it is plain.
+      if (static_cast<double>(text.size()) < spec.min || static_cast<double>(text.size()) > spec.max ||
+          !std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; })) {
+        return fmt::format("parameter '{}' is '{}': must be {} in {} to {} plain characters", spec.name, shown, spec.choices,
+                           spec.min, spec.max);
+      }
+      *value = text;
+      return "";
   }
   return fmt::format("parameter '{}' has an unknown type", spec.name);
 }

@@ -14,15 +14,16 @@
 
 namespace vedette::outlier {
 
-enum class ParamType { kInt, kReal, kBool, kChoice };
+enum class ParamType { kInt, kReal, kBool, kChoice, kText };
 
 /// One parameter. Everything but the name is for documentation and validation; constexpr-friendly.
 struct ParamSpec {
   std::string_view name;
   ParamType type = ParamType::kInt;
   std::string_view default_value;         ///< in the form that a user types
-  double min = 0, max = 0;                ///< inclusive, for kInt and kReal
-  std::string_view choices = {};          ///< for kChoice: "euclidean|manhattan"; for numbers, words for values: "auto=0"
+  double min = 0, max = 0;                ///< inclusive, for kInt and kReal; of the length for kText
+  /// kChoice: "euclidean|manhattan"; numbers: words for values, "auto=0"; kText: the form, for messages: "NAME+NAME..."
+  std::string_view choices = {};
   std::string_view summary;               ///< one sentence, with the unit and the paper's advice
 };
 
@@ -37,6 +38,7 @@ class ParamSet {
   double Real(std::string_view name) const;
   bool Bool(std::string_view name) const;
   const std::string& Choice(std::string_view name) const;
+  const std::string& Text(std::string_view name) const { return Choice(name); }
 
   /// Canonical text of every parameter, sorted by name: part of a model's identity.
   std::map<std::string, std::string> Canonical() const;

@@ -26,4 +26,12 @@ absl::StatusOr<const Descriptor*> Catalog::Find(std::string_view name) const {
   return NotFound("no algorithm is called '{}'; there are: {}", shown, list);
 }
 
+absl::StatusOr<std::unique_ptr<Detector>> MakeMember(std::string_view name, const std::map<std::string, std::string>& params) {
+  static const Catalog catalog({AllAlgorithms()});
+  ASSIGN_OR_RETURN(const Descriptor* descriptor, catalog.Find(name));
+  auto set = ParamSet::Make(descriptor->params, params);
+  if (!set.ok()) return Annotate(set.status(), name);
+  return descriptor->make(*set);
+}
+
 }  // namespace vedette::outlier

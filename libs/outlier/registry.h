@@ -4,6 +4,8 @@
 
 #include <absl/status/statusor.h>
 
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +17,10 @@ namespace vedette::outlier {
 
 /// The tabular algorithms of this library, sorted by name.
 std::span<const Descriptor* const> AllAlgorithms();
+
+/// A detector for algorithms that are made of others: `name` from AllAlgorithms(), other parameters at their defaults.
+/// Errors: NOT_FOUND with the nearest name; INVALID_ARGUMENT for parameters.
+absl::StatusOr<std::unique_ptr<Detector>> MakeMember(std::string_view name, const std::map<std::string, std::string>& params = {});
 
 /// What a program offers: built once at start (see tools and services/detector), then read-only.
 class Catalog {

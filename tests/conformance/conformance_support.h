@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,39 @@ inline std::unique_ptr<Detector> MakeDetector(const Descriptor& d, const std::ma
   return d.make(*params);
 }
 
+/// Labels for algorithms that learn from them: the twentieth of the rows that lie farthest out on any column are known
+/// anomalies, every other row is known to be normal in turn or not known.
+inline std::vector<Label> Labels(MatrixView X) {
+  const int64_t n = X.rows;
+  std::vector<double> far(static_cast<size_t>(n));
+  for (int64_t j = 0; j < X.cols; ++j) {
+    std::vector<double> sorted(X.col(j).begin(), X.col(j).end());
+    std::sort(sorted.begin(), sorted.end());
+    const double median = sorted[sorted.size() / 2], spread = sorted[sorted.size() * 3 / 4] - sorted[sorted.size() / 4];
+    for (int64_t i = 0; i < n; ++i) {
+      const double z = spread > 0 ? std::fabs(X(i, j) / spread - median / spread) : 0;
+      far[static_cast<size_t>(i)] = std::max(far[static_cast<size_t>(i)], z);
+    }
+  }
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return far[static_cast<size_t>(a)] > far[static_cast<size_t>(b)]; });
+  std::vector<Label> labels(static_cast<size_t>(n), Label::kUnknown);
+  for (size_t k = 0; k < labels.size(); ++k) {
+    const bool anomaly = k < std::max<size_t>(1, labels.size() / 20);
+    if (anomaly || k % 2 == 1) labels[static_cast<size_t>(order[k])] = anomaly ? Label::kAnomaly : Label::kNormal;
+  }
+  return labels;
+}
+
+/// Fit, or FitLabelled where the algorithm wants labels.
+inline absl::Status Fit(const Descriptor& d, Detector& detector, MatrixView X, const Context& ctx = {}) {
+  return d.needs_labels ? detector.FitLabelled(X, Labels(X), ctx) : detector.Fit(X, ctx);
+}
+
 inline std::unique_ptr<Detector> Fitted(const Descriptor& d, MatrixView X, const Context& ctx = {}) {
   auto detector = MakeDetector(d);
-  const absl::Status status = detector->Fit(X, ctx);
+  const absl::Status status = Fit(d, *detector, X, ctx);
   INFO(status);
   REQUIRE(status.ok());
   REQUIRE(detector->features() == X.cols);
@@ -64,6 +95,15 @@ inline Matrix Cloud(int64_t n, int64_t d, uint64_t seed = 7, double base = 10) {
     for (int64_t j = 0; j < d; ++j) X(i, j) = (0.6 * common + 0.8 * rng.Normal()) * std::pow(base, static_cast<double>(j % 3));
   }
   return X;
+}
+
+/// At most `wanted` rows, fewer where the descriptor says that a fit would take long (and a sanitizer makes it ten times that).
+inline int64_t RowsFor(const Descriptor& d, int64_t wanted, int64_t features) {
+  const auto defaults = ParamSet::Make(d.params, {});
+  REQUIRE(defaults.ok());
+  int64_t n = wanted;
+  while (n > 100 && d.cost != nullptr && d.cost(*defaults, n, features).fit_seconds > 0.05) n = n * 2 / 3;
+  return n;
 }
 
 inline Matrix Filled(int64_t n, int64_t d, double value) {

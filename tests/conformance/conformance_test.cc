@@ -8,7 +8,8 @@ namespace vedette::outlier::conformance {
 
 TEST_CASE("descriptors are complete and their defaults are valid") {
   std::set<std::string_view> names;
-  const std::set<std::string_view> families = {"probabilistic", "linear", "proximity", "ensemble", "neural"};
+  const std::set<std::string_view> families = {"probabilistic", "linear", "proximity", "ensemble", "neural",
+                                            "supervised"};
   CHECK(std::is_sorted(AllAlgorithms().begin(), AllAlgorithms().end(),
                        [](const Descriptor* a, const Descriptor* b) { return a->name < b->name; }));
   FOR_EACH_ALGORITHM(d) {
@@ -19,6 +20,7 @@ TEST_CASE("descriptors are complete and their defaults are valid") {
     CHECK(!d.fit_cost.empty());
     CHECK(!d.score_cost.empty());
     REQUIRE(d.make != nullptr);
+    REQUIRE(d.cost != nullptr);
     const auto defaults = ParamSet::Make(d.params, {});
     INFO(defaults.status());
     REQUIRE(defaults.ok());
@@ -48,6 +50,63 @@ TEST_CASE("descriptors are complete and their defaults are valid") {
   }
 }
 
+TEST_CASE("the cost of a fit is finite, and larger for more rows and more features") {
+  FOR_EACH_ALGORITHM(d) {
+    const auto defaults = ParamSet::Make(d.params, {});
+    REQUIRE(defaults.ok());
+    Cost last;
+    for (const auto& [rows, features] : {std::pair<int64_t, int64_t>{1, 1}, {1000, 5}, {100000, 5}, {100000, 50}}) {
+      INFO(rows << " x " << features);
+      const Cost cost = d.cost(*defaults, rows, features);
+      for (const double value : {cost.fit_seconds, cost.score_seconds_per_row, cost.fit_bytes, cost.model_bytes}) {
+        CHECK((std::isfinite(value) && value > 0));
+      }
+      CHECK(cost.fit_seconds >= last.fit_seconds);
+      CHECK(cost.score_seconds_per_row >= last.score_seconds_per_row);
+      CHECK(cost.fit_bytes >= last.fit_bytes);
+      CHECK(cost.model_bytes >= last.model_bytes);
+      last = cost;
+    }
+  }
+}
+
+TEST_CASE("incremental algorithms learn from further rows, before and after loading; the others say so") {
+  const Matrix X = Cloud(400, 3), more = Cloud(200, 3, 13), fresh = Cloud(50, 3, 14);
+  FOR_EACH_ALGORITHM(d) {
+    const auto detector = Fitted(d, X);
+    if (!d.incremental) {
+      CHECK(detector->Update(more, Context{}).code() == absl::StatusCode::kUnimplemented);
+      continue;
+    }
+    ByteWriter out;
+    detector->Save(out);
+    const auto loaded = MakeDetector(d);
+    ByteReader in(out.bytes());
+    REQUIRE(loaded->Load(in).ok());
+    const std::vector<double> before = Scores(*detector, fresh);
+    REQUIRE(detector->Update(more, Context{}).ok());
+    REQUIRE(loaded->Update(more, Context{}).ok());
+    CHECK(detector->training_scores().empty());
+    const std::vector<double> after = Scores(*detector, fresh);
+    CHECK(AllFinite(after));
+    CHECK(!SameBits(before, after));
+    CHECK(SameBits(after, Scores(*loaded, fresh)));
+  }
+}
+
+TEST_CASE("labels are asked for where they are needed, and refused where there are too few") {
+  const Matrix X = Cloud(200, 3);
+  FOR_EACH_ALGORITHM(d) {
+    if (!d.needs_labels) {
+      CHECK(MakeDetector(d)->FitLabelled(X, Labels(X), Context{}).code() == absl::StatusCode::kUnimplemented);
+      continue;
+    }
+    CHECK(MakeDetector(d)->Fit(X, Context{}).code() == absl::StatusCode::kFailedPrecondition);
+    const std::vector<Label> none(200, Label::kUnknown);
+    CHECK(MakeDetector(d)->FitLabelled(X, none, Context{}).code() == absl::StatusCode::kInvalidArgument);
+  }
+}
+
 TEST_CASE("every choice and every bound of every parameter can be fitted or is refused in words") {
   const Matrix X = Cloud(60, 3);
   FOR_EACH_ALGORITHM(d) {
@@ -67,7 +126,7 @@ TEST_CASE("every choice and every bound of every parameter can be fitted or is r
       for (const std::string& value : values) {
         INFO(spec.name << " = " << value);
         const auto detector = MakeDetector(d, {{std::string(spec.name), value}});
-        const absl::Status status = detector->Fit(X, Context{});
+        const absl::Status status = Fit(d, *detector, X);
         INFO(status);
         if (status.ok()) {
           CHECK(AllFinite(Training(*detector)));
@@ -81,8 +140,9 @@ TEST_CASE("every choice and every bound of every parameter can be fitted or is r
 }
 
 TEST_CASE("the same seed gives the same bits at 1, 2 and 5 threads") {
-  const Matrix X = Cloud(2500, 5), fresh = Cloud(700, 5, 8);
+  const Matrix fresh = Cloud(700, 5, 8);
   FOR_EACH_ALGORITHM(d) {
+    const Matrix X = Cloud(RowsFor(d, 2500, 5), 5);
     std::vector<double> training, scores;
     for (const int threads : {0, 1, 2, 5}) {
       std::unique_ptr<ThreadPool> pool;
@@ -202,8 +262,8 @@ TEST_CASE("a cancelled or late computation says so") {
     cancelled.stop = stop.get_token();
     Context late;
     late.deadline = absl::Now() - absl::Seconds(1);
-    CHECK(MakeDetector(d)->Fit(X, cancelled).code() == absl::StatusCode::kCancelled);
-    CHECK(MakeDetector(d)->Fit(X, late).code() == absl::StatusCode::kDeadlineExceeded);
+    CHECK(Fit(d, *MakeDetector(d), X, cancelled).code() == absl::StatusCode::kCancelled);
+    CHECK(Fit(d, *MakeDetector(d), X, late).code() == absl::StatusCode::kDeadlineExceeded);
     const auto detector = Fitted(d, X);
     std::vector<double> scores(600);
     CHECK(detector->Score(X, scores, cancelled).code() == absl::StatusCode::kCancelled);

@@ -7,7 +7,7 @@ namespace {
 /// Fits, scores the same rows and `fresh` again, explains: everything must be finite.
 void MustBeDefined(const Descriptor& d, const Matrix& X, const Matrix& fresh) {
   const auto detector = MakeDetector(d);
-  const absl::Status status = detector->Fit(X, Context{});
+  const absl::Status status = Fit(d, *detector, X);
   INFO(d.name << ": " << status);
   REQUIRE(status.ok());
   CHECK(AllFinite(Training(*detector)));

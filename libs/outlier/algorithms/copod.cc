@@ -1,6 +1,7 @@
 // COPOD: the empirical copula's tail probabilities, corrected by skewness.
 #include <algorithm>
 
+#include "outlier/cost.h"
 #include "outlier/detector.h"
 #include "outlier/tails.h"
 
@@ -42,6 +43,9 @@ const Descriptor k_copod = {
     .deterministic = true,
     .fit_cost = "O(n d)",
     .score_cost = "O(d log n)",
+    .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
+      return PassCost(n, d, 30, 100 * std::log2(static_cast<double>(n) + 2) / 16, 16.0 * static_cast<double>(n * d));
+    },
     .make = [](const ParamSet&) -> std::unique_ptr<Detector> { return std::make_unique<Copod>(); },
 };
 

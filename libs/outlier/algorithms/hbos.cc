@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "outlier/columns.h"
+#include "outlier/cost.h"
 #include "outlier/detector.h"
 #include "outlier/parallel.h"
 #include "outlier/state.h"
@@ -319,6 +320,9 @@ const Descriptor k_hbos = {
     .deterministic = true,
     .fit_cost = "O(n d)",
     .score_cost = "O(d)",
+    .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
+      return PassCost(n, d, 6, 4, 16.0 * static_cast<double>(d * std::max<int64_t>(p.Int("n_bins"), 100)));
+    },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Hbos>(params); },
 };
 

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/rng.h"
+#include "outlier/cost.h"
 #include "outlier/detector.h"
 #include "outlier/kernels/aligned.h"
 #include "outlier/kernels/float_map.h"
@@ -203,6 +204,16 @@ const Descriptor k_iforest = {
     .deterministic = false,
     .fit_cost = "O(trees psi log psi)",
     .score_cost = "O(trees log psi)",
+    .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
+      // A row visits about 8 nodes of each tree of 256 rows, 0.3 ns each when rows go side by side.
+      const double trees = static_cast<double>(p.Int("n_estimators")), psi = static_cast<double>(std::min<int64_t>(n, 256));
+      const double depth = std::log2(psi + 2), row = kRowFloor + 3e-10 * trees * depth;
+      const double model = kBytesFloor + 32 * trees * psi;
+      return {.fit_seconds = kFitFloor + 1.5e-8 * trees * psi * depth + static_cast<double>(n) * row,
+              .score_seconds_per_row = row,
+              .fit_bytes = model + 4 * static_cast<double>(n * (d + 2)),
+              .model_bytes = model};
+    },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> {
       return std::make_unique<IsolationForest>(params);
     },

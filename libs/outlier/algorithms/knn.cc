@@ -2,6 +2,7 @@
 // Pizzuti 2002). Training rows leave themselves out; a new row that equals a training row has it as its nearest
 // neighbour. With n <= k rows, all others are neighbours; a single row scores 0.
 #include "base/status.h"
+#include "outlier/cost.h"
 #include "outlier/detector.h"
 #include "outlier/kernels/neighbor_gaps.h"
 #include "outlier/kernels/neighbors.h"
@@ -104,6 +105,9 @@ const Descriptor k_knn = {
     .wants_scaling = true,
     .fit_cost = "O(n log n d) for few features, O(n^2 d) for many",
     .score_cost = "O(log n d) for few features, O(n d) for many",
+    .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
+      return NeighborCost(n, d, p.Int("n_neighbors"), 1e-7);
+    },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> {
       return std::make_unique<NearestNeighbors>(params);
     },

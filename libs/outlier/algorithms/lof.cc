@@ -10,6 +10,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "outlier/cost.h"
 #include "outlier/detector.h"
 #include "outlier/kernels/neighbor_gaps.h"
 #include "outlier/kernels/neighbors.h"
@@ -180,6 +181,9 @@ const Descriptor k_lof = {
     .wants_scaling = true,
     .fit_cost = "O(n log n d) for few features, O(n^2 d) for many",
     .score_cost = "O(log n d) for few features, O(n d) for many",
+    .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
+      return NeighborCost(n, d, p.Int("n_neighbors"), 2e-8 * static_cast<double>(p.Int("n_neighbors")));
+    },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> {
       return std::make_unique<LocalOutlierFactor>(params);
     },

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "outlier/columns.h"
+#include "outlier/cost.h"
 #include "outlier/detector.h"
 #include "outlier/parallel.h"
 #include "outlier/state.h"
@@ -104,6 +105,9 @@ const Descriptor k_mad = {
     .deterministic = true,
     .fit_cost = "O(n d)",
     .score_cost = "O(d)",
+    .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
+      return PassCost(n, d, 20, 2, 16.0 * static_cast<double>(d));
+    },
     .make = [](const ParamSet&) -> std::unique_ptr<Detector> { return std::make_unique<Mad>(); },
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "outlier/columns.h"
+#include "outlier/cost.h"
 #include "outlier/detector.h"
 #include "outlier/fast_mcd.h"
 #include "outlier/parallel.h"
@@ -219,6 +220,12 @@ const Descriptor k_mcd = {
     .deterministic = false,
     .fit_cost = "O(n d^2 + d^3), times the trials",
     .score_cost = "O(d^2)",
+    .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
+      const double square = static_cast<double>(d * d);
+      // Trials on sub-samples of at most 1500 rows, then steps over all rows.
+      return PassCost(n, d, 10 * (1 + static_cast<double>(d)), 1 + static_cast<double>(d) / 4, 24 * square).PlusFit(
+          0.01 + 2e-6 * static_cast<double>(std::min<int64_t>(n, 1500)) * (1 + square / 20));
+    },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Mcd>(params); },
 };
 

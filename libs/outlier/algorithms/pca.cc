@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "outlier/columns.h"
+#include "outlier/cost.h"
 #include "outlier/detector.h"
 #include "outlier/parallel.h"
 #include "outlier/projection.h"
@@ -301,6 +302,10 @@ const Descriptor k_pca = {
     .deterministic = true,
     .fit_cost = "O(n d^2 + d^3)",
     .score_cost = "O(d^2)",
+    .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
+      const double side = static_cast<double>(d);
+      return PassCost(n, d, 4 + side, 1 + side / 4, 24 * side * side).PlusFit(1e-8 * side * side * side);
+    },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Pca>(params); },
 };
 

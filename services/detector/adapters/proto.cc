@@ -31,7 +31,7 @@ void ToProto(const outlier::FeatureContribution& f, common::v1::FeatureContribut
 }
 
 void ToProto(const outlier::Descriptor& d, v1::Algorithm* out) {
-  static constexpr const char* kTypes[] = {"int", "real", "bool", "choice"};
+  static constexpr const char* kTypes[] = {"int", "real", "bool", "choice", "text"};
   out->set_name(fmt::format("algorithms/{}", d.name));
   out->set_family(std::string(d.family));
   out->set_summary(std::string(d.summary));

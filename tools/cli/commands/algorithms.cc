@@ -32,6 +32,8 @@ std::string_view TypeName(outlier::ParamType type) {
       return "bool";
     case outlier::ParamType::kChoice:
       return "choice";
+    case outlier::ParamType::kText:
+      return "text";
   }
   return "";
 }
@@ -43,7 +45,7 @@ bool HasRange(const outlier::ParamSpec& p) {
 /// The default as a JSON value of its type.
 Json DefaultJson(const outlier::ParamSpec& p) {
   if (p.type == outlier::ParamType::kBool) return p.default_value == "true";
-  if (p.type == outlier::ParamType::kChoice) return p.default_value;
+  if (p.type == outlier::ParamType::kChoice || p.type == outlier::ParamType::kText) return p.default_value;
   double value = 0;
   const auto [end, error] =
       std::from_chars(p.default_value.data(), p.default_value.data() + p.default_value.size(), value);
@@ -59,6 +61,7 @@ Json ToJson(const outlier::Descriptor& d) {
   json["paper"] = d.paper;
   json["deterministic"] = d.deterministic;
   json["incremental"] = d.incremental;
+  json["needs_labels"] = d.needs_labels;
   json["explains"] = d.explains;
   json["takes_missing_values"] = d.nan == outlier::NanPolicy::kNative;
   json["wants_scaling"] = d.wants_scaling;
@@ -86,6 +89,17 @@ void Paragraph(std::string_view label, std::string_view text, size_t width) {
   for (size_t i = 0; i < lines.size(); ++i) fmt::print("{:<16}{}\n", i == 0 ? label : "", lines[i]);
 }
 
+/// What a fit with the default parameters takes on one core, at two sizes.
+void PrintCosts(const outlier::Descriptor& d) {
+  const auto defaults = outlier::ParamSet::Make(d.params, {});
+  if (d.cost == nullptr || !defaults.ok()) return;
+  for (const int64_t rows : {int64_t{10'000}, int64_t{1'000'000}}) {
+    const outlier::Cost cost = d.cost(*defaults, rows, 20);
+    fmt::print("{:<16}about {:.2g} s and {:.2g} MB to fit {} rows x 20, then {:.2g} rows/s\n", "", cost.fit_seconds,
+               cost.fit_bytes / 1e6, rows, 1 / cost.score_seconds_per_row);
+  }
+}
+
 void PrintOne(const outlier::Descriptor& d, size_t width) {
   Paragraph(d.name, d.summary, width);
   Paragraph("family", d.family, width);
@@ -93,7 +107,10 @@ void PrintOne(const outlier::Descriptor& d, size_t width) {
   Paragraph("random", d.deterministic ? "no: the same scores for every seed" : "yes: --seed decides", width);
   Paragraph("missing values", d.nan == outlier::NanPolicy::kNative ? "taken as they are" : "filled before", width);
   Paragraph("scaling", d.wants_scaling ? "standardised unless --scaling says otherwise" : "not needed", width);
+  if (d.needs_labels) Paragraph("labels", "needed: --label names the column that holds them", width);
+  Paragraph("further rows", d.incremental ? "can be learned without the earlier ones" : "need a new fit", width);
   Paragraph("cost", fmt::format("fit {}, score {} a row", d.fit_cost, d.score_cost), width);
+  PrintCosts(d);
   if (d.params.empty()) {
     fmt::print("\nNo parameters.\n");
     return;

@@ -1,0 +1,44 @@
+// What searches and passes cost, for the descriptors' estimates: seconds on one core of about 3 GHz with AVX2, measured by
+// tools/bench and rounded. An estimate is good within a factor of about 3; it decides whether to start a fit, and says
+// which algorithm is dearer.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "outlier/detector.h"
+
+namespace vedette::outlier {
+
+/// Fixed part of a fit and of a scored row: calls, allocation, one page of state.
+inline constexpr double kFitFloor = 1e-5, kRowFloor = 2e-8, kBytesFloor = 4096;
+
+/// For algorithms that pass over the values `passes` times (a pass: 1 ns a value), with a model of `model_bytes`.
+inline Cost PassCost(int64_t rows, int64_t features, double passes, double row_passes, double model_bytes) {
+  const double values = static_cast<double>(rows) * static_cast<double>(features);
+  return {.fit_seconds = kFitFloor + 1e-9 * passes * values,
+          .score_seconds_per_row = kRowFloor + 1e-9 * row_passes * static_cast<double>(features),
+          .fit_bytes = kBytesFloor + 8 * (values + static_cast<double>(rows)) + model_bytes,
+          .model_bytes = kBytesFloor + model_bytes};
+}
+
+/// Seconds to find a row's neighbours among `rows`: a tree's share of the rows for few features, all of them for many.
+inline double NeighborSeconds(int64_t rows, int64_t features) {
+  const double n = static_cast<double>(rows), d = static_cast<double>(features);
+  const double visited = std::min(n, 64 * std::pow(1.6, std::min(d, 40.0)) * std::log2(n + 2) / 4);
+  return 1e-7 + visited * (2e-10 + 2.5e-11 * d);
+}
+
+/// For algorithms that search the neighbours of every row: the search, the rows themselves as the model, and
+/// `row_seconds` of work on each row's neighbours.
+inline Cost NeighborCost(int64_t rows, int64_t features, int64_t k, double row_seconds) {
+  const double n = static_cast<double>(rows), d = static_cast<double>(features), row = NeighborSeconds(rows, features) + row_seconds;
+  const double model = kBytesFloor + 8 * n * (d + 3);
+  return {.fit_seconds = kFitFloor + n * row,
+          .score_seconds_per_row = kRowFloor + row,
+          .fit_bytes = 2 * model + 16 * n * static_cast<double>(k),
+          .model_bytes = model};
+}
+
+}  // namespace vedette::outlier

@@ -1,0 +1,25 @@
+// Linear algorithms against PyOD.
+#include <catch2/catch.hpp>
+
+#include "oracle/compare.h"
+
+namespace vedette::oracle {
+namespace {
+
+const std::vector<Case> kCases = {
+    // cardio has rank 20 of 21 and PyOD divides by the smallest variance share, 2.9e-31: only the order means anything.
+    {.column = "PCA", .algorithm = "pca", .new_column = "PCA", .by_rank = {"cardio"}, .least_rank_correlation = 0.999},
+    {.column = "PCA_unweighted", .algorithm = "pca", .params = {{"weighted", "false"}}, .new_column = "PCA_unweighted"},
+    {.column = "PCA_3sel", .algorithm = "pca", .params = {{"n_selected_components", "3"}}, .new_column = "PCA_3sel",
+     .by_rank = {"cardio"}, .least_rank_correlation = 0.999},
+};
+
+}  // namespace
+
+TEST_CASE("linear: training scores equal PyOD's") { CompareTrainingScores(kCases); }
+TEST_CASE("linear: scores of new rows equal PyOD's, given one at a time") { CompareNewScores(kCases); }
+
+TEST_CASE("ROC AUC on every set: pca") { CompareQuality("pca", "PCA"); }
+TEST_CASE("ROC AUC on every set: mcd") { CompareQuality("mcd", "MCD"); }
+
+}  // namespace vedette::oracle

@@ -1,0 +1,27 @@
+// Probabilistic algorithms against PyOD.
+#include <catch2/catch.hpp>
+
+#include "oracle/compare.h"
+
+namespace vedette::oracle {
+namespace {
+
+const std::vector<Case> kCases = {
+    {.column = "ECOD", .algorithm = "ecod", .new_column = "ECOD_one_at_a_time"},
+    {.column = "COPOD", .algorithm = "copod", .new_column = "COPOD_one_at_a_time"},
+    {.column = "HBOS", .algorithm = "hbos", .new_column = "HBOS"},
+    {.column = "HBOS_20", .algorithm = "hbos", .params = {{"n_bins", "20"}, {"alpha", "0.2"}, {"tol", "0.1"}}, .new_column = "HBOS_20"},
+    {.column = "HBOS_auto", .algorithm = "hbos", .params = {{"n_bins", "auto"}}, .new_column = "HBOS_auto"},
+    {.column = "MAD_f0", .algorithm = "mad", .new_column = "MAD_f0", .first_column_only = true},
+};
+
+}  // namespace
+
+TEST_CASE("probabilistic: training scores equal PyOD's") { CompareTrainingScores(kCases); }
+TEST_CASE("probabilistic: scores of new rows equal PyOD's, given one at a time") { CompareNewScores(kCases); }
+
+TEST_CASE("ROC AUC on every set: ecod") { CompareQuality("ecod", "ECOD"); }
+TEST_CASE("ROC AUC on every set: copod") { CompareQuality("copod", "COPOD"); }
+TEST_CASE("ROC AUC on every set: hbos") { CompareQuality("hbos", "HBOS"); }
+
+}  // namespace vedette::oracle
