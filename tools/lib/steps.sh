@@ -47,7 +47,7 @@ show() {
 build() {
   local preset=$1
   shift
-  cmake --preset "$preset"
+  cmake --preset "${preset/#system/release}"
   cmake --build --preset "$preset" ${1:+--target "$@"}
 }
 
