@@ -33,6 +33,12 @@ class Flags {
 /// Algorithms against scikit-learn in the same run, and against recorded processor times of PyOD.
 absl::Status RunAlgorithms(std::span<char* const> args);
 
+/// One-row scoring against recorded times of PyOD.
+absl::Status RunLatency(std::span<char* const> args);
+
+/// Seconds of a fit from 1 000 rows up, beside what the descriptors say.
+absl::Status RunGrowth(std::span<char* const> args);
+
 /// What the model cache saves, against a running platform.
 absl::Status RunCache(std::span<char* const> args);
 

@@ -32,6 +32,8 @@ struct Bench {
 };
 constexpr Bench kBenches[] = {
     {"algorithms", "fit and score against scikit-learn in the same run, and against recorded times of PyOD", RunAlgorithms},
+    {"latency", "one row at a time through a fitted detector, against recorded times of PyOD", RunLatency},
+    {"growth", "how the cost of a fit grows with rows: table, plot and fitted exponent", RunGrowth},
     {"csv", "CSV text into columns, MB/s of one core", RunCsv},
 #ifdef VEDETTE_PLATFORM
     {"cache", "what the model cache saves, against a running platform", RunCache},

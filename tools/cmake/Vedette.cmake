@@ -29,6 +29,8 @@ if(VEDETTE_SANITIZE)
     # Checks before every member access cost a third of the compile time; what they find, AddressSanitizer or a trap does.
     add_compile_options(-fno-sanitize=vptr,null,object-size,pointer-overflow)
   endif()
+  # For folders that mostly wait for others (add_compile_options): only numbers need the optimiser under a sanitizer.
+  set(VEDETTE_UNHURRIED -O0)
   # For units that hold generated or foreign code alone (target_compile_options ... PRIVATE): not worth the minutes.
   if(NOT VEDETTE_SANITIZE MATCHES thread)
     set(VEDETTE_NOT_OURS -fno-sanitize=all)
