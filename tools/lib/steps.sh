@@ -1,5 +1,7 @@
 # Shell functions that quickstart and test share: numbered steps, quiet unless they fail, with their time.
 step_number=0
+# Steps run in the background, where a shell's children do not hear Ctrl-C: it is passed on to all of them.
+trap 'trap - INT; printf "\n"; kill -TERM 0' INT
 say() { printf '%s\n' "$*"; }
 
 # step TITLE COMMAND...: runs quietly with a ticking clock on a terminal; on failure prints the end of the log.
@@ -10,19 +12,24 @@ step() {
   log=$(mktemp)
   start=$SECONDS
   printf '[%d/%d] %s ' "$step_number" "$total" "$title"
-  if [ -t 1 ]; then
-    "$@" >"$log" 2>&1 &
-    local pid=$! progress
-    while kill -0 "$pid" 2>/dev/null; do
+  "$@" >"$log" 2>&1 &
+  local pid=$! progress every=60 left=0
+  [ ! -t 1 ] || every=1
+  # A terminal's line is written again each second; a log gets a line each minute, so that a watcher sees it live.
+  while kill -0 "$pid" 2>/dev/null; do
+    left=$((left + 1))
+    if [ $((left % every)) -eq 0 ]; then
       progress=$(grep -oE '^\[[0-9]+/[0-9]+\]' "$log" 2>/dev/null | tail -n 1 || true)
-      printf '\r[%d/%d] %s %s %ds ' "$step_number" "$total" "$title" "$progress" $((SECONDS - start))
-      sleep 1
-    done
-    wait "$pid" || status=$?
-    printf '\r\033[K[%d/%d] %s ' "$step_number" "$total" "$title"
-  else
-    "$@" >"$log" 2>&1 || status=$?
-  fi
+      if [ -t 1 ]; then
+        printf '\r[%d/%d] %s %s %ds ' "$step_number" "$total" "$title" "$progress" $((SECONDS - start))
+      else
+        printf '\n      %s %ds ' "$progress" $((SECONDS - start))
+      fi
+    fi
+    sleep 1
+  done
+  wait "$pid" || status=$?
+  [ ! -t 1 ] || printf '\r\033[K[%d/%d] %s ' "$step_number" "$total" "$title"
   if [ "$status" -ne 0 ]; then
     printf 'FAILED after %ds\n' $((SECONDS - start))
     tail -n 60 "$log" >&2
