@@ -38,12 +38,32 @@ grpc::ServerUnaryReactor* DetectorGrpc::ListAlgorithms(Context* ctx, const v1::L
   });
 }
 
+absl::StatusOr<const outlier::Descriptor*> DetectorGrpc::FindAlgorithm(std::string_view field, const std::string& name) const {
+  constexpr std::string_view kPrefix = "algorithms/";
+  if (!name.starts_with(kPrefix)) return runtime::InvalidField(field, "must be like algorithms/{algorithm}");
+  return catalog_.Find(std::string_view(name).substr(kPrefix.size()));
+}
+
 grpc::ServerUnaryReactor* DetectorGrpc::GetAlgorithm(Context* ctx, const v1::GetAlgorithmRequest* rq, v1::Algorithm* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext&) -> absl::Status {
-    constexpr std::string_view kPrefix = "algorithms/";
-    if (!request.name().starts_with(kPrefix)) return runtime::InvalidField("name", "must be like algorithms/{algorithm}");
-    ASSIGN_OR_RETURN(const outlier::Descriptor* d, catalog_.Find(request.name().substr(kPrefix.size())));
+    ASSIGN_OR_RETURN(const outlier::Descriptor* d, FindAlgorithm("name", request.name()));
     ToProto(*d, out);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* DetectorGrpc::EstimateCost(Context* ctx, const v1::EstimateCostRequest* rq, v1::EstimateCostResponse* rs) {
+  return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext&) -> absl::Status {
+    ASSIGN_OR_RETURN(const outlier::Descriptor* d, FindAlgorithm("algorithm", request.algorithm()));
+    if (request.rows() < 1) return runtime::InvalidField("rows", "must be at least 1");
+    if (request.features() < 1) return runtime::InvalidField("features", "must be at least 1");
+    ASSIGN_OR_RETURN(const outlier::ParamSet params,
+                     outlier::ParamSet::Make(d->params, {request.parameters().begin(), request.parameters().end()}));
+    const outlier::Cost cost = d->cost(params, request.rows(), request.features());
+    out->set_fit_seconds(cost.fit_seconds);
+    out->set_score_rows_per_second(1 / cost.score_seconds_per_row);
+    out->set_fit_bytes(cost.fit_bytes);
+    out->set_model_bytes(cost.model_bytes);
     return absl::OkStatus();
   });
 }

@@ -18,11 +18,15 @@ class DetectorGrpc final : public v1::DetectorService::CallbackService {
                                            v1::ListAlgorithmsResponse* rs) override;
   grpc::ServerUnaryReactor* GetAlgorithm(grpc::CallbackServerContext* ctx, const v1::GetAlgorithmRequest* rq,
                                          v1::Algorithm* rs) override;
+  grpc::ServerUnaryReactor* EstimateCost(grpc::CallbackServerContext* ctx, const v1::EstimateCostRequest* rq,
+                                         v1::EstimateCostResponse* rs) override;
   grpc::ServerUnaryReactor* Detect(grpc::CallbackServerContext* ctx, const v1::DetectRequest* rq, v1::DetectResponse* rs) override;
   grpc::ServerUnaryReactor* Score(grpc::CallbackServerContext* ctx, const v1::ScoreRequest* rq, v1::ScoreResponse* rs) override;
   grpc::ServerBidiReactor<v1::ScoreStreamRequest, v1::ScoreStreamResponse>* ScoreStream(grpc::CallbackServerContext* ctx) override;
 
  private:
+  /// The algorithm of a name like algorithms/{algorithm} in the request's `field`.
+  absl::StatusOr<const outlier::Descriptor*> FindAlgorithm(std::string_view field, const std::string& name) const;
   absl::Status ScoreOne(const std::string& model, const v1::ScoreRequest& request, v1::ScoreResponse* out,
                         runtime::CallContext& call);
 

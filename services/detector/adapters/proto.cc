@@ -38,6 +38,7 @@ void ToProto(const outlier::Descriptor& d, v1::Algorithm* out) {
   out->set_paper(std::string(d.paper));
   out->set_deterministic(d.deterministic);
   out->set_incremental(d.incremental);
+  out->set_needs_labels(d.needs_labels);
   out->set_explains(d.explains);
   out->set_nan_policy(d.nan == outlier::NanPolicy::kNative ? "native" : "imputed");
   out->set_fit_cost(std::string(d.fit_cost));
