@@ -16,6 +16,8 @@ const std::vector<Case> kCases = {
     {.column = "KNN_median", .algorithm = "knn", .params = {{"method", "median"}}, .new_column = "KNN_median"},
     {.column = "KNN_k10_manhattan", .algorithm = "knn", .params = {{"n_neighbors", "10"}, {"metric", "manhattan"}},
      .new_column = "KNN_k10_manhattan"},
+    {.column = "KNN_mean", .algorithm = "knn_mean", .new_column = "KNN_mean"},
+    {.column = "KNN_median", .algorithm = "knn_median", .new_column = "KNN_median"},
     {.column = "LOF", .algorithm = "lof", .new_column = "LOF", .by_rank = kTied},
     {.column = "LOF_k10_manhattan", .algorithm = "lof", .params = {{"n_neighbors", "10"}, {"metric", "manhattan"}},
      .new_column = "LOF_k10_manhattan", .by_rank = kTied},
@@ -29,5 +31,7 @@ TEST_CASE("proximity: scores of new rows equal PyOD's, given one at a time") { C
 TEST_CASE("ROC AUC on every set: knn") { CompareQuality("knn", "KNN"); }
 // WBC and breastw hold small whole numbers: see kTied.
 TEST_CASE("ROC AUC on every set: lof") { CompareQuality("lof", "LOF", {.sets = {{"WBC", 0.005}, {"breastw", 0.005}}}); }
+TEST_CASE("ROC AUC on every set: cblof") { CompareQuality("cblof", "CBLOF"); }
+TEST_CASE("the order of scores is PyOD's as far as PyOD's own seeds agree: cblof") { CompareRanks("cblof", "CBLOF", 0.04); }
 
 }  // namespace vedette::oracle

@@ -1,0 +1,95 @@
+// Sampling (Sugiyama, Borgwardt 2013): distance to the nearest of a few random rows, drawn once.
+#include <cmath>
+#include <limits>
+
+#include "base/rng.h"
+#include "outlier/cost.h"
+#include "outlier/row_detector.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+class Sampling final : public RowDetector {
+ public:
+  explicit Sampling(const ParamSet& params) : size_(params.Int("subset_size")) {}
+
+ private:
+  absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
+    subset_.clear();
+    for (const int64_t row : Rng(ctx.seed).Sample(n, size_)) {
+      subset_.insert(subset_.end(), rows.begin() + row * features(), rows.begin() + (row + 1) * features());
+    }
+    return absl::OkStatus();
+  }
+  size_t Nearest(std::span<const double> x, double* squared) const {
+    size_t best = 0;
+    *squared = std::numeric_limits<double>::infinity();
+    for (size_t at = 0; at < subset_.size(); at += d()) {
+      const double distance = SquaredDistance(x.data(), subset_.data() + at, d());
+      if (distance < *squared) *squared = distance, best = at;
+    }
+    return best;
+  }
+  double ScoreRow(std::span<const double> x) const override {
+    double squared = 0;
+    Nearest(x, &squared);
+    return unit().Unscaled(std::sqrt(squared));
+  }
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+    double squared = 0;
+    const double* const nearest = subset_.data() + Nearest(x, &squared);
+    for (size_t j = 0; j < d(); ++j) {
+      const double gap = unit().Unscaled(x[j] - nearest[j]);
+      parts[j] = gap * gap;
+      expected[j] = nearest[j];
+    }
+    return true;
+  }
+  std::string_view space() const override { return "squared distance"; }
+  void SaveState(ByteWriter& out) const override { out.Doubles(subset_); }
+  void LoadState(ByteReader& in) override {
+    subset_ = in.Doubles();
+    if (!in.ok()) return;
+    if (subset_.empty() || subset_.size() % d() != 0) return in.Fail("the subset is not whole rows");
+    for (const double v : subset_) {
+      if (!(std::fabs(v) <= RowUnit::kMaxValue)) return in.Fail("the subset holds a number out of range");
+    }
+  }
+
+  int64_t size_;
+  std::vector<double> subset_;
+};
+
+constexpr ParamSpec kParams[] = {
+    {.name = "subset_size",
+     .type = ParamType::kInt,
+     .default_value = "20",
+     .min = 1,
+     .max = 100000,
+     .summary = "Number of random rows that others are compared with; more find more local anomalies, fewer are less "
+                "likely to hold an anomaly themselves."},
+};
+
+}  // namespace
+
+extern const Descriptor k_sampling;
+const Descriptor k_sampling = {
+    .name = "sampling",
+    .family = "probabilistic",
+    .summary = "Distance to the nearest of twenty random rows: one pass over the data, often as good as all neighbours. Scores vary "
+               "much with the seed; needs comparable scales.",
+    .paper = "M. Sugiyama, K. Borgwardt, Rapid distance-based outlier detection via sampling, NeurIPS, 2013",
+    .params = kParams,
+    .deterministic = false,
+    .wants_scaling = true,
+    .fit_cost = "O(n s d), s the sample",
+    .score_cost = "O(s d)",
+    .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
+      const double s = static_cast<double>(p.Int("subset_size"));
+      return PassCost(n, d, 4 + s, 1 + s, 8 * s * static_cast<double>(d));
+    },
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Sampling>(params); },
+};
+
+}  // namespace vedette::outlier

@@ -1,0 +1,23 @@
+// Small dense factorisations without a matrix library: for Gaussian densities and distances. Row-major, double.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace vedette::outlier {
+
+/// The inverse W of the lower Cholesky factor of a symmetric positive definite d x d matrix: x' A^-1 x = |W x|^2, and
+/// log det A = -2 sum of log W_ii. Empty when the matrix is not positive definite to working precision.
+std::vector<double> InverseCholesky(std::span<const double> matrix, size_t d);
+
+/// |W (x - center)|^2; with `whitened`, W (x - center) is kept there (d values).
+double WhitenedSquare(std::span<const double> W, const double* x, const double* center, size_t d, double* whitened = nullptr);
+
+/// (W' W) y from `whitened` = W y.
+void ApplyPrecision(std::span<const double> W, const double* whitened, size_t d, double* out);
+
+/// Weighted covariance about `center` of row-major rows (weights sum to `total`), symmetric, not regularised.
+std::vector<double> Covariance(std::span<const double> rows, std::span<const double> weights, double total, const double* center, size_t d);
+
+}  // namespace vedette::outlier

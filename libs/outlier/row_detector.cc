@@ -1,0 +1,122 @@
+#include "outlier/row_detector.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "outlier/columns.h"
+#include "outlier/parallel.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+double Finite(double x) {
+  constexpr double kMost = std::numeric_limits<double>::max();
+  return x > kMost ? kMost : (x < -kMost ? -kMost : x);
+}
+
+}  // namespace
+
+void RowUnit::Fit(MatrixView X) {
+  double most = 0;
+  for (int64_t j = 0; j < X.cols; ++j) {
+    const Range range = RangeOf(X.col(j));
+    most = std::max({most, std::fabs(range.low), std::fabs(range.high)});
+  }
+  unit_ = UnitFor(most);
+  features_ = X.cols;
+}
+
+void RowUnit::Read(MatrixView X, int64_t row, double* out) const {
+  for (int64_t j = 0; j < features_; ++j) out[j] = std::clamp(X(row, j) * unit_, -kMaxValue, kMaxValue);
+}
+
+std::vector<double> RowUnit::ReadAll(MatrixView X) const {
+  std::vector<double> rows(static_cast<size_t>(X.rows * X.cols));
+  for (int64_t j = 0; j < X.cols; ++j) {
+    const std::span<const double> column = X.col(j);
+    for (int64_t i = 0; i < X.rows; ++i) {
+      rows[static_cast<size_t>(i * X.cols + j)] = std::clamp(column[static_cast<size_t>(i)] * unit_, -kMaxValue, kMaxValue);
+    }
+  }
+  return rows;
+}
+
+double RowUnit::Unscaled(double value) const { return Finite(value / unit_); }
+
+void RowUnit::Save(ByteWriter& out) const {
+  out.F64(unit_);
+  out.I64(features_);
+}
+
+void RowUnit::Load(ByteReader& in) {
+  unit_ = ReadFinite(in, "the unit");
+  features_ = ReadInt(in, "the number of columns", 1, kMaxColumns);
+  if (in.ok() && !(unit_ > 0)) in.Fail("the unit is not positive");
+}
+
+absl::Status RowDetector::Fit(MatrixView X, const Context& ctx) {
+  RETURN_IF_ERROR(ctx.Check());
+  unit_.Fit(X);
+  const std::vector<double> rows = unit_.ReadAll(X);
+  RETURN_IF_ERROR(Learn(rows, X.rows, ctx));
+  ASSIGN_OR_RETURN(training_scores_, TrainingScores(rows, X.rows, ctx));
+  if (!training_scores_.empty()) return ctx.Check();
+  training_scores_.resize(static_cast<size_t>(X.rows));
+  return ScoreInto(X, training_scores_, ctx);
+}
+
+absl::StatusOr<std::vector<double>> RowDetector::TrainingScores(std::span<const double>, int64_t, const Context&) {
+  return std::vector<double>();
+}
+
+absl::Status RowDetector::Score(MatrixView X, std::span<double> scores, const Context& ctx) const { return ScoreInto(X, scores, ctx); }
+
+absl::Status RowDetector::ScoreInto(MatrixView X, std::span<double> scores, const Context& ctx) const {
+  RETURN_IF_ERROR(ctx.Check());
+  return ParallelBlocks(ctx, X.rows, BlockRows(), [&](int64_t begin, int64_t end) {
+    std::vector<double> x(d());
+    for (int64_t i = begin; i < end; ++i) {
+      unit_.Read(X, i, x.data());
+      scores[static_cast<size_t>(i)] = Finite(ScoreRow(x));
+    }
+  });
+}
+
+bool RowDetector::ExplainRow(std::span<const double>, double, std::span<double>, std::span<double>) const { return false; }
+
+absl::StatusOr<Attribution> RowDetector::Explain(MatrixView X, const Context& ctx) const {
+  RETURN_IF_ERROR(ctx.Check());
+  Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), std::string(space())};
+  std::atomic<bool> explained{true};
+  RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, BlockRows(), [&](int64_t begin, int64_t end) {
+    std::vector<double> x(d()), parts(d()), expected(d());
+    for (int64_t i = begin; i < end; ++i) {
+      unit_.Read(X, i, x.data());
+      if (!ExplainRow(x, Finite(ScoreRow(x)), parts, expected)) return explained.store(false);
+      for (int64_t j = 0; j < X.cols; ++j) {
+        a.contributions(i, j) = Finite(parts[static_cast<size_t>(j)]);
+        a.expected(i, j) = unit_.Unscaled(expected[static_cast<size_t>(j)]);
+      }
+    }
+  }));
+  if (!explained) return Detector::Explain(X, ctx);
+  return a;
+}
+
+void RowDetector::Save(ByteWriter& out) const {
+  out.U32(state_version());
+  unit_.Save(out);
+  SaveState(out);
+}
+
+absl::Status RowDetector::Load(ByteReader& in) {
+  ReadVersion(in, state_version());
+  unit_.Load(in);
+  training_scores_.clear();
+  if (in.ok()) LoadState(in);
+  return in.status();
+}
+
+}  // namespace vedette::outlier
