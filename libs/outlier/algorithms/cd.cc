@@ -1,0 +1,217 @@
+// Cook's distance (Cook 1977): each column is regressed on the others by least squares; what a row does to that fit is
+// r^2 h / (p mse (1 - h)^2), r its residual, h its leverage (without intercept, as PyOD), p the number of regressors. Scaled
+// to [0, 1] over the training rows for each column, the score is the mean over the columns.
+//
+// All regressions come from two inverses (Gram matrices with and without centring) instead of one fit per column. Columns
+// that the others determine exactly have no residual to measure and are left out. A new row is scored as if it had joined the
+// training rows: h / (1 + h) and r / (1 + h) are then its leverage and residual.
+#include <algorithm>
+#include <cmath>
+
+#include "base/status.h"
+#include "outlier/cholesky.h"
+#include "outlier/cost.h"
+#include "outlier/parallel.h"
+#include "outlier/row_detector.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr size_t kMaxDimension = 2000;
+/// Of a column's variance: a smaller share that the others leave unexplained is rounding.
+constexpr double kDetermined = 1e-12;
+
+class CooksDistance final : public RowDetector {
+ private:
+  absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
+    if (d() > kMaxDimension) return InvalidArgument("cd: {} columns are more than {}", d(), kMaxDimension);
+    const auto count = static_cast<size_t>(n);
+    mean_.assign(d(), 0);
+    scale_.assign(d(), 1);
+    for (size_t i = 0; i < count; ++i) {
+      for (size_t j = 0; j < d(); ++j) mean_[j] += rows[i * d() + j] / static_cast<double>(n);
+    }
+    for (size_t j = 0; j < d(); ++j) {
+      double square = 0;
+      for (size_t i = 0; i < count; ++i) square += rows[i * d() + j] * rows[i * d() + j];
+      const double norm = std::sqrt(square / static_cast<double>(n));
+      if (norm > 1e-140) scale_[j] = 1 / norm;  // columns of unit norm: the result does not change, the inverse is better
+    }
+    std::vector<double> scaled(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) scaled[i] = rows[i] * scale_[i % d()];
+    for (size_t j = 0; j < d(); ++j) mean_[j] *= scale_[j];
+    RETURN_IF_ERROR(ctx.Check());
+    const std::vector<double> zero(d(), 0), ones(count, 1);
+    centred_ = Inverse(Covariance(scaled, ones, 1, mean_.data(), d()));
+    RETURN_IF_ERROR(ctx.Check());
+    gram_ = Inverse(Covariance(scaled, ones, 1, zero.data(), d()));
+    RETURN_IF_ERROR(ctx.Check());
+    return Scale(scaled, count, ctx);
+  }
+
+  /// The inverse, with a ridge where it needs one.
+  std::vector<double> Inverse(std::vector<double> matrix) const {
+    double most = 1;  // columns have unit norm
+    for (size_t j = 0; j < d(); ++j) most = std::max(most, matrix[j * d() + j]);
+    for (double ridge = 0;; ridge = ridge == 0 ? 1e-13 : ridge * 10) {
+      std::vector<double> regular = matrix;
+      for (size_t j = 0; j < d(); ++j) regular[j * d() + j] += ridge * most;
+      const std::vector<double> W = InverseCholesky(regular, d());
+      if (W.empty()) continue;
+      std::vector<double> inverse(d() * d(), 0);
+      for (size_t k = 0; k < d(); ++k) {
+        for (size_t a = 0; a <= k; ++a) {
+          for (size_t b = 0; b <= k; ++b) inverse[a * d() + b] += W[k * d() + a] * W[k * d() + b];
+        }
+      }
+      return inverse;
+    }
+  }
+
+  /// Mean squared residual of every regression, then least and largest distance over the training rows.
+  absl::Status Scale(const std::vector<double>& scaled, size_t n, const Context& ctx) {
+    weight_.assign(d(), 0);
+    low_.assign(d(), 0);
+    range_.assign(d(), 1);
+    std::vector<double> residual(d()), leverage(d()), rss(d(), 0), spread(d(), 0);
+    std::vector<std::vector<double>> distance(d(), std::vector<double>(n));
+    for (size_t i = 0; i < n; ++i) {
+      if (i % 4096 == 0) RETURN_IF_ERROR(ctx.Check());
+      Parts(scaled.data() + i * d(), residual.data(), leverage.data());
+      for (size_t j = 0; j < d(); ++j) {
+        rss[j] += residual[j] * residual[j];
+        spread[j] += std::pow(scaled[i * d() + j] - mean_[j], 2);
+        const double left = std::max(1 - leverage[j], 1e-12);
+        distance[j][i] = residual[j] * residual[j] * leverage[j] / (left * left);
+      }
+    }
+    const double regressors = std::max(1.0, static_cast<double>(d() - 1));
+    const double freedom = std::max(1.0, static_cast<double>(n) - regressors);
+    for (size_t j = 0; j < d(); ++j) {
+      const double mse = rss[j] / freedom;
+      if (!(rss[j] > kDetermined * spread[j])) continue;
+      weight_[j] = 1 / (mse * regressors);
+      const auto [least, most] = std::minmax_element(distance[j].begin(), distance[j].end());
+      low_[j] = *least * weight_[j];
+      range_[j] = (*most - *least) * weight_[j];
+      if (!(range_[j] > 0) || !std::isfinite(weight_[j]) || !std::isfinite(range_[j])) weight_[j] = 0, low_[j] = 0, range_[j] = 1;
+    }
+    // Training scores are made of these: a row is then part of the fit already.
+    training_.assign(n, 0);
+    for (size_t i = 0; i < n; ++i) {
+      double sum = 0, columns = 0;
+      for (size_t j = 0; j < d(); ++j) {
+        if (weight_[j] > 0) sum += (distance[j][i] * weight_[j] - low_[j]) / range_[j], columns += 1;
+      }
+      training_[i] = columns > 0 ? sum / columns : 0;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<double>> TrainingScores(std::span<const double>, int64_t, const Context&) override {
+    return std::move(training_);
+  }
+
+  /// Residuals and leverages of a scaled row in all regressions.
+  void Parts(const double* x, double* residual, double* leverage) const {
+    double quadratic = 0;
+    for (size_t a = 0; a < d(); ++a) {
+      double py = 0, qx = 0;
+      for (size_t b = 0; b < d(); ++b) {
+        py += centred_[a * d() + b] * (x[b] - mean_[b]);
+        qx += gram_[a * d() + b] * x[b];
+      }
+      residual[a] = py / centred_[a * d() + a];
+      leverage[a] = qx;
+      quadratic += qx * x[a];
+    }
+    for (size_t a = 0; a < d(); ++a) {
+      leverage[a] = d() == 1 ? quadratic : std::max(0.0, quadratic - leverage[a] * leverage[a] / gram_[a * d() + a]);
+    }
+  }
+
+  /// A new row's parts of the score, one per column.
+  void Distances(std::span<const double> x, std::span<double> parts) const {
+    std::vector<double> scaled(d()), residual(d()), leverage(d());
+    for (size_t j = 0; j < d(); ++j) scaled[j] = std::clamp(x[j] * scale_[j], -1e60, 1e60);
+    Parts(scaled.data(), residual.data(), leverage.data());
+    double columns = 0;
+    for (size_t j = 0; j < d(); ++j) columns += weight_[j] > 0;
+    for (size_t j = 0; j < d(); ++j) {
+      // With h' = h / (1 + h) and r' = r / (1 + h): r'^2 h' / (1 - h')^2 = r^2 h / (1 + h).
+      const double h = std::min(leverage[j], 1e140);
+      parts[j] = weight_[j] > 0 ? (residual[j] * residual[j] * (h / (1 + h)) * weight_[j] - low_[j]) / range_[j] / columns : 0;
+      parts[j] = std::isnan(parts[j]) ? 0 : std::clamp(parts[j], -1e300, 1e300);
+    }
+  }
+  double ScoreRow(std::span<const double> x) const override {
+    std::vector<double> parts(d());
+    Distances(x, parts);
+    double sum = 0;
+    for (const double p : parts) sum += p;
+    return sum;
+  }
+  bool ExplainRow(std::span<const double> x, double score, std::span<double> parts, std::span<double> expected) const override {
+    std::vector<double> scaled(d()), residual(d()), leverage(d());
+    for (size_t j = 0; j < d(); ++j) scaled[j] = std::clamp(x[j] * scale_[j], -1e60, 1e60);
+    Parts(scaled.data(), residual.data(), leverage.data());
+    // The same odd value shows in every regression; it is the feature's whose part in the Mahalanobis distance is large.
+    double sum = 0;
+    for (size_t j = 0; j < d(); ++j) {
+      const double part = (scaled[j] - mean_[j]) * residual[j] * centred_[j * d() + j];
+      sum += parts[j] = std::clamp(std::isnan(part) ? 0 : part, 0.0, 1e290);
+    }
+    for (size_t j = 0; j < d(); ++j) parts[j] = sum > 0 ? score * (parts[j] / sum) : score / static_cast<double>(d());
+    for (size_t j = 0; j < d(); ++j) expected[j] = std::clamp((scaled[j] - residual[j]) / scale_[j], -1e100, 1e100);
+    return true;
+  }
+
+  void SaveState(ByteWriter& out) const override {
+    for (const auto* v : {&mean_, &scale_, &centred_, &gram_, &weight_, &low_, &range_}) out.Doubles(*v);
+  }
+  void LoadState(ByteReader& in) override {
+    if (d() > kMaxDimension) return in.Fail("there are too many columns");
+    mean_ = ReadDoubles(in, "the means", features());
+    scale_ = ReadDoubles(in, "the scales", features());
+    centred_ = ReadDoubles(in, "the centred inverse", features() * features());
+    gram_ = ReadDoubles(in, "the inverse", features() * features());
+    weight_ = ReadDoubles(in, "the weights", features());
+    low_ = ReadDoubles(in, "the least distances", features());
+    range_ = ReadDoubles(in, "the ranges", features());
+    if (!in.ok()) return;
+    for (size_t j = 0; j < d(); ++j) {
+      if (!(scale_[j] > 0 && scale_[j] < 1e150 && range_[j] > 0 && weight_[j] >= 0)) return in.Fail("a column's scale is out of range");
+      if (!(centred_[j * d() + j] > 0 && gram_[j * d() + j] > 0)) return in.Fail("an inverse is not positive");
+    }
+    for (const auto* v : {&mean_, &centred_, &gram_}) {
+      for (const double x : *v) {
+        if (std::fabs(x) > 1e60) return in.Fail("a number is out of range");
+      }
+    }
+  }
+
+  std::vector<double> mean_, scale_, centred_, gram_, weight_, low_, range_, training_;
+};
+
+}  // namespace
+
+extern const Descriptor k_cd;
+const Descriptor k_cd = {
+    .name = "cd",
+    .family = "linear",
+    .summary = "How much a row would bend the linear relations between the columns (Cook's distance, mean over the columns): broken "
+               "relations and far-out values. Nothing where columns do not depend on each other linearly.",
+    .paper = "R. D. Cook, Detection of influential observation in linear regression, Technometrics, 1977",
+    .params = {},
+    .deterministic = true,
+    .fit_cost = "O(n d^2 + d^3)",
+    .score_cost = "O(d^2)",
+    .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
+      const double side = static_cast<double>(d);
+      return PassCost(n, d, 10 + 4 * side, 2 + 2 * side, 16 * side * (side + 3)).PlusFit(3e-9 * side * side * side);
+    },
+    .make = [](const ParamSet&) -> std::unique_ptr<Detector> { return std::make_unique<CooksDistance>(); },
+};
+
+}  // namespace vedette::outlier

@@ -1,0 +1,131 @@
+// Kernel density estimate: minus the log of the mean of Gaussian kernels on the training rows (a training row counts itself,
+// as in PyOD). The bandwidth is in the data's own units.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "outlier/cost.h"
+#include "outlier/kernels/fast_exp.h"
+#include "outlier/kernels/row_blocks.h"
+#include "outlier/row_detector.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+/// Kernels that are smaller than the nearest row's by this factor's exponential are left out: below rounding, up to 1e6 rows.
+constexpr double kNegligible = -55;
+
+class Kde final : public RowDetector {
+ public:
+  explicit Kde(const ParamSet& params) : bandwidth_(params.Real("bandwidth")) {}
+
+ private:
+  absl::Status Learn(std::span<const double> rows, int64_t n, const Context&) override {
+    rows_ = RowBlocks(rows, static_cast<size_t>(n), d());
+    return absl::OkStatus();
+  }
+  double Inverse() const {
+    const double h = bandwidth_ * unit().unit();
+    return std::min(1 / (2 * h * h), 1e90);
+  }
+
+  double ScoreRow(std::span<const double> x) const override {
+    std::vector<double> squared(rows_.padded());
+    rows_.SquaredDistances(x.data(), squared.data());
+    const double nearest = *std::min_element(squared.begin(), squared.begin() + static_cast<int64_t>(rows_.rows()));
+    const double inverse = Inverse();
+    double sum[RowBlocks::kWidth] = {};
+    for (size_t block = 0; block < squared.size(); block += RowBlocks::kWidth) {
+      for (size_t r = 0; r < RowBlocks::kWidth; ++r) {
+        const double exponent = (nearest - squared[block + r]) * inverse;
+        const double bounded = std::max(exponent, kNegligible);
+        sum[r] += exponent < kNegligible ? 0 : ExpOfNegative(bounded);
+      }
+    }
+    double total = 0;
+    for (const double s : sum) total += s;
+    const double log_h = std::log(bandwidth_) + 0.5 * std::log(2 * std::numbers::pi);
+    return nearest * inverse - std::log(total / static_cast<double>(rows_.rows())) + static_cast<double>(d()) * log_h;
+  }
+
+  /// The gradient of the score along the way to the row's kernel-weighted mean: each feature's squared gap to that mean, in
+  /// bandwidths.
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+    std::vector<double> squared(rows_.padded());
+    rows_.SquaredDistances(x.data(), squared.data());
+    const double nearest = *std::min_element(squared.begin(), squared.begin() + static_cast<int64_t>(rows_.rows()));
+    const double inverse = Inverse();
+    std::fill(expected.begin(), expected.end(), 0.0);
+    double total = 0;
+    for (size_t i = 0; i < rows_.rows(); ++i) {
+      const double exponent = (nearest - squared[i]) * inverse;
+      if (exponent < kNegligible) continue;
+      const double weight = ExpOfNegative(exponent);
+      total += weight;
+      for (size_t j = 0; j < d(); ++j) expected[j] += weight * rows_.at(i, j);
+    }
+    for (size_t j = 0; j < d(); ++j) {
+      expected[j] /= total;
+      parts[j] = (x[j] - expected[j]) * (x[j] - expected[j]) * inverse;
+    }
+    return true;
+  }
+  std::string_view space() const override { return "half the squared distance to the rows nearby, in bandwidths"; }
+  int64_t BlockRows() const override { return std::max<int64_t>(1, 4'000'000 / static_cast<int64_t>(rows_.padded() * (d() + 4))); }
+
+  void SaveState(ByteWriter& out) const override {
+    out.I64(static_cast<int64_t>(rows_.rows()));
+    std::vector<double> rows;
+    rows.reserve(rows_.rows() * d());
+    for (size_t i = 0; i < rows_.rows(); ++i) {
+      for (size_t j = 0; j < d(); ++j) rows.push_back(rows_.at(i, j));
+    }
+    out.Doubles(rows);
+  }
+  void LoadState(ByteReader& in) override {
+    const int64_t n = ReadInt(in, "the number of rows", 1, int64_t{1} << 31);
+    const std::vector<double> rows = ReadDoubles(in, "the rows", n * features());
+    for (const double v : rows) {
+      if (std::fabs(v) > RowUnit::kMaxValue) return in.Fail("a value is out of range");
+    }
+    if (in.ok()) rows_ = RowBlocks(rows, static_cast<size_t>(n), d());
+  }
+
+  double bandwidth_;
+  RowBlocks rows_;
+};
+
+constexpr ParamSpec kParams[] = {
+    {.name = "bandwidth",
+     .type = ParamType::kReal,
+     .default_value = "1",
+     .min = 1e-6,
+     .max = 1e6,
+     .summary = "Standard deviation of the kernels, in the units of the data: 1 suits standardised columns."},
+};
+
+}  // namespace
+
+extern const Descriptor k_kde;
+const Descriptor k_kde = {
+    .name = "kde",
+    .family = "probabilistic",
+    .summary = "How thinly the training rows lie around a row, by Gaussian kernels: any shape of normal data, in few columns. Needs "
+               "comparable scales; every row is compared with all.",
+    .paper = "L. J. Latecki, A. Lazarevic, D. Pokrajac, Outlier detection with kernel density functions, MLDM, 2007",
+    .params = kParams,
+    .deterministic = true,
+    .wants_scaling = true,
+    .fit_cost = "O(n^2 d)",
+    .score_cost = "O(n d)",
+    .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
+      const double row = kRowFloor + 1e-9 * static_cast<double>(n) * (3 + 0.4 * static_cast<double>(d));
+      const double bytes = kBytesFloor + 8 * static_cast<double>((n + 8) * d);
+      return {.fit_seconds = kFitFloor + static_cast<double>(n) * row, .score_seconds_per_row = row, .fit_bytes = 2 * bytes, .model_bytes = bytes};
+    },
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Kde>(params); },
+};
+
+}  // namespace vedette::outlier

@@ -1,0 +1,127 @@
+// Squared Mahalanobis distance with a shrunk covariance (Ledoit, Wolf 2004): on standardised columns, the covariance is drawn
+// towards a multiple of the identity by as much as its own error calls for, so that it has an inverse even when columns
+// outnumber rows.
+#include <algorithm>
+#include <cmath>
+
+#include "base/status.h"
+#include "outlier/cholesky.h"
+#include "outlier/columns.h"
+#include "outlier/cost.h"
+#include "outlier/row_detector.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr size_t kMaxDimension = 4000;
+/// Share of the identity at least: exact linear relations between columns keep a finite distance.
+constexpr double kLeastShrinkage = 1e-9;
+
+class Mahalanobis final : public RowDetector {
+ private:
+  absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
+    if (d() > kMaxDimension) return InvalidArgument("mahalanobis: {} columns are more than {}", d(), kMaxDimension);
+    const auto count = static_cast<size_t>(n);
+    mean_.assign(d(), 0);
+    scale_.assign(d(), 1);
+    std::vector<double> column(count);
+    for (size_t j = 0; j < d(); ++j) {
+      for (size_t i = 0; i < count; ++i) column[i] = rows[i * d() + j];
+      const Moments moments = MomentsOf(column, 1);
+      mean_[j] = moments.mean;
+      const double deviation = std::sqrt(moments.variance);
+      if (deviation > 1e-13 * std::fabs(moments.mean) && deviation > 1e-150) scale_[j] = 1 / deviation;
+    }
+    RETURN_IF_ERROR(ctx.Check());
+    std::vector<double> Z(rows.size());
+    double fourth = 0;
+    for (size_t i = 0; i < count; ++i) {
+      double square = 0;
+      for (size_t j = 0; j < d(); ++j) square += std::pow(Z[i * d() + j] = (rows[i * d() + j] - mean_[j]) * scale_[j], 2);
+      fourth += square * square;
+    }
+    const std::vector<double> zero(d(), 0), ones(count, 1);
+    std::vector<double> S = Covariance(Z, ones, static_cast<double>(n), zero.data(), d());
+    RETURN_IF_ERROR(ctx.Check());
+    double trace = 0, norm = 0;
+    for (size_t j = 0; j < d(); ++j) trace += S[j * d() + j];
+    for (const double s : S) norm += s * s;
+    const double mu = trace / static_cast<double>(d());
+    const double distance = norm - static_cast<double>(d()) * mu * mu;
+    const double error = std::max(0.0, fourth / static_cast<double>(n) - norm) / static_cast<double>(n);
+    const double shrinkage = distance > 0 ? std::clamp(error / distance, kLeastShrinkage, 1.0) : 1;
+    for (size_t a = 0; a < d(); ++a) {
+      for (size_t b = 0; b < d(); ++b) S[a * d() + b] = (1 - shrinkage) * S[a * d() + b] + (a == b ? shrinkage * std::max(mu, 1e-12) : 0);
+    }
+    W_ = InverseCholesky(S, d());
+    return W_.empty() ? Internal("mahalanobis: the shrunk covariance has no inverse") : absl::OkStatus();
+  }
+
+  void Standardise(std::span<const double> x, std::vector<double>* z) const {
+    z->resize(d());
+    for (size_t j = 0; j < d(); ++j) (*z)[j] = std::clamp((x[j] - mean_[j]) * scale_[j], -1e100, 1e100);
+  }
+  double ScoreRow(std::span<const double> x) const override {
+    std::vector<double> z;
+    const std::vector<double> zero(d(), 0);
+    Standardise(x, &z);
+    return WhitenedSquare(W_, z.data(), zero.data(), d());
+  }
+  /// z_j (P z)_j: parts that add up to the squared distance.
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+    std::vector<double> z, whitened(d()), pz(d());
+    const std::vector<double> zero(d(), 0);
+    Standardise(x, &z);
+    WhitenedSquare(W_, z.data(), zero.data(), d(), whitened.data());
+    ApplyPrecision(W_, whitened.data(), d(), pz.data());
+    for (size_t j = 0; j < d(); ++j) {
+      parts[j] = z[j] * pz[j];
+      expected[j] = mean_[j];
+    }
+    return true;
+  }
+  int64_t BlockRows() const override { return std::clamp<int64_t>(50'000'000 / static_cast<int64_t>(d() * d() + 1), 1, 1024); }
+  void SaveState(ByteWriter& out) const override {
+    for (const auto* v : {&mean_, &scale_, &W_}) out.Doubles(*v);
+  }
+  void LoadState(ByteReader& in) override {
+    if (d() > kMaxDimension) return in.Fail("there are too many columns");
+    mean_ = ReadDoubles(in, "the means", features());
+    scale_ = ReadDoubles(in, "the scales", features());
+    W_ = ReadDoubles(in, "the factor", features() * features());
+    for (const double w : W_) {
+      if (std::fabs(w) > 1e20) return in.Fail("the factor is out of range");
+    }
+    for (const double m : mean_) {
+      if (std::fabs(m) > RowUnit::kMaxValue) return in.Fail("a mean is out of range");
+    }
+    for (const double s : scale_) {
+      if (!(s > 0 && s < 1e160)) return in.Fail("a scale is out of range");
+    }
+  }
+
+  std::vector<double> mean_, scale_, W_;
+};
+
+}  // namespace
+
+extern const Descriptor k_mahalanobis;
+const Descriptor k_mahalanobis = {
+    .name = "mahalanobis",
+    .family = "linear",
+    .summary = "Distance from the mean in units of the columns' joint variation, with a shrunk covariance: values that are odd only "
+               "together, also with more columns than rows. Many anomalies in the training rows widen the measure; `mcd` resists them.",
+    .paper = "O. Ledoit, M. Wolf, A well-conditioned estimator for large-dimensional covariance matrices, J. Multivariate Analysis, 2004",
+    .params = {},
+    .deterministic = true,
+    .fit_cost = "O(n d^2 + d^3)",
+    .score_cost = "O(d^2)",
+    .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
+      const double side = static_cast<double>(d);
+      return PassCost(n, d, 6 + side, 1 + side / 2, 8 * side * (side + 2)).PlusFit(1e-9 * side * side * side);
+    },
+    .make = [](const ParamSet&) -> std::unique_ptr<Detector> { return std::make_unique<Mahalanobis>(); },
+};
+
+}  // namespace vedette::outlier

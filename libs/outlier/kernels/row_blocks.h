@@ -1,0 +1,31 @@
+// Rows in blocks of eight, feature by feature, so that one row is compared with eight at once.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace vedette::outlier {
+
+class RowBlocks {
+ public:
+  static constexpr size_t kWidth = 8;
+
+  RowBlocks() = default;
+  /// rows: n x d, row-major.
+  RowBlocks(std::span<const double> rows, size_t n, size_t d);
+  size_t rows() const { return n_; }
+  /// rows() rounded up to a multiple of kWidth: the size of `out` below. What is beyond rows() is far from everything.
+  size_t padded() const { return (n_ + kWidth - 1) / kWidth * kWidth; }
+  /// out[i] = squared Euclidean distance of x to row i, terms in the order of the features.
+  void SquaredDistances(const double* x, double* out) const;
+  /// out[i] = x . row i.
+  void Products(const double* x, double* out) const;
+  double at(size_t row, size_t feature) const { return values_[(row / kWidth * d_ + feature) * kWidth + row % kWidth]; }
+
+ private:
+  size_t n_ = 0, d_ = 0;
+  std::vector<double> values_;
+};
+
+}  // namespace vedette::outlier
