@@ -1,0 +1,169 @@
+// Angle-based outlier detection, the fast variant over neighbours (Kriegel, Schubert, Zimek 2008): the variance over pairs of
+// neighbours of <a, b> / (|a|^2 |b|^2), a and b the ways to them, negated: where all neighbours lie in one direction, the
+// variance is small and the row is anomalous.
+//
+// As PyOD: a training row is one of its own k neighbours, and rows at its own place give no direction. Where that leaves fewer
+// than two pairs (PyOD answers NaN or 0, its highest), the search goes on to rows at other places; a row whose thousand
+// nearest all lie at its own place scores lowest.
+#include <algorithm>
+#include <cmath>
+
+#include "outlier/cost.h"
+#include "outlier/detector.h"
+#include "outlier/kernels/neighbor_gaps.h"
+#include "outlier/kernels/neighbors.h"
+#include "outlier/parallel.h"
+#include "outlier/row_detector.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr int64_t kFurthest = 1000;
+constexpr double kLowest = -1e300;
+
+class Abod final : public Detector {
+ public:
+  explicit Abod(const ParamSet& params) : k_(params.Int("n_neighbors")) {}
+
+  absl::Status Fit(MatrixView X, const Context& ctx) override {
+    RETURN_IF_ERROR(Prepare(X, ctx));
+    training_scores_.assign(static_cast<size_t>(X.rows), kLowest);
+    std::vector<int64_t> open(static_cast<size_t>(X.rows), 0);
+    RETURN_IF_ERROR(index_.OfTrainingRows(std::max<int64_t>(1, k_ - 1), ctx, [&](int64_t row, auto, std::span<const int32_t> rows) {
+      const auto i = static_cast<size_t>(row);
+      open[i] = !ScoreOf(rows_.data() + i * d_, rows, static_cast<size_t>(k_), &training_scores_[i]);
+    }));
+    return Widen(X, open, training_scores_, ctx);
+  }
+  std::span<const double> training_scores() const override { return training_scores_; }
+
+  absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
+    RETURN_IF_ERROR(ctx.Check());
+    std::vector<int64_t> open(static_cast<size_t>(X.rows), 0);
+    RETURN_IF_ERROR(index_.Of(X, k_, ctx, [&](int64_t row, auto, std::span<const int32_t> rows) {
+      std::vector<double> x(d_);
+      unit_.Read(X, row, x.data());
+      open[static_cast<size_t>(row)] = !ScoreOf(x.data(), rows, static_cast<size_t>(k_), &scores[static_cast<size_t>(row)]);
+    }));
+    return Widen(X, open, scores, ctx);
+  }
+
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override { return NeighborGaps(index_, {}, k_, X, ctx); }
+
+  void Save(ByteWriter& out) const override { index_.Save(out); }
+  absl::Status Load(ByteReader& in) override {
+    training_scores_.clear();
+    RETURN_IF_ERROR(index_.Load(in, {}));
+    Matrix X(index_.rows(), index_.features());
+    for (int64_t j = 0; j < X.cols(); ++j) {
+      for (int64_t i = 0; i < X.rows(); ++i) X(i, j) = index_.Value(i, j);
+    }
+    unit_.Fit(X);
+    rows_ = unit_.ReadAll(X);
+    d_ = static_cast<size_t>(X.cols());
+    return absl::OkStatus();
+  }
+  int64_t features() const override { return index_.features(); }
+
+ private:
+  absl::Status Prepare(MatrixView X, const Context& ctx) {
+    RETURN_IF_ERROR(index_.Build(X, {}, ctx));
+    unit_.Fit(X);
+    rows_ = unit_.ReadAll(X);
+    d_ = static_cast<size_t>(X.cols);
+    return absl::OkStatus();
+  }
+
+  /// False when fewer than two pairs of `rows` give an angle; at most `most` places are used.
+  bool ScoreOf(const double* x, std::span<const int32_t> rows, size_t most, double* score) const {
+    std::vector<double> way;
+    std::vector<double> norm;
+    for (const int32_t row : rows) {
+      const double* const y = rows_.data() + static_cast<size_t>(row) * d_;
+      double square = 0;
+      for (size_t j = 0; j < d_; ++j) square += (y[j] - x[j]) * (y[j] - x[j]);
+      if (!(square > 0) || norm.size() == most) continue;
+      norm.push_back(square);
+      for (size_t j = 0; j < d_; ++j) way.push_back(y[j] - x[j]);
+    }
+    if (norm.size() < 3) {
+      *score = kLowest;
+      return false;
+    }
+    double count = 0, mean = 0, square = 0;
+    for (size_t a = 0; a < norm.size(); ++a) {
+      for (size_t b = a + 1; b < norm.size(); ++b) {
+        double dot = 0;
+        for (size_t j = 0; j < d_; ++j) dot += way[a * d_ + j] * way[b * d_ + j];
+        // Welford's update: exact enough for variances far below the squared mean.
+        const double value = std::clamp(dot / norm[a] / norm[b], -1e140, 1e140), step = value - mean;
+        count += 1;
+        mean += step / count;
+        square += step * (value - mean);
+      }
+    }
+    // In the data's own units: the value has the dimension of 1 / length^2.
+    const double scale = unit_.unit() * unit_.unit();
+    *score = std::max(-(square / count) * scale * scale, kLowest);
+    if (std::isnan(*score)) *score = kLowest;
+    return true;
+  }
+
+  /// Rows without angles: among up to kFurthest neighbours.
+  absl::Status Widen(MatrixView X, const std::vector<int64_t>& open, std::span<double> scores, const Context& ctx) const {
+    std::vector<int64_t> rows;
+    for (size_t i = 0; i < open.size(); ++i) {
+      if (open[i] != 0) rows.push_back(static_cast<int64_t>(i));
+    }
+    return ParallelBlocks(ctx, static_cast<int64_t>(rows.size()), 4, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t i = rows[static_cast<size_t>(r)];
+        std::vector<double> x(d_);
+        unit_.Read(X, i, x.data());
+        (void)index_.Of(X.Rows(i, 1), kFurthest, Context{}, [&](int64_t, auto, std::span<const int32_t> near) {
+          ScoreOf(x.data(), near, static_cast<size_t>(k_), &scores[static_cast<size_t>(i)]);
+        });
+      }
+    });
+  }
+
+  int64_t k_;
+  NeighborIndex index_;
+  RowUnit unit_;
+  std::vector<double> rows_;
+  size_t d_ = 0;
+  std::vector<double> training_scores_;
+};
+
+constexpr ParamSpec kParams[] = {
+    {.name = "n_neighbors",
+     .type = ParamType::kInt,
+     .default_value = "5",
+     .min = 4,
+     .max = 200,
+     .summary = "Number of neighbours (a training row itself is one); the pairs of them are looked at, so the cost grows with the square."},
+};
+
+}  // namespace
+
+extern const Descriptor k_abod;
+const Descriptor k_abod = {
+    .name = "abod",
+    .family = "probabilistic",
+    .summary = "How little the directions to a row's neighbours differ: rows at the border of all data stand out, also in many "
+               "columns. Needs comparable scales; weak inside a cluster.",
+    .paper = "H.-P. Kriegel, M. Schubert, A. Zimek, Angle-based outlier detection in high-dimensional data, KDD, 2008",
+    .params = kParams,
+    .deterministic = true,
+    .wants_scaling = true,
+    .fit_cost = "O(n log n d) for few features, O(n^2 d) for many, + O(n k^2 d)",
+    .score_cost = "O(log n d) for few features, O(n d) for many, + O(k^2 d)",
+    .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
+      const double k = static_cast<double>(p.Int("n_neighbors"));
+      return NeighborCost(n, d, p.Int("n_neighbors"), 2e-7 + 1e-9 * k * k * static_cast<double>(d));
+    },
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Abod>(params); },
+};
+
+}  // namespace vedette::outlier
