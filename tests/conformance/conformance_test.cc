@@ -39,6 +39,7 @@ TEST_CASE("descriptors are complete and their defaults are valid") {
         wrong.push_back(fmt::format("{}", spec.min - std::max(1.0, std::fabs(spec.min))));
       }
       if (spec.type == ParamType::kInt) wrong.push_back("1.5");
+      if (spec.type == ParamType::kText) wrong = {"", "two words", "\x01"};  // what a text means is checked by the fit
       for (const std::string& text : wrong) {
         INFO("'" << text << "'");
         const auto params = ParamSet::Make(d.params, {{name, text}});
@@ -123,6 +124,7 @@ TEST_CASE("every choice and every bound of every parameter can be fitted or is r
       if (spec.type == ParamType::kInt || spec.type == ParamType::kReal) {
         values = {fmt::format("{}", spec.min), fmt::format("{}", std::min(spec.max, 1000.0))};
       }
+      if (spec.type == ParamType::kText) values = {std::string(spec.default_value), "nonsense", "++", ":=", "-1"};
       for (const std::string& value : values) {
         INFO(spec.name << " = " << value);
         const auto detector = MakeDetector(d, {{std::string(spec.name), value}});

@@ -1,7 +1,7 @@
 // Subspace outlier degree (Kriegel, Kroeger, Schubert, Zimek 2009): the rows that share most nearest neighbours with a row are
 // its reference set; in the columns where that set varies little, the root mean squared distance from its mean is the score.
 //
-// Equal shares go to the higher row, as in PyOD. A new row's reference set is drawn from the training rows.
+// Equal shares go to the nearer row, then to the lower one (PyOD leaves that to its sort). A new row's reference set is drawn from the training rows.
 #include <algorithm>
 #include <cmath>
 
@@ -85,6 +85,7 @@ class Sod final : public Detector {
   struct Shares {
     explicit Shares(size_t rows) : count(rows, 0) {}
     std::vector<int32_t> count, touched;
+    std::vector<double> distance;  // of the touched
   };
 
   /// The rows, and for each row the rows that have it as a neighbour.
@@ -130,14 +131,21 @@ class Sod final : public Detector {
         if (shares.count[static_cast<size_t>(owner)]++ == 0) shares.touched.push_back(owner);
       }
     }
-    // Rows that share nothing follow, the highest first.
+    // Rows that share nothing follow.
     const size_t wanted = std::min(static_cast<size_t>(reference_), rows_count_ - (self >= 0 ? 1 : 0));
-    for (auto row = static_cast<int64_t>(rows_count_) - 1; row >= 0 && shares.touched.size() < wanted; --row) {
-      if (row != self && shares.count[static_cast<size_t>(row)] == 0) shares.touched.push_back(static_cast<int32_t>(row));
+    if (shares.touched.size() < wanted) {
+      for (size_t row = 0; row < rows_count_; ++row) {
+        if (static_cast<int64_t>(row) != self && shares.count[row] == 0) shares.touched.push_back(static_cast<int32_t>(row));
+      }
+    }
+    shares.distance.resize(rows_count_);
+    for (const int32_t row : shares.touched) {
+      shares.distance[static_cast<size_t>(row)] = SquaredDistance(x, rows_.data() + static_cast<size_t>(row) * d_, d_);
     }
     const auto more = [&](int32_t a, int32_t b) {
-      const int32_t sa = shares.count[static_cast<size_t>(a)], sb = shares.count[static_cast<size_t>(b)];
-      return sa != sb ? sa > sb : a > b;
+      const auto i = static_cast<size_t>(a), j = static_cast<size_t>(b);
+      if (shares.count[i] != shares.count[j]) return shares.count[i] > shares.count[j];
+      return shares.distance[i] != shares.distance[j] ? shares.distance[i] < shares.distance[j] : a < b;
     };
     std::partial_sort(shares.touched.begin(), shares.touched.begin() + static_cast<int64_t>(wanted), shares.touched.end(), more);
     const double degree = OfReference(x, {shares.touched.data(), wanted}, parts, mean_out);

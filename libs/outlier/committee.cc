@@ -1,0 +1,161 @@
+#include "outlier/committee.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/status.h"
+#include "outlier/registry.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr int64_t kMostMembers = 1000;
+
+}  // namespace
+
+Matrix Committee::Input(const Member& member, MatrixView X) const {
+  std::vector<int32_t> columns = member.spec.columns;
+  if (columns.empty()) {
+    for (int32_t j = 0; j < X.cols; ++j) columns.push_back(j);
+  }
+  Matrix out(X.rows, static_cast<int64_t>(columns.size()));
+  for (size_t c = 0; c < columns.size(); ++c) {
+    const std::span<const double> from = X.col(columns[c]);
+    std::copy(from.begin(), from.end(), out.col(static_cast<int64_t>(c)).begin());
+  }
+  if (!member.spec.standardised || member.scaling.size() == 0) return out;
+  for (int64_t j = 0; j < out.cols(); ++j) {
+    for (double& x : out.col(j)) x = member.scaling.Z(j, x);
+  }
+  return out;
+}
+
+absl::Status Committee::FitMember(Member& member, MatrixView X, const Context& ctx) const {
+  Matrix own;
+  MatrixView input = X;
+  if (!SeesAll(member)) {
+    own = Input(member, X);
+    if (member.spec.standardised) {
+      RETURN_IF_ERROR(member.scaling.FitMeanAndDeviation(own, ctx));
+      own = Input(member, X);
+    }
+    input = own;
+  }
+  ASSIGN_OR_RETURN(member.detector, MakeMember(member.spec.algorithm, member.spec.params));
+  RETURN_IF_ERROR(member.detector->Fit(input, ctx));
+  std::vector<double> scores(member.detector->training_scores().begin(), member.detector->training_scores().end());
+  double most = 0;
+  for (const double s : scores) most = std::max(most, std::fabs(s));
+  const double unit = UnitFor(most);
+  const Moments moments = MomentsOf(scores, unit);
+  const double deviation = std::sqrt(moments.variance) / unit;
+  member.mean = moments.mean / unit;
+  member.inverse = deviation > 1e-300 && std::isfinite(deviation) ? 1 / deviation : 0;
+  return absl::OkStatus();
+}
+
+absl::Status Committee::Fit(std::vector<MemberSpec> specs, MatrixView X, const Context& ctx) {
+  features_ = X.cols;
+  members_.clear();
+  for (size_t m = 0; m < specs.size(); ++m) {
+    RETURN_IF_ERROR(ctx.Check());
+    Context own = ctx;
+    own.seed = ctx.seed + 0x9E3779B97F4A7C15 * m;
+    own.progress = nullptr;
+    Member member{.spec = std::move(specs[m]), .scaling = {}, .detector = nullptr};
+    const std::string name = member.spec.algorithm;
+    if (absl::Status fitted = FitMember(member, X, own); !fitted.ok()) return Annotate(fitted, name);
+    members_.push_back(std::move(member));
+    if (ctx.progress) ctx.progress(static_cast<double>(m + 1) / static_cast<double>(specs.size()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Matrix> Committee::Score(MatrixView X, const Context& ctx) const {
+  RETURN_IF_ERROR(ctx.Check());
+  Matrix out(X.rows, static_cast<int64_t>(members_.size()));
+  for (size_t m = 0; m < members_.size(); ++m) {
+    const Member& member = members_[m];
+    const Matrix own = SeesAll(member) ? Matrix() : Input(member, X);
+    RETURN_IF_ERROR(member.detector->Score(SeesAll(member) ? X : own.view(), out.col(static_cast<int64_t>(m)), ctx));
+  }
+  return out;
+}
+
+absl::StatusOr<Attribution> Committee::Explain(size_t index, MatrixView X, const Context& ctx) const {
+  const Member& member = members_[index];
+  const Matrix own = SeesAll(member) ? Matrix() : Input(member, X);
+  ASSIGN_OR_RETURN(Attribution part, member.detector->Explain(SeesAll(member) ? X : own.view(), ctx));
+  if (SeesAll(member)) return part;
+  Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), std::move(part.space)};
+  for (int64_t j = 0; j < X.cols; ++j) {
+    for (int64_t i = 0; i < X.rows; ++i) out.expected(i, j) = X(i, j);
+  }
+  for (int64_t c = 0; c < part.contributions.cols(); ++c) {
+    const int64_t j = member.spec.columns.empty() ? c : member.spec.columns[static_cast<size_t>(c)];
+    for (int64_t i = 0; i < X.rows; ++i) {
+      out.contributions(i, j) = part.contributions(i, c);
+      const double expected = part.expected(i, c);
+      out.expected(i, j) = member.spec.standardised ? member.scaling.Unscaled(c, expected) : expected;
+    }
+  }
+  return out;
+}
+
+void Committee::Save(ByteWriter& out) const {
+  out.I64(features_);
+  out.I64(static_cast<int64_t>(members_.size()));
+  for (const Member& member : members_) {
+    out.String(member.spec.algorithm);
+    out.I64(static_cast<int64_t>(member.spec.params.size()));
+    for (const auto& [name, value] : member.spec.params) {
+      out.String(name);
+      out.String(value);
+    }
+    out.I32s(member.spec.columns);
+    out.U8(member.spec.standardised ? 1 : 0);
+    if (member.spec.standardised) member.scaling.Save(out);
+    out.F64(member.mean);
+    out.F64(member.inverse);
+    ByteWriter state;
+    member.detector->Save(state);
+    out.String(state.bytes());
+  }
+}
+
+void Committee::Load(ByteReader& in) {
+  features_ = ReadInt(in, "the number of columns", 1, kMaxColumns);
+  const int64_t count = ReadInt(in, "the number of members", 1, kMostMembers);
+  members_.clear();
+  for (int64_t m = 0; m < count && in.ok(); ++m) {
+    Member member;
+    member.spec.algorithm = in.String();
+    const int64_t params = ReadInt(in, "the number of parameters", 0, 100);
+    for (int64_t p = 0; p < params && in.ok(); ++p) {
+      std::string name = in.String();
+      member.spec.params[std::move(name)] = in.String();
+    }
+    member.spec.columns = in.I32s();
+    const auto width = static_cast<int64_t>(member.spec.columns.empty() ? features_ : static_cast<int64_t>(member.spec.columns.size()));
+    for (const int32_t column : member.spec.columns) {
+      if (column < 0 || column >= features_) return in.Fail("a member sees a column that is not there");
+    }
+    member.spec.standardised = in.U8() == 1;
+    if (member.spec.standardised && in.ok()) member.scaling.Load(in, width);
+    member.mean = ReadFinite(in, "a member's mean");
+    member.inverse = ReadFinite(in, "a member's deviation");
+    const std::string state = in.String();
+    if (!in.ok()) return;
+    auto detector = MakeMember(member.spec.algorithm, member.spec.params);
+    if (!detector.ok()) return in.Fail("a member is of no known algorithm, or has wrong parameters");
+    ByteReader inner(state);
+    if (const absl::Status loaded = (*detector)->Load(inner); !loaded.ok() || !inner.Finish().ok() || (*detector)->features() != width) {
+      return in.Fail("a member's state is damaged");
+    }
+    member.detector = *std::move(detector);
+    members_.push_back(std::move(member));
+  }
+}
+
+}  // namespace vedette::outlier

@@ -1,0 +1,68 @@
+// Detectors that work together: each on its own columns and its own scaling of them, its scores standardised by those of the
+// training rows. What feature_bagging, suod, lscp and ensemble are made of.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/context.h"
+#include "base/matrix.h"
+#include "outlier/columns.h"
+#include "outlier/detector.h"
+
+namespace vedette::outlier {
+
+/// What a member is to be: an algorithm of this library, its parameters, the columns that it sees.
+struct MemberSpec {
+  std::string algorithm;
+  std::map<std::string, std::string> params = {};
+  std::vector<int32_t> columns = {};  ///< empty: all
+  bool standardised = false;          ///< its columns are standardised by the training rows
+};
+
+class Committee {
+ public:
+  /// Fits all members, each with a seed of its own. Errors: NOT_FOUND and INVALID_ARGUMENT for a spec, the members' own
+  /// (annotated with their names).
+  absl::Status Fit(std::vector<MemberSpec> specs, MatrixView X, const Context& ctx);
+
+  size_t size() const { return members_.size(); }
+  int64_t features() const { return features_; }
+  const std::string& algorithm(size_t member) const { return members_[member].spec.algorithm; }
+  /// Until the first Forget: training scores of a member.
+  std::span<const double> training_scores(size_t member) const { return members_[member].detector->training_scores(); }
+  /// n x size(): raw scores.
+  absl::StatusOr<Matrix> Score(MatrixView X, const Context& ctx) const;
+  /// z-score of a member's raw score among its training scores.
+  double Standardised(size_t member, double score) const {
+    const double z = (score - members_[member].mean) * members_[member].inverse;
+    return z > 1e100 ? 1e100 : (z < -1e100 ? -1e100 : z);
+  }
+  /// Contributions of one member to rows of X, in all columns; empty when it has none.
+  absl::StatusOr<Attribution> Explain(size_t member, MatrixView X, const Context& ctx) const;
+
+  void Save(ByteWriter& out) const;
+  void Load(ByteReader& in);
+
+ private:
+  struct Member {
+    MemberSpec spec;
+    Standardizer scaling;
+    std::unique_ptr<Detector> detector;
+    double mean = 0, inverse = 1;
+  };
+  /// The member's columns, scaled as it wants them.
+  Matrix Input(const Member& member, MatrixView X) const;
+  absl::Status FitMember(Member& member, MatrixView X, const Context& ctx) const;
+  bool SeesAll(const Member& member) const { return member.spec.columns.empty() && !member.spec.standardised; }
+
+  int64_t features_ = 0;
+  std::vector<Member> members_;
+};
+
+}  // namespace vedette::outlier
