@@ -1,0 +1,264 @@
+// Streaming half-space trees (Tan, Ting, Liu 2011): trees that halve randomly chosen columns, built before any row is seen; how
+// few of the reference rows share a row's cell, for the cell's size, is its score:
+// the mean over the trees of -log2(2^depth mass), mass the share of the reference rows in the cell where fewer than a tenth of
+// them are left, or at the bottom. Adding along the path, every halving's part belongs to the column that it halves.
+//
+// The fit's rows are the first reference; Update counts further rows, and every full window becomes the reference.
+#include <algorithm>
+#include <cmath>
+
+#include "base/rng.h"
+#include "base/status.h"
+#include "outlier/columns.h"
+#include "outlier/cost.h"
+#include "outlier/parallel.h"
+#include "outlier/row_detector.h"
+#include "outlier/state.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr uint32_t kStateVersion = 1;
+constexpr double kStop = 0.1;        // cells with a smaller share are not halved further
+constexpr double kLeastMass = 1e-6;  // of an empty cell
+
+class HalfSpaceTrees final : public Detector {
+ public:
+  explicit HalfSpaceTrees(const ParamSet& params)
+      : trees_(params.Int("n_estimators")), height_(params.Int("max_depth")), window_(params.Int("window_size")) {}
+
+  absl::Status Fit(MatrixView X, const Context& ctx) override {
+    RETURN_IF_ERROR(ctx.Check());
+    unit_.Fit(X);
+    const std::vector<double> rows = unit_.ReadAll(X);
+    const auto d = static_cast<size_t>(X.cols);
+    low_.assign(d, 0);
+    span_.assign(d, 1);
+    median_.assign(d, 0);
+    for (size_t j = 0; j < d; ++j) {
+      std::vector<double> column(static_cast<size_t>(X.rows));
+      for (size_t i = 0; i < column.size(); ++i) column[i] = rows[i * d + j];
+      const auto [least, most] = std::minmax_element(column.begin(), column.end());
+      low_[j] = *least;
+      span_[j] = *most > *least ? *most - *least : 1;
+      std::nth_element(column.begin(), column.begin() + static_cast<int64_t>(column.size() / 2), column.end());
+      median_[j] = column[column.size() / 2];
+    }
+    Grow(ctx.seed, d);
+    std::vector<double> counts(feature_.size() + Leaves(), 0);
+    RETURN_IF_ERROR(Count(rows, X.rows, counts, ctx));
+    for (double& c : counts) c /= static_cast<double>(X.rows);
+    mass_ = std::move(counts);
+    latest_.assign(mass_.size(), 0);
+    seen_ = 0;
+    training_scores_.resize(static_cast<size_t>(X.rows));
+    return Score(X, training_scores_, ctx);
+  }
+  std::span<const double> training_scores() const override { return training_scores_; }
+
+  absl::Status Update(MatrixView X, const Context& ctx) override {
+    training_scores_.clear();
+    std::vector<double> x(static_cast<size_t>(X.cols));
+    for (int64_t i = 0; i < X.rows; ++i) {
+      if (i % 256 == 0) RETURN_IF_ERROR(ctx.Check());
+      unit_.Read(X, i, x.data());
+      for (int64_t t = 0; t < trees_; ++t) CountRow(x.data(), t, latest_);
+      if (++seen_ < window_) continue;
+      for (size_t c = 0; c < mass_.size(); ++c) mass_[c] = latest_[c] / static_cast<double>(window_);
+      std::fill(latest_.begin(), latest_.end(), 0.0);
+      seen_ = 0;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
+    RETURN_IF_ERROR(ctx.Check());
+    return ParallelBlocks(ctx, X.rows, 256, [&](int64_t begin, int64_t end) {
+      std::vector<double> x(static_cast<size_t>(X.cols));
+      for (int64_t i = begin; i < end; ++i) {
+        unit_.Read(X, i, x.data());
+        double sum = 0;
+        for (int64_t t = 0; t < trees_; ++t) sum += Walk(x.data(), t, nullptr);
+        scores[static_cast<size_t>(i)] = sum / static_cast<double>(trees_);
+      }
+    });
+  }
+
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
+    RETURN_IF_ERROR(ctx.Check());
+    Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
+    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 256, [&](int64_t begin, int64_t end) {
+      std::vector<double> x(static_cast<size_t>(X.cols)), parts(x.size());
+      for (int64_t i = begin; i < end; ++i) {
+        unit_.Read(X, i, x.data());
+        std::fill(parts.begin(), parts.end(), 0.0);
+        for (int64_t t = 0; t < trees_; ++t) Walk(x.data(), t, parts.data());
+        for (int64_t j = 0; j < X.cols; ++j) {
+          a.contributions(i, j) = parts[static_cast<size_t>(j)] / static_cast<double>(trees_);
+          a.expected(i, j) = unit_.Unscaled(median_[static_cast<size_t>(j)]);
+        }
+      }
+    }));
+    return a;
+  }
+
+  void Save(ByteWriter& out) const override {
+    out.U32(kStateVersion);
+    unit_.Save(out);
+    for (const auto* v : {&low_, &span_, &median_, &cut_, &mass_, &latest_}) out.Doubles(*v);
+    out.I32s(feature_);
+    out.I64(seen_);
+  }
+  absl::Status Load(ByteReader& in) override {
+    ReadVersion(in, kStateVersion);
+    unit_.Load(in);
+    training_scores_.clear();
+    const int64_t inner = trees_ * ((int64_t{1} << height_) - 1), cells = inner + static_cast<int64_t>(Leaves());
+    low_ = ReadDoubles(in, "the least values", unit_.features());
+    span_ = ReadDoubles(in, "the ranges", unit_.features());
+    median_ = ReadDoubles(in, "the medians", unit_.features());
+    cut_ = ReadDoubles(in, "the cuts", inner);
+    mass_ = ReadDoubles(in, "the masses", cells);
+    latest_ = ReadDoubles(in, "the latest counts", cells);
+    feature_ = in.I32s();
+    seen_ = ReadInt(in, "the rows of the window", 0, window_);
+    RETURN_IF_ERROR(in.status());
+    if (static_cast<int64_t>(feature_.size()) != inner) in.Fail("the number of halvings is wrong");
+    for (const int32_t f : feature_) {
+      if (f < 0 || f >= unit_.features()) in.Fail("a halved column is not there");
+    }
+    for (const double s : span_) {
+      if (!(s > 0)) in.Fail("a range is not positive");
+    }
+    return in.status();
+  }
+  int64_t features() const override { return unit_.features(); }
+
+ private:
+  size_t Leaves() const { return static_cast<size_t>(trees_ << height_); }
+  size_t InnerPerTree() const { return (size_t{1} << height_) - 1; }
+
+  /// Cells are numbered as a heap within a tree; masses of inner cells of all trees come first, then those of the bottoms.
+  size_t Cell(int64_t tree, size_t node) const {
+    const size_t inner = InnerPerTree();
+    return node < inner ? static_cast<size_t>(tree) * inner + node
+                        : static_cast<size_t>(trees_) * inner + (static_cast<size_t>(tree) << height_) + (node - inner);
+  }
+
+  void Grow(uint64_t seed, size_t d) {
+    const size_t inner = InnerPerTree();
+    feature_.assign(static_cast<size_t>(trees_) * inner, 0);
+    cut_.assign(feature_.size(), 0);
+    for (int64_t t = 0; t < trees_; ++t) {
+      Rng rng(seed, static_cast<uint64_t>(t));
+      // The work range of a column reaches beyond its values, further on one side (section 3.1 of the paper).
+      std::vector<std::vector<double>> low(inner + 1, std::vector<double>()), high = low;
+      low[0].resize(d);
+      high[0].resize(d);
+      for (size_t j = 0; j < d; ++j) {
+        const double s = rng.Uniform(), half = 2 * std::max(s, 1 - s);
+        low[0][j] = s - half;
+        high[0][j] = s + half;
+      }
+      for (size_t node = 0; node < inner; ++node) {
+        const auto j = static_cast<size_t>(rng.Below(d));
+        const double middle = (low[node][j] + high[node][j]) / 2;
+        feature_[static_cast<size_t>(t) * inner + node] = static_cast<int32_t>(j);
+        cut_[static_cast<size_t>(t) * inner + node] = middle;
+        for (const size_t child : {2 * node + 1, 2 * node + 2}) {
+          if (child >= inner) continue;
+          low[child] = low[node];
+          high[child] = high[node];
+          (child == 2 * node + 1 ? high[child] : low[child])[j] = middle;
+        }
+        low[node].clear();
+        high[node].clear();
+      }
+    }
+  }
+
+  size_t Child(const double* x, int64_t tree, size_t node) const {
+    const size_t at = static_cast<size_t>(tree) * InnerPerTree() + node;
+    const auto j = static_cast<size_t>(feature_[at]);
+    return 2 * node + ((x[j] - low_[j]) / span_[j] < cut_[at] ? 1 : 2);
+  }
+  void CountRow(const double* x, int64_t tree, std::vector<double>& counts) const {
+    size_t node = 0;
+    counts[Cell(tree, 0)] += 1;
+    for (int64_t depth = 0; depth < height_; ++depth) {
+      node = Child(x, tree, node);
+      counts[Cell(tree, node)] += 1;
+    }
+  }
+  absl::Status Count(const std::vector<double>& rows, int64_t n, std::vector<double>& counts, const Context& ctx) const {
+    // A tree counts into its own cells only.
+    const auto d = static_cast<size_t>(unit_.features());
+    for (int64_t from = 0; from < n; from += 4096) {
+      RETURN_IF_ERROR(ParallelBlocks(ctx, trees_, 1, [&](int64_t tree, int64_t) {
+        for (int64_t i = from; i < std::min(n, from + 4096); ++i) CountRow(rows.data() + static_cast<size_t>(i) * d, tree, counts);
+      }));
+    }
+    return absl::OkStatus();
+  }
+
+  double Mass(size_t cell) const { return std::max(mass_[cell], kLeastMass); }
+  /// -log2(2^depth mass) where the walk ends; `parts` gets each halving's part, added to its column.
+  double Walk(const double* x, int64_t tree, double* parts) const {
+    size_t node = 0;
+    double score = 0;
+    for (int64_t depth = 0; depth < height_; ++depth) {
+      const double mass = Mass(Cell(tree, node));
+      if (mass < kStop && depth > 0) break;
+      const auto j = static_cast<size_t>(feature_[static_cast<size_t>(tree) * InnerPerTree() + node]);
+      node = Child(x, tree, node);
+      const double part = -std::log2(2 * Mass(Cell(tree, node)) / mass);
+      score += part;
+      if (parts != nullptr) parts[j] += part;
+    }
+    return score;
+  }
+
+  int64_t trees_, height_, window_, seen_ = 0;
+  RowUnit unit_;
+  std::vector<double> low_, span_, median_, cut_, mass_, latest_;
+  std::vector<int32_t> feature_;
+  std::vector<double> training_scores_;
+};
+
+constexpr ParamSpec kParams[] = {
+    {.name = "n_estimators", .type = ParamType::kInt, .default_value = "50", .min = 1, .max = 1000, .summary = "Number of trees."},
+    {.name = "max_depth", .type = ParamType::kInt, .default_value = "8", .min = 1, .max = 15, .summary = "Halvings from top to bottom: a tree has 2^depth cells there."},
+    {.name = "window_size",
+     .type = ParamType::kInt,
+     .default_value = "128",
+     .min = 2,
+     .max = 1000000,
+     .summary = "Rows of Update that make up a window; each full window becomes what rows are compared with."},
+};
+
+}  // namespace
+
+extern const Descriptor k_half_space_trees;
+const Descriptor k_half_space_trees = {
+    .name = "half_space_trees",
+    .family = "ensemble",
+    .summary = "How empty a row's cells are in randomly halved space, for streams: constant memory, follows slow change window by "
+               "window. Coarse: anomalies near normal rows share their cells.",
+    .paper = "S. C. Tan, K. M. Ting, T. F. Liu, Fast anomaly detection for streaming data, IJCAI, 2011",
+    .params = kParams,
+    .deterministic = false,
+    .incremental = true,
+    .fit_cost = "O(n t h), t trees of height h",
+    .score_cost = "O(t h)",
+    .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
+      const double trees = static_cast<double>(p.Int("n_estimators")), depth = static_cast<double>(p.Int("max_depth"));
+      const double cells = trees * std::exp2(depth + 1), row = kRowFloor + 8e-9 * trees * depth + 1e-9 * static_cast<double>(d);
+      return {.fit_seconds = kFitFloor + 2e-8 * cells * static_cast<double>(d) / 8 + 2 * static_cast<double>(n) * row,
+              .score_seconds_per_row = row,
+              .fit_bytes = kBytesFloor + 40 * cells + 16 * static_cast<double>(n * d),
+              .model_bytes = kBytesFloor + 22 * cells + 24 * static_cast<double>(d)};
+    },
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<HalfSpaceTrees>(params); },
+};
+
+}  // namespace vedette::outlier
