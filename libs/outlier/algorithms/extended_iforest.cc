@@ -165,7 +165,7 @@ class ExtendedForest final : public RowDetector {
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_estimators", .type = ParamType::kInt, .default_value = "200", .min = 1, .max = 10000, .summary = "Number of trees."},
+    {.name = "n_estimators", .type = ParamType::kInt, .default_value = "200", .min = 1, .max = 10000, .summary = "Number of trees; more make the score steadier."},
     {.name = "max_samples", .type = ParamType::kInt, .default_value = "256", .min = 2, .max = 100000, .summary = "Random rows that each tree is grown on."},
     {.name = "extension_level",
      .type = ParamType::kInt,

@@ -226,7 +226,7 @@ class HalfSpaceTrees final : public Detector {
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_estimators", .type = ParamType::kInt, .default_value = "50", .min = 1, .max = 1000, .summary = "Number of trees."},
+    {.name = "n_estimators", .type = ParamType::kInt, .default_value = "50", .min = 1, .max = 1000, .summary = "Number of trees; more make the score steadier."},
     {.name = "max_depth", .type = ParamType::kInt, .default_value = "8", .min = 1, .max = 15, .summary = "Halvings from top to bottom: a tree has 2^depth cells there."},
     {.name = "window_size",
      .type = ParamType::kInt,

@@ -351,7 +351,7 @@ class RandomCutForest final : public Detector {
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_trees", .type = ParamType::kInt, .default_value = "100", .min = 1, .max = 1000, .summary = "Number of trees."},
+    {.name = "n_trees", .type = ParamType::kInt, .default_value = "100", .min = 1, .max = 1000, .summary = "Number of trees; more make the score steadier."},
     {.name = "tree_size", .type = ParamType::kInt, .default_value = "256", .min = 2, .max = 4096, .summary = "Rows that each tree keeps."},
 };
 
