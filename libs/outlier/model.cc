@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "base/rng.h"
@@ -60,6 +61,10 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Fit(const Catalog& catalog, const 
   if (!(options.contamination > 0 && options.contamination <= 0.5)) {
     return InvalidArgument("contamination is {}: must be in (0, 0.5]", options.contamination);
   }
+  std::optional<ThresholdRule> rule;
+  if (!options.threshold.empty()) {
+    ASSIGN_OR_RETURN(rule, ThresholdRule::Parse(options.threshold));
+  }
   if (X.rows < 1) return absl::InvalidArgumentError("there are no rows to learn from");
   auto model = std::make_unique<Model>();
   model->descriptor_ = descriptor;
@@ -80,7 +85,8 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Fit(const Catalog& catalog, const 
     fitted = model->detector_->Fit(X, ctx);
   }
   if (!fitted.ok()) return Annotate(fitted, descriptor->name);
-  ASSIGN_OR_RETURN(model->scale_, ScoreScale::Fit(model->detector_->training_scores(), options.contamination));
+  const std::span<const double> scores = model->detector_->training_scores();
+  ASSIGN_OR_RETURN(model->scale_, rule ? ScoreScale::Fit(scores, *rule) : ScoreScale::Fit(scores, options.contamination));
   RETURN_IF_ERROR(model->KeepBackground(X));
   model->FindTypical(X);
   return model;

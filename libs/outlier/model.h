@@ -22,6 +22,7 @@ struct FitOptions {
   std::string algorithm;                       ///< a name of the catalog
   std::map<std::string, std::string> params;   ///< as the user gave them
   double contamination = 0.1;
+  std::string threshold = {};                  ///< a rule (ThresholdRule::Parse) instead of contamination
   std::vector<Label> labels = {};              ///< one per row for algorithms that need labels, else empty
 };
 

@@ -1,5 +1,6 @@
-// The stored form of a model, version 1, little-endian:
+// The stored form of a model, version 2, little-endian:
 //   "VDTM", u32 version, sections in fixed order (each: u64 length, bytes), SHA-256 of all before it as 64 hex digits.
+// Version 1 had no rule in its score scale and is still read.
 // Sections: identity, preparation, detector state, score scale, background, typical values.
 #include <cmath>
 
@@ -12,7 +13,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr std::string_view kMagic = "VDTM";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2, kOldestVersion = 1;
 constexpr size_t kDigestSize = 64;
 constexpr uint64_t kMaxParams = 1000;
 
@@ -69,8 +70,8 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Parse(const Catalog& catalog, std:
   if (bytes.size() < kMagic.size() + 4 + kDigestSize) return absl::DataLossError("the model is cut off");
   const std::string_view body = bytes.substr(0, bytes.size() - kDigestSize);
   ByteReader in(body.substr(kMagic.size()));
-  if (const uint32_t version = in.U32(); version != kVersion) {
-    return DataLoss("the model has format version {}, this program reads version {}", version, kVersion);
+  if (const uint32_t version = in.U32(); version < kOldestVersion || version > kVersion) {
+    return DataLoss("the model has format version {}, this program reads versions {} to {}", version, kOldestVersion, kVersion);
   }
   if (Sha256Hex(body) != bytes.substr(body.size())) return absl::DataLossError("the model is damaged: its checksum does not match");
 

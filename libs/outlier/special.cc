@@ -89,4 +89,18 @@ double ChiSquaredQuantile(double probability, double degrees) {
   return (low + high) / 2;
 }
 
+double StudentQuantile(double probability, double degrees) {
+  const double tail = std::min(probability, 1 - probability);
+  if (!(tail > 0) || !(degrees > 0)) return 0;
+  // P(|T| > t) = I_x(degrees / 2, 1 / 2) with x = degrees / (degrees + t^2): bisection of ln t.
+  double low = std::log(1e-12), high = std::log(1e12);
+  for (int i = 0; i < 100; ++i) {
+    const double middle = 0.5 * (low + high), t = std::exp(middle);
+    const double beyond = 0.5 * RegularizedBeta(degrees / 2, 0.5, degrees / (degrees + t * t));
+    (beyond > tail ? low : high) = middle;
+  }
+  const double t = tail >= 0.5 ? 0 : std::exp(0.5 * (low + high));
+  return probability < 0.5 ? -t : t;
+}
+
 }  // namespace vedette::outlier

@@ -9,4 +9,7 @@ double BinomialSurvival(double k, double n, double p);
 /// The x for which P(C <= x) = probability, C ~ chi-squared with `degrees` > 0; 0 < probability < 1. Relative error 1e-12.
 double ChiSquaredQuantile(double probability, double degrees);
 
+/// The t for which P(T <= t) = probability, T Student's with `degrees` > 0; 0 < probability < 1. Relative error 1e-9.
+double StudentQuantile(double probability, double degrees);
+
 }  // namespace vedette::outlier

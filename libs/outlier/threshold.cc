@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/status.h"
 #include "outlier/special.h"
@@ -11,7 +12,7 @@
 namespace vedette::outlier {
 namespace {
 
-constexpr uint32_t kStateVersion = 1;
+constexpr uint32_t kStateVersion = 2;  // 2: the rule; 1 had none
 constexpr double kMaxFinite = std::numeric_limits<double>::max();
 
 /// numpy's linear interpolation between order statistics; halves avoid overflow of the difference.
@@ -85,12 +86,26 @@ absl::StatusOr<ScoreScale> ScoreScale::Fit(std::span<const double> scores, doubl
   return scale;
 }
 
+absl::StatusOr<ScoreScale> ScoreScale::Fit(std::span<const double> scores, const ThresholdRule& rule) {
+  ASSIGN_OR_RETURN(ScoreScale scale, Fit(scores, 0.5));
+  std::vector<double> sorted(scores.begin(), scores.end());
+  std::sort(sorted.begin(), sorted.end());
+  ASSIGN_OR_RETURN(scale.threshold_, rule.Find(sorted));
+  const auto above = static_cast<double>(sorted.end() - std::upper_bound(sorted.begin(), sorted.end(), scale.threshold_));
+  const auto n = static_cast<double>(sorted.size());
+  scale.contamination_ = std::clamp(above / n, 0.5 / n, 0.5);
+  scale.rule_ = rule.Text();
+  scale.DeriveTail();
+  return scale;
+}
+
 absl::StatusOr<ScoreScale> ScoreScale::WithContamination(double contamination) const {
   if (!(contamination > 0 && contamination <= 0.5)) {
     return InvalidArgument("contamination is {}: must be in (0, 0.5]", contamination);
   }
   ScoreScale scale = *this;
   scale.contamination_ = contamination;
+  scale.rule_.clear();
   scale.threshold_ = SortedPercentile(sketch_, 100 * (1 - contamination));
   scale.DeriveTail();
   return scale;
@@ -140,6 +155,37 @@ double ScoreScale::Confidence(double score) const {
   return IsAnomaly(score) ? anomaly : 1 - anomaly;
 }
 
+bool ScoreScale::Rejects(double score, double tolerance) const {
+  return 2 * std::fabs(Confidence(score) - 0.5) <= 1 - 2 * std::exp(-tolerance);
+}
+
+double ScoreScale::PValue(double score) const {
+  const auto n = static_cast<double>(n_);
+  // Scores strictly below: those up to the number just before.
+  const double below = std::round(Quantile(std::nextafter(score, -std::numeric_limits<double>::infinity())) * n);
+  return (1 + n - below) / (1 + n);
+}
+
+std::vector<bool> ScoreScale::Discoveries(std::span<const double> scores, double rate) const {
+  std::vector<double> p;
+  p.reserve(scores.size());
+  for (const double score : scores) p.push_back(PValue(score));
+  return BenjaminiHochberg(p, rate);
+}
+
+std::vector<bool> BenjaminiHochberg(std::span<const double> p_values, double rate) {
+  std::vector<size_t> order(p_values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p_values[a] < p_values[b]; });
+  size_t count = 0;
+  for (size_t k = 0; k < order.size(); ++k) {
+    if (p_values[order[k]] <= rate * static_cast<double>(k + 1) / static_cast<double>(order.size())) count = k + 1;
+  }
+  std::vector<bool> out(p_values.size(), false);
+  for (size_t k = 0; k < count; ++k) out[order[k]] = true;
+  return out;
+}
+
 double ScoreScale::TailUnits(double score) const {
   if (!IsAnomaly(score)) return 0;
   return std::min(kMaxFinite, (score / 2 - threshold_ / 2) / tail_ * 2);
@@ -163,11 +209,13 @@ void ScoreScale::Save(ByteWriter& out) const {
   out.F64(min_);
   out.F64(max_);
   out.I64(n_);
+  out.String(rule_);
   out.Doubles(sketch_);
 }
 
 absl::StatusOr<ScoreScale> ScoreScale::Load(ByteReader& in) {
-  ReadVersion(in, kStateVersion);
+  const uint32_t version = in.U32();
+  if (in.ok() && (version < 1 || version > kStateVersion)) in.Fail(fmt::format("the score scale has version {}", version));
   ScoreScale scale;
   scale.threshold_ = ReadFinite(in, "the threshold");
   scale.contamination_ = ReadFinite(in, "the contamination");
@@ -176,6 +224,8 @@ absl::StatusOr<ScoreScale> ScoreScale::Load(ByteReader& in) {
   scale.min_ = ReadFinite(in, "the least score");
   scale.max_ = ReadFinite(in, "the largest score");
   scale.n_ = ReadInt(in, "the number of training scores", 1, int64_t{1} << 48);
+  if (version >= 2) scale.rule_ = in.String();
+  if (in.ok() && !scale.rule_.empty() && !ThresholdRule::Parse(scale.rule_).ok()) in.Fail("the threshold's rule is not known");
   const auto expected = in.ok() ? std::min<int64_t>(scale.n_, kSketchSize) : 0;
   scale.sketch_ = ReadDoubles(in, "the sketch of scores", expected);
   if (in.ok() && (!(scale.contamination_ > 0 && scale.contamination_ <= 0.5) || scale.sd_ < 0 || scale.min_ > scale.max_ ||

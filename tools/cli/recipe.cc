@@ -64,6 +64,11 @@ constexpr Flag kModel[] = {
      .min = 50,
      .max = 99.9999999,
      .doc = "the same as a percentile of the training scores: 95 means --contamination 0.05"},
+    {.name = "threshold",
+     .type = FlagType::kText,
+     .value_name = "RULE",
+     .doc = "instead of a share, a rule that looks at the scores, as NAME or NAME:VALUE: conformal, density, fixed, gesd, iqr, "
+            "mad, mixture, percentile, pot, zscore"},
     {.name = "device",
      .type = FlagType::kText,
      .value_name = "DEVICE",
@@ -200,6 +205,13 @@ void CheckRecipe(const Args& args, std::vector<std::string>* mistakes) {
   if (args.Given("contamination") && args.Given("threshold-percentile")) {
     mistakes->push_back("--contamination and --threshold-percentile say the same thing: give one of them");
   }
+  if (const std::string& threshold = args.Text("threshold"); !threshold.empty()) {
+    if (args.Given("contamination") || args.Given("threshold-percentile")) {
+      mistakes->push_back("--threshold is a rule instead of --contamination or --threshold-percentile: give one of them");
+    }
+    const auto rule = outlier::ThresholdRule::Parse(threshold);
+    if (!rule.ok()) mistakes->push_back(fmt::format("--threshold: {}", Message(rule.status())));
+  }
   if (const std::string& d = args.Text("delimiter"); d.size() > 1 && d != "tab" && d != "\\t") {
     mistakes->push_back(fmt::format("--delimiter must be one character or 'tab', not '{}'", d));
   }
@@ -242,6 +254,7 @@ Recipe RecipeFrom(const Args& args) {
   out.params = args.Pairs("param");
   if (args.Given("contamination")) out.contamination = args.Real("contamination");
   if (args.Given("threshold-percentile")) out.contamination = 1 - args.Real("threshold-percentile") / 100;
+  out.threshold = args.Text("threshold");
   out.device = args.Text("device");
   out.prepare.ignore_columns = args.List("ignore-columns");
   const std::string& scaling = args.Text("scaling");
@@ -274,7 +287,7 @@ SampleOptions SampleOptionsFrom(const Args& args, const Session& session) {
 absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, const Session& session) {
   RETURN_IF_ERROR(CheckIgnored(recipe, sample.table));
   Fitted out;
-  outlier::FitOptions options{recipe.algorithm, recipe.params, recipe.contamination};
+  outlier::FitOptions options{recipe.algorithm, recipe.params, recipe.contamination, recipe.threshold};
   ASSIGN_OR_RETURN(table::Preparation preparation, Prepare(sample.table, recipe.prepare));
   ASSIGN_OR_RETURN(Matrix X, preparation.Apply(sample.table));
   if (options.algorithm == "auto") {

@@ -21,7 +21,7 @@ const outlier::Catalog& Algorithms();
 
 /// Flags that commands share; each command lists the groups that it takes.
 extern const FlagGroup kReadingFlags;  ///< --delimiter --memory-limit --sample-rows
-extern const FlagGroup kModelFlags;    ///< --algorithm --param --contamination --threshold-percentile --seed --device
+extern const FlagGroup kModelFlags;    ///< --algorithm --param --contamination --threshold-percentile --threshold --seed --device
 extern const FlagGroup kPrepareFlags;  ///< --ignore-columns --scaling --encoding --imputation
 extern const FlagGroup kRunFlags;      ///< --threads --quiet
 
@@ -42,6 +42,7 @@ struct Recipe {
   std::string algorithm;  ///< or "auto"
   std::map<std::string, std::string> params;
   double contamination = 0.05;
+  std::string threshold = {};  ///< a rule, or empty: contamination
   table::PrepareOptions prepare;
   bool scaling_by_algorithm = true;  ///< --scaling auto
   std::string device = "auto";

@@ -264,8 +264,10 @@ std::vector<std::string> SummaryLines(const Header& header, const Totals& totals
             : "The file is large: its rows were scored as they were read");
   }
   const double contamination = header.model->scale().contamination();
-  lines.push_back(fmt::format("Threshold: {}, which the highest {}% of the training scores exceed",
-                              explain::FormatNumber(header.model->scale().threshold(), 4),
+  const std::string& rule = header.model->scale().rule();
+  const std::string by = rule.empty() ? "" : fmt::format(" ({})", rule);
+  lines.push_back(fmt::format("Threshold: {}{}, which the highest {}% of the training scores exceed",
+                              explain::FormatNumber(header.model->scale().threshold(), 4), by,
                               explain::FormatNumber(100 * contamination, 3)));
   if (totals.bad_cells > 0) {
     lines.push_back(fmt::format("Bad cells, treated as missing: {}", explain::FormatCount(totals.bad_cells)));

@@ -30,6 +30,7 @@ class JsonRows final : public ResultWriter {
     head["sampled"] = header.sampled;
     head["threshold"] = Number(model.scale().threshold());
     head["contamination"] = Number(model.scale().contamination());
+    if (!model.scale().rule().empty()) head["threshold_rule"] = model.scale().rule();
     std::set<std::string> used;
     for (const auto& f : model.preparation().features()) used.insert(f.source_column);
     head["columns_used"] = Json::array();
