@@ -39,7 +39,8 @@ template <typename F>
 void Lines(std::string_view text, const F& f) {
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    f(text.substr(begin, end - begin));
+    const bool returned = end > begin && text[end - 1] == '\r';  // written with CRLF
+    f(text.substr(begin, end - begin - (returned ? 1 : 0)));
     begin = end + 1;
   }
 }

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "outlier/cost.h"
 #include "outlier/detector.h"
+#include "outlier/forest_view.h"
 #include "outlier/kernels/aligned.h"
 #include "outlier/kernels/float_map.h"
 #include "outlier/kernels/isolation_tree.h"
@@ -24,7 +25,7 @@ constexpr uint32_t kVersion = 1;
 constexpr int64_t kMaxTrees = 10000;
 constexpr int64_t kMaxSamples = 1000000;
 
-class IsolationForest : public Detector {
+class IsolationForest : public Detector, public ForestSource {
  public:
   explicit IsolationForest(const ParamSet& params)
       : n_estimators_(params.Int("n_estimators")),
@@ -39,6 +40,8 @@ class IsolationForest : public Detector {
   void Save(ByteWriter& out) const override;
   absl::Status Load(ByteReader& in) override;
   int64_t features() const override { return map_.features(); }
+  ForestView Forest() const override;
+  Matrix ForestRows(MatrixView X) const override;
 
  private:
   IsolationTree GrowTree(MatrixView X, uint64_t seed, int64_t index) const;
@@ -138,6 +141,51 @@ absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context
     }
   }));
   return out;
+}
+
+TreeView ViewOf(const IsolationTree& tree) {
+  const size_t nodes = tree.feature.size();
+  TreeView view;
+  view.feature.resize(nodes);
+  view.left.assign(nodes, -1);
+  view.right.assign(nodes, -1);
+  view.threshold.assign(tree.threshold.begin(), tree.threshold.end());
+  view.cover.resize(nodes);
+  view.value.resize(nodes);
+  std::vector<int> depth(nodes, 0);
+  for (size_t node = 0; node < nodes; ++node) {
+    view.feature[node] = tree.feature[node] < 0 ? -1 : tree.feature[node];
+    if (tree.feature[node] < 0) continue;
+    view.left[node] = static_cast<int32_t>(node + 1);
+    view.right[node] = tree.right[node];
+    depth[node + 1] = depth[static_cast<size_t>(tree.right[node])] = depth[node] + 1;
+  }
+  for (size_t node = nodes; node-- > 0;) {  // children come after their parent
+    if (tree.feature[node] < 0) {
+      view.cover[node] = -static_cast<double>(tree.feature[node]);
+      view.value[node] = depth[node] + AveragePathLength(-static_cast<int64_t>(tree.feature[node]));
+      continue;
+    }
+    const auto left = static_cast<size_t>(view.left[node]), right = static_cast<size_t>(view.right[node]);
+    view.cover[node] = view.cover[left] + view.cover[right];
+    view.value[node] =
+        (view.cover[left] * view.value[left] + view.cover[right] * view.value[right]) / view.cover[node];
+  }
+  return view;
+}
+
+ForestView IsolationForest::Forest() const {
+  ForestView view{.features = map_.features(), .normalizer = AveragePathLength(psi_)};
+  for (const IsolationTree& tree : trees_) view.trees.push_back(ViewOf(tree));
+  return view;
+}
+
+Matrix IsolationForest::ForestRows(MatrixView X) const {
+  Matrix rows(X.rows, X.cols);
+  for (int64_t j = 0; j < X.cols; ++j) {
+    for (int64_t i = 0; i < X.rows; ++i) rows(i, j) = map_.Map(X(i, j), j);
+  }
+  return rows;
 }
 
 void IsolationForest::Save(ByteWriter& out) const {

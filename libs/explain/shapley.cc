@@ -1,0 +1,114 @@
+#include "explain/shapley.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "base/status.h"
+
+namespace vedette::explain {
+
+absl::StatusOr<CoalitionValues> CoalitionValues::Make(const Game& game) {
+  const auto d = static_cast<int64_t>(game.row.size());
+  if (d < 1 || game.background.cols() != d || game.background.rows() < 1 || !game.score) {
+    return InvalidArgument("a row of {} values and a background of {} x {} do not go together", d,
+                           game.background.rows(), game.background.cols());
+  }
+  CoalitionValues out(game);
+  out.players_ = game.players;
+  if (out.players_.empty()) {
+    for (int64_t j = 0; j < d; ++j) out.players_.push_back({j});
+  }
+  std::vector<int> owners(static_cast<size_t>(d), 0);
+  for (const auto& player : out.players_) {
+    for (const int64_t j : player) {
+      if (j < 0 || j >= d) return InvalidArgument("a group names feature {}, there are {}", j, d);
+      ++owners[static_cast<size_t>(j)];
+    }
+  }
+  if (std::any_of(owners.begin(), owners.end(), [](int n) { return n != 1; })) {
+    return InvalidArgument("every feature must be in exactly one group");
+  }
+  for (size_t p = 0; p < out.players_.size(); ++p) {
+    const bool moves = std::any_of(out.players_[p].begin(), out.players_[p].end(), [&](int64_t j) {
+      const auto column = game.background.col(j);
+      const double x = game.row[static_cast<size_t>(j)];
+      return std::any_of(column.begin(), column.end(),
+                         [&](double b) { return !(b == x || (std::isnan(b) && std::isnan(x))); });
+    });
+    if (moves) out.moving_.push_back(static_cast<int64_t>(p));
+  }
+  return out;
+}
+
+absl::Status CoalitionValues::Evaluate(std::span<const uint64_t> masks, std::span<double> values,
+                                       const Context& ctx) const {
+  const Matrix& background = game_->background;
+  const int64_t n = background.rows();
+  const auto per_batch = static_cast<size_t>(std::max<int64_t>(1, kBatchRows / n));
+  std::vector<double> scores;
+  for (size_t begin = 0; begin < masks.size(); begin += per_batch) {
+    RETURN_IF_ERROR(ctx.Check());
+    const size_t count = std::min(per_batch, masks.size() - begin);
+    Matrix X(static_cast<int64_t>(count) * n, background.cols());
+    for (int64_t j = 0; j < X.cols(); ++j) {
+      for (size_t c = 0; c < count; ++c) {
+        std::copy_n(background.col(j).data(), n, X.col(j).data() + static_cast<int64_t>(c) * n);
+      }
+    }
+    for (size_t m = 0; m < moving_.size(); ++m) {
+      for (const int64_t j : players_[static_cast<size_t>(moving_[m])]) {
+        for (size_t c = 0; c < count; ++c) {
+          if ((masks[begin + c] >> m & 1) == 0) continue;
+          std::fill_n(X.col(j).data() + static_cast<int64_t>(c) * n, n, game_->row[static_cast<size_t>(j)]);
+        }
+      }
+    }
+    scores.resize(static_cast<size_t>(X.rows()));
+    RETURN_IF_ERROR(game_->score(X, scores, ctx));
+    for (size_t c = 0; c < count; ++c) {
+      double sum = 0;
+      for (int64_t i = 0; i < n; ++i) sum += scores[c * static_cast<size_t>(n) + static_cast<size_t>(i)];
+      values[begin + c] = sum / static_cast<double>(n);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ShapleyValues> ExactShapley(const Game& game, const Context& ctx) {
+  ASSIGN_OR_RETURN(const CoalitionValues value, CoalitionValues::Make(game));
+  const size_t m = value.moving().size();
+  if (m > kMaxExactPlayers) {
+    return InvalidArgument("exact Shapley values of {} features would take 2^{} coalitions; at most {} features",
+                           m, m, kMaxExactPlayers);
+  }
+  std::vector<uint64_t> masks(size_t{1} << m);
+  for (size_t s = 0; s < masks.size(); ++s) masks[s] = s;
+  std::vector<double> v(masks.size());
+  RETURN_IF_ERROR(value.Evaluate(masks, v, ctx));
+  ShapleyValues out;
+  out.phi.assign(value.players(), 0);
+  out.standard_error.assign(value.players(), 0);
+  out.expected = v.front();
+  out.output = v.back();
+  out.coalitions = static_cast<int64_t>(masks.size());
+  out.exact = true;
+  // |S|! (m - |S| - 1)! / m! = 1 / (m C(m-1, |S|))
+  std::vector<double> weight(m, m == 0 ? 0 : 1.0 / static_cast<double>(m));
+  double ways = 1;
+  for (size_t s = 0; s < m; ++s) {
+    weight[s] /= ways;
+    ways = ways * static_cast<double>(m - 1 - s) / static_cast<double>(s + 1);
+  }
+  for (size_t p = 0; p < m; ++p) {
+    double sum = 0;
+    const uint64_t bit = uint64_t{1} << p;
+    for (uint64_t s = 0; s < masks.size(); ++s) {
+      if ((s & bit) == 0) sum += weight[static_cast<size_t>(std::popcount(s))] * (v[s | bit] - v[s]);
+    }
+    out.phi[static_cast<size_t>(value.moving()[p])] = sum;
+  }
+  return out;
+}
+
+}  // namespace vedette::explain
