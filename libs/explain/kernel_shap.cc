@@ -5,7 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
-#include <unordered_map>
+#include <unordered_set>
 
 #include "base/rng.h"
 #include "base/status.h"
@@ -78,27 +78,32 @@ Plan MakePlan(size_t m, int64_t budget, uint64_t seed) {
   plan.enumerated = plan.pairs.size();
   plan.complete = size > pair_sizes;
   if (plan.complete || left <= 0) return plan;
+  // What is left is dealt out to the open sizes by their shares, so that no size is over- or underdrawn by chance; the
+  // coalitions of a size are drawn without replacement.
   Rng rng(seed, kStream);
-  std::unordered_map<uint64_t, size_t> seen;
   std::vector<size_t> order(m);
   std::iota(order.begin(), order.end(), 0);
-  int64_t draws = 0;
-  for (; left > 0 && draws < 4 * budget; ++draws) {
-    double u = rng.Uniform() * open;
-    size_t s = size;
-    while (s < pair_sizes && u >= share[s]) u -= share[s++];
-    for (size_t i = 0; i < s; ++i) std::swap(order[i], order[i + rng.Below(m - i)]);
-    uint64_t mask = 0;
-    for (size_t i = 0; i < s; ++i) mask |= uint64_t{1} << order[i];
-    if (2 * s == m && (mask & 1) == 0) mask = AllOf(m) & ~mask;
-    const auto [at, fresh] = seen.emplace(mask, plan.pairs.size());
-    if (fresh) {
-      plan.pairs.push_back({mask, 0});
-      --left;
+  double passed = 0;
+  int64_t drawn = 0;
+  for (size_t s = size; s <= pair_sizes; ++s) {
+    passed += share[s];
+    const auto until = static_cast<int64_t>(std::llround(static_cast<double>(left) * passed / open));
+    const double count = Choose(m, s) / (2 * s == m ? 2 : 1);
+    const auto take = std::min(until - drawn, static_cast<int64_t>(std::min(count, 1e9)));
+    drawn = until;
+    std::unordered_set<uint64_t> seen;
+    while (static_cast<int64_t>(seen.size()) < take) {
+      for (size_t i = 0; i < s; ++i) std::swap(order[i], order[i + rng.Below(m - i)]);
+      uint64_t mask = 0;
+      for (size_t i = 0; i < s; ++i) mask |= uint64_t{1} << order[i];
+      if (2 * s == m && (mask & 1) == 0) mask = AllOf(m) & ~mask;
+      if (seen.insert(mask).second) plan.pairs.push_back({mask, share[s] / static_cast<double>(take)});
     }
-    plan.pairs[at->second].weight += 1;
   }
-  for (size_t i = plan.enumerated; i < plan.pairs.size(); ++i) plan.pairs[i].weight *= open / static_cast<double>(draws);
+  // In random order, so that a deadline cuts all sizes alike.
+  for (size_t i = plan.pairs.size(); i > plan.enumerated + 1; --i) {
+    std::swap(plan.pairs[i - 1], plan.pairs[plan.enumerated + rng.Below(i - plan.enumerated)]);
+  }
   return plan;
 }
 
