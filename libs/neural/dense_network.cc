@@ -53,6 +53,15 @@ void RunLayer(const float* weights, int64_t inputs, int64_t outputs, const float
   for (; o < outputs; ++o) Outputs<1>(weights + o * inputs, bias + o, inputs, x, y + 2 * o, relu);
 }
 
+void Squash(Activation activation, int64_t outputs, float* values) {
+  const int64_t count = outputs * DenseNetwork::kTileRows;
+  if (activation == Activation::kTanh) {
+    for (int64_t i = 0; i < count; ++i) values[i] = std::tanh(values[i]);
+  } else if (activation == Activation::kSigmoid) {
+    for (int64_t i = 0; i < count; ++i) values[i] = 1.0f / (1.0f + std::exp(-values[i]));
+  }
+}
+
 }  // namespace
 
 TileBuffer::TileBuffer(int64_t width)
@@ -66,8 +75,8 @@ DenseNetwork::DenseNetwork(std::vector<int32_t> sizes)
   assert(sizes_.size() >= 2);
 }
 
-void DenseNetwork::Initialize(uint64_t seed) {
-  Rng rng(seed, 0);
+void DenseNetwork::Initialize(uint64_t seed, uint64_t stream) {
+  Rng rng(seed, stream);
   size_t at = 0;
   for (size_t l = 1; l < sizes_.size(); ++l) {
     const double bound = 1.0 / std::sqrt(static_cast<double>(sizes_[l - 1]));
@@ -86,7 +95,9 @@ const float* DenseNetwork::Forward(const TileBuffer& in, TileBuffer& a, TileBuff
   float* to = a.data();
   for (size_t l = 1; l < sizes_.size(); ++l) {
     to = l % 2 == 1 ? a.data() : b.data();
-    RunLayer(weights, sizes_[l - 1], sizes_[l], from, to, /*relu=*/l + 1 < sizes_.size());
+    const Activation activation = l + 1 < sizes_.size() ? hidden_ : output_;
+    RunLayer(weights, sizes_[l - 1], sizes_[l], from, to, activation == Activation::kRelu);
+    Squash(activation, sizes_[l], to);
     weights += (static_cast<int64_t>(sizes_[l - 1]) + 1) * sizes_[l];
     from = to;
   }

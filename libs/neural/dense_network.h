@@ -1,4 +1,4 @@
-// A small dense network for inference without Torch: ReLU after every layer but the last, float32.
+// A small dense network for inference without Torch, float32: ReLU after every layer but the last, or what was set.
 //
 // Rows are pushed through in tiles of 16, feature-major, so that each row is one SIMD lane and its sums run in the order
 // of the inputs: a row's result has the same bits in any batch, at any place in it, on any number of threads.
@@ -26,6 +26,8 @@ class TileBuffer {
   float* data_;
 };
 
+enum class Activation : int32_t { kLinear = 0, kRelu = 1, kTanh = 2, kSigmoid = 3 };  // numbers of module/abi.h
+
 class DenseNetwork {
  public:
   static constexpr int64_t kTileRows = 16;
@@ -37,8 +39,12 @@ class DenseNetwork {
   explicit DenseNetwork(std::vector<int32_t> sizes);
 
   /// Weights and biases uniform in +-1/sqrt(inputs of the layer), as torch.nn.Linear starts (LeCun, Bottou, Orr, Mueller,
-  /// "Efficient BackProp", 1998, up to a factor), drawn in storage order from Rng(seed, 0).
-  void Initialize(uint64_t seed);
+  /// "Efficient BackProp", 1998, up to a factor), drawn in storage order from Rng(seed, stream).
+  void Initialize(uint64_t seed, uint64_t stream = 0);
+  /// Part of an algorithm's design, not of the state: not saved.
+  void SetActivations(Activation hidden, Activation output) { hidden_ = hidden, output_ = output; }
+  Activation hidden_activation() const { return hidden_; }
+  Activation output_activation() const { return output_; }
 
   std::span<const int32_t> sizes() const { return sizes_; }
   int64_t inputs() const { return sizes_.empty() ? 0 : sizes_.front(); }
@@ -59,6 +65,7 @@ class DenseNetwork {
  private:
   std::vector<int32_t> sizes_;
   std::vector<float> parameters_;
+  Activation hidden_ = Activation::kRelu, output_ = Activation::kLinear;
 };
 
 }  // namespace vedette::neural

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "neural/dense_network.h"
 #include "neural/module/abi.h"
 
 namespace vedette::neural {
@@ -186,6 +187,50 @@ absl::StatusOr<TrainingSummary> Module::Train(const DenseTraining& training, std
   summary.training_losses.resize(static_cast<size_t>(result.epochs));
   summary.validation_losses.resize(static_cast<size_t>(result.epochs));
   return summary;
+}
+
+absl::Status Module::Learn(const Learning& learning, const Context& ctx) const {
+  if (learning.rows < 1 || learning.inputs.size() % static_cast<size_t>(learning.rows) != 0) {
+    return InvalidArgument("{} inputs are not {} rows", learning.inputs.size(), learning.rows);
+  }
+  std::vector<VedetteNeuralNetwork> networks;
+  for (const Learning::Part& part : learning.parts) {
+    VedetteNeuralNetwork n = {};
+    n.sizes = part.network->sizes().data();
+    n.size_count = static_cast<int32_t>(part.network->sizes().size());
+    n.hidden = static_cast<int32_t>(part.network->hidden_activation());
+    n.output = static_cast<int32_t>(part.network->output_activation());
+    n.use_bias = part.use_bias ? 1 : 0;
+    n.fixed = part.fixed ? 1 : 0;
+    n.parameters = part.network->parameters().data();
+    n.parameter_count = static_cast<int64_t>(part.network->parameters().size());
+    networks.push_back(n);
+  }
+  Bridge bridge{&ctx, absl::OkStatus()};
+  VedetteNeuralObjective c = {};
+  c.struct_size = sizeof c;
+  c.device_kind = KindNumber(learning.device.kind);
+  c.device_index = learning.device.index;
+  c.kind = learning.kind;
+  c.networks = networks.data();
+  c.network_count = static_cast<int32_t>(networks.size());
+  c.epochs = learning.epochs;
+  c.inputs = learning.inputs.data();
+  c.rows = learning.rows;
+  c.width = static_cast<int64_t>(learning.inputs.size()) / learning.rows;
+  c.targets = learning.targets.empty() ? nullptr : learning.targets.data();
+  c.target_count = static_cast<int64_t>(learning.targets.size());
+  c.batch_size = learning.batch_size;
+  c.learning_rate = learning.learning_rate;
+  c.weight_decay = learning.weight_decay;
+  std::copy(std::begin(learning.options), std::end(learning.options), c.options);
+  c.seed = ctx.seed;
+  c.stop = OnStop;
+  c.progress = OnProgress;
+  c.user = &bridge;
+  VedetteNeuralResult result = {};
+  result.struct_size = sizeof result;
+  return FromCode(api_->learn(&c, &result), result, bridge);
 }
 
 }  // namespace vedette::neural

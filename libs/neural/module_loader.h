@@ -38,6 +38,24 @@ struct DenseTraining {
   Device device = {DeviceKind::kAuto, 0};
 };
 
+/// One or several networks for one of the objectives of module/abi.h; see there for the meaning of kind, targets, options.
+struct Learning {
+  struct Part {
+    class DenseNetwork* network = nullptr;
+    bool use_bias = true, fixed = false;
+  };
+  int kind = 0;
+  std::vector<Part> parts;
+  std::span<const float> inputs;  ///< rows x width, row-major
+  int64_t rows = 0;
+  std::span<const float> targets = {};
+  int64_t batch_size = 32;
+  int epochs = 1;
+  double learning_rate = 1e-3, weight_decay = 0;
+  double options[4] = {};
+  Device device = {DeviceKind::kAuto, 0};
+};
+
 struct TrainingSummary {
   int epochs = 0;      ///< that were run
   int best_epoch = 0;  ///< from 0: the one whose weights were kept
@@ -66,6 +84,8 @@ class Module {
   /// RESOURCE_EXHAUSTED, INTERNAL. Same seed, same machine, CPU: the same bits.
   absl::StatusOr<TrainingSummary> Train(const DenseTraining& training, std::span<float> parameters,
                                         const Context& ctx) const;
+  /// Learns from the networks' parameters, which are unchanged on error. Errors, seed and bits as Train's.
+  absl::Status Learn(const Learning& learning, const Context& ctx) const;
 
  private:
   explicit Module(const VedetteNeuralApi* api) : api_(api) {}

@@ -16,11 +16,40 @@
 #include "base/rng.h"
 #include "base/thread_pool.h"
 #include "outlier/registry.h"
+#ifdef VEDETTE_NEURAL
+#include "neural/algorithms.h"
+#endif
 
 namespace vedette::outlier::conformance {
 
+/// All that this build can fit.
+inline std::span<const Descriptor* const> Everything() {
+#ifdef VEDETTE_NEURAL
+  static const Catalog catalog({AllAlgorithms(), neural::Algorithms()});
+#else
+  static const Catalog catalog({AllAlgorithms()});
+#endif
+  return catalog.all();
+}
+
+/// Neural algorithms with small networks and few passes, so that the suite takes seconds: what is tried here holds at any size.
+inline std::map<std::string, std::string> SmallSettings(const Descriptor& d) {
+  static const std::map<std::string_view, std::string> kSmall = {
+      {"hidden1", "12"}, {"hidden2", "8"}, {"hidden3", "6"}, {"hidden", "12"}, {"epochs", "6"}, {"batch_size", "32"},
+      {"waves", "32"}, {"generators", "3"}, {"code_points", "32"}, {"stop_epochs", "4"}, {"steps_per_epoch", "10"}};
+  std::map<std::string, std::string> out;
+  if (d.family != "neural") return out;
+  for (const ParamSpec& spec : d.params) {
+    if (const auto it = kSmall.find(spec.name); it != kSmall.end()) out.emplace(spec.name, it->second);
+    if (spec.name == "device") out.emplace("device", "cpu");
+  }
+  return out;
+}
+
 inline std::unique_ptr<Detector> MakeDetector(const Descriptor& d, const std::map<std::string, std::string>& given = {}) {
-  const auto params = ParamSet::Make(d.params, given);
+  std::map<std::string, std::string> all = SmallSettings(d);
+  for (const auto& [name, value] : given) all[name] = value;
+  const auto params = ParamSet::Make(d.params, all);
   INFO(params.status());
   REQUIRE(params.ok());
   return d.make(*params);
@@ -99,7 +128,7 @@ inline Matrix Cloud(int64_t n, int64_t d, uint64_t seed = 7, double base = 10) {
 
 /// At most `wanted` rows, fewer where the descriptor says that a fit would take long (and a sanitizer makes it ten times that).
 inline int64_t RowsFor(const Descriptor& d, int64_t wanted, int64_t features) {
-  const auto defaults = ParamSet::Make(d.params, {});
+  const auto defaults = ParamSet::Make(d.params, SmallSettings(d));
   REQUIRE(defaults.ok());
   int64_t n = wanted;
   while (n > 100 && d.cost != nullptr && d.cost(*defaults, n, features).fit_seconds > 0.05) n = n * 2 / 3;
@@ -116,6 +145,6 @@ inline Matrix Filled(int64_t n, int64_t d, double value) {
 
 /// A section per algorithm: `d` is its descriptor.
 #define FOR_EACH_ALGORITHM(d)                             \
-  for (const Descriptor* d##_ptr : AllAlgorithms())       \
+  for (const Descriptor* d##_ptr : Everything())          \
     if (const Descriptor& d = *d##_ptr; true)             \
       DYNAMIC_SECTION(std::string(d.name))

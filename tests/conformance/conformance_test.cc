@@ -122,7 +122,7 @@ TEST_CASE("every choice and every bound of every parameter can be fitted or is r
         }
       }
       if (spec.type == ParamType::kInt || spec.type == ParamType::kReal) {
-        values = {fmt::format("{}", spec.min), fmt::format("{}", std::min(spec.max, 1000.0))};
+        values = {fmt::format("{}", spec.min), fmt::format("{}", std::min(spec.max, d.family == "neural" ? 100.0 : 1000.0))};
       }
       if (spec.type == ParamType::kText) values = {std::string(spec.default_value), "nonsense", "++", ":=", "-1"};
       for (const std::string& value : values) {
@@ -133,7 +133,8 @@ TEST_CASE("every choice and every bound of every parameter can be fitted or is r
         if (status.ok()) {
           CHECK(AllFinite(Training(*detector)));
         } else {
-          CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+          const bool no_device = spec.name == "device" && value == "cuda" && absl::IsFailedPrecondition(status);
+          CHECK((no_device || absl::IsInvalidArgument(status)));
           CHECK(status.message().size() > 10);
         }
       }

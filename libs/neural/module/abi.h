@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define VEDETTE_NEURAL_ABI_VERSION 1u
+#define VEDETTE_NEURAL_ABI_VERSION 2u
 #define VEDETTE_NEURAL_ENTRY "vedette_neural_api"
 
 enum VedetteNeuralCode {
@@ -70,6 +70,56 @@ typedef struct VedetteNeuralResult {
   char error[512];         /* zero-terminated, empty when OK */
 } VedetteNeuralResult;
 
+/* What `learn` minimises. In brackets the networks in their order and `options`; every loss is a mean over a batch. */
+enum VedetteNeuralObjectiveKind {
+  VEDETTE_NEURAL_VAE = 0,     /* encoder to means and log variances, decoder. [weight of the divergence] */
+  VEDETTE_NEURAL_SVDD = 1,    /* encoder; targets = the centre, one number an output. [] */
+  VEDETTE_NEURAL_AE1SVM = 2,  /* encoder, decoder, phases (fixed), plane. [weight of the reconstruction, nu] */
+  VEDETTE_NEURAL_SQUARES = 3, /* network to one number; targets = one a row. [] */
+  VEDETTE_NEURAL_DEVNET = 4,  /* network to one number; targets = 1 for an anomaly, else 0. [margin, steps an epoch] */
+  VEDETTE_NEURAL_GAAL = 5,    /* discriminator, generators. [epochs after which generators rest, their learning rate] */
+  VEDETTE_NEURAL_GAN = 6,     /* generator, features of the discriminator, its head. [] */
+  VEDETTE_NEURAL_ALAD = 7     /* encoder, generator, row-code critic, row-row features, their head, code-code critic. [] */
+};
+
+enum VedetteNeuralActivation {
+  VEDETTE_NEURAL_LINEAR = 0,
+  VEDETTE_NEURAL_RELU = 1,
+  VEDETTE_NEURAL_TANH = 2,
+  VEDETTE_NEURAL_SIGMOID = 3
+};
+
+typedef struct VedetteNeuralNetwork {
+  const int32_t* sizes;   /* from input to output */
+  int32_t size_count;     /* at least 2 */
+  int32_t hidden, output; /* VedetteNeuralActivation after the inner layers, after the last */
+  int32_t use_bias;       /* 0: biases stay as they are */
+  int32_t fixed;          /* 1: nothing of it is learnt */
+  float* parameters;      /* in: where to start; out: what was learnt. Untouched on error */
+  int64_t parameter_count;
+} VedetteNeuralNetwork;
+
+typedef struct VedetteNeuralObjective {
+  uint32_t struct_size;
+  int32_t device_kind;
+  int32_t device_index;
+  int32_t kind; /* VedetteNeuralObjectiveKind */
+  VedetteNeuralNetwork* networks;
+  int32_t network_count;
+  int32_t epochs; /* >= 1 */
+  const float* inputs; /* rows x width, row-major, finite */
+  int64_t rows, width;
+  const float* targets; /* see the kind; may be null */
+  int64_t target_count;
+  int64_t batch_size;
+  double learning_rate, weight_decay;
+  double options[4];
+  uint64_t seed; /* epoch e shuffles by vedette::Rng(seed, 2 + e), noise comes from Rng(seed, 1) */
+  int32_t (*stop)(void* user);                /* asked before every batch; may be null */
+  void (*progress)(void* user, double share); /* after every epoch; may be null */
+  void* user;
+} VedetteNeuralObjective;
+
 typedef struct VedetteNeuralApi {
   uint32_t version;
   uint32_t struct_size;
@@ -77,6 +127,7 @@ typedef struct VedetteNeuralApi {
   /* Writes up to `capacity` devices, the CPU first, and returns how many there are. */
   int32_t (*devices)(VedetteNeuralDevice* out, int32_t capacity);
   int32_t (*train)(const VedetteNeuralTraining* training, VedetteNeuralResult* result);
+  int32_t (*learn)(const VedetteNeuralObjective* objective, VedetteNeuralResult* result);
 } VedetteNeuralApi;
 
 /* The one exported function. Null when this module does not speak `version`. */

@@ -13,25 +13,12 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "neural/module/device.h"
 
 namespace vedette::neural {
 namespace {
 
 constexpr int64_t kValidationBlock = 1024;  // rows
-
-/// Adam's moments of weights behind a dead ReLU decay into denormals, which cost 100 cycles each.
-class FlushDenormals {
- public:
-  FlushDenormals() : set_(at::globalContext().setFlushDenormal(true)) {}
-  ~FlushDenormals() {
-    if (set_) at::globalContext().setFlushDenormal(false);
-  }
-  FlushDenormals(const FlushDenormals&) = delete;
-  FlushDenormals& operator=(const FlushDenormals&) = delete;
-
- private:
-  bool set_;
-};
 
 /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015) on a flat vector.
 class Adam {
@@ -132,19 +119,6 @@ void Validate(const VedetteNeuralTraining& t) {
   require(t.learning_rate > 0 && std::isfinite(t.learning_rate), "learning_rate must be positive");
 }
 
-at::Device ChooseDevice(const VedetteNeuralTraining& t) {
-  if (t.device_kind == VEDETTE_NEURAL_CPU) return at::Device(at::kCPU);
-  const auto gpus = static_cast<int64_t>(at::getNumGPUs());
-  if (t.device_index >= 0 && t.device_index < gpus) {
-    return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(t.device_index));
-  }
-  if (t.device_kind == VEDETTE_NEURAL_AUTO) return at::Device(at::kCPU);
-  throw Failure(VEDETTE_NEURAL_FAILED_PRECONDITION,
-                "CUDA device " + std::to_string(t.device_index) + " is not available: " +
-                    (gpus > 0 ? "there are " + std::to_string(gpus)
-                              : std::string(at::hasCUDA() ? "no device was found" : "this LibTorch was built without CUDA")));
-}
-
 /// One pass over the training rows; returns the mean loss.
 double RunEpoch(const VedetteNeuralTraining& t, int32_t epoch, const at::Tensor& inputs, Network& network, Adam& adam) {
   std::vector<int64_t> rows(static_cast<size_t>(t.training_rows));
@@ -180,7 +154,7 @@ void TrainDense(const VedetteNeuralTraining& t, VedetteNeuralResult& result) {
   const c10::InferenceMode no_autograd;
   at::set_num_threads(1);  // OpenMP keeps this per thread
   const FlushDenormals flush;
-  const at::Device device = ChooseDevice(t);
+  const at::Device device = ChooseDevice(t.device_kind, t.device_index);
   result.device = {device.is_cuda() ? VEDETTE_NEURAL_CUDA : VEDETTE_NEURAL_CPU, device.is_cuda() ? device.index() : 0};
 
   // On the CPU this is a view of the caller's buffer, which is only read.

@@ -13,6 +13,7 @@
 
 #include "neural/module/abi.h"
 #include "neural/module/dense_trainer.h"
+#include "neural/module/objective_trainer.h"
 
 namespace vedette::neural {
 namespace {
@@ -36,14 +37,16 @@ int32_t Fail(VedetteNeuralResult* result, int32_t code, const char* what) {
   return code;
 }
 
-int32_t Train(const VedetteNeuralTraining* training, VedetteNeuralResult* result) {
+/// The same frame for every entry: sizes of the structs first, then `work`, and its errors as codes.
+template <typename Task>
+int32_t Guarded(const Task* task, VedetteNeuralResult* result, void (*work)(const Task&, VedetteNeuralResult&)) {
   if (result == nullptr || result->struct_size < sizeof *result) return VEDETTE_NEURAL_INVALID_ARGUMENT;
   result->error[0] = '\0';
-  if (training == nullptr || training->struct_size < sizeof *training) {
-    return Fail(result, VEDETTE_NEURAL_INVALID_ARGUMENT, "struct_size of the training is too small for this version");
+  if (task == nullptr || task->struct_size < sizeof *task) {
+    return Fail(result, VEDETTE_NEURAL_INVALID_ARGUMENT, "struct_size of the task is too small for this version");
   }
   try {
-    TrainDense(*training, *result);
+    work(*task, *result);
     return VEDETTE_NEURAL_OK;
   } catch (const Failure& e) {
     return Fail(result, e.code, e.what());
@@ -58,6 +61,14 @@ int32_t Train(const VedetteNeuralTraining* training, VedetteNeuralResult* result
   } catch (...) {
     return Fail(result, VEDETTE_NEURAL_INTERNAL, "unknown exception");
   }
+}
+
+int32_t Train(const VedetteNeuralTraining* training, VedetteNeuralResult* result) {
+  return Guarded(training, result, TrainDense);
+}
+
+int32_t Learn(const VedetteNeuralObjective* objective, VedetteNeuralResult* result) {
+  return Guarded(objective, result, LearnObjective);
 }
 
 int32_t Devices(VedetteNeuralDevice* out, int32_t capacity) {
@@ -82,6 +93,7 @@ extern "C" __attribute__((visibility("default"))) const VedetteNeuralApi* vedett
   static const std::string build =
       std::string("LibTorch " TORCH_VERSION ", CUDA ") + (limited && at::hasCUDA() ? "yes" : "no");
   static const VedetteNeuralApi api = {VEDETTE_NEURAL_ABI_VERSION, sizeof(VedetteNeuralApi), build.c_str(),
-                                       vedette::neural::Devices, vedette::neural::Train};
+                                       vedette::neural::Devices, vedette::neural::Train,
+                                       vedette::neural::Learn};
   return &api;
 }
