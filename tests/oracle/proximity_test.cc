@@ -20,6 +20,7 @@ const std::vector<Case> kCases = {
     {.column = "KNN_median", .algorithm = "knn_median", .new_column = "KNN_median"},
     {.column = "COF", .algorithm = "cof", .by_rank = kTied, .least_rank_correlation = 0.9},
     {.column = "ROD", .algorithm = "rod", .tolerance = 1e-6, .by_rank = {"WBC", "cardio", "thyroid"}},
+    {.column = "LOCI", .algorithm = "loci"},
     // Ties in the number of shared neighbours are as many as the rows; PyOD's sort leaves their order to chance.
     {.column = "SOD", .algorithm = "sod", .by_rank = {"wine", "glass", "vertebral", "WBC", "cardio", "thyroid"}, .least_rank_correlation = 0.8},
     {.column = "LOF", .algorithm = "lof", .new_column = "LOF", .by_rank = kTied},
@@ -40,5 +41,6 @@ TEST_CASE("the order of scores is PyOD's as far as PyOD's own seeds agree: cblof
 TEST_CASE("ROC AUC on every set: cof") { CompareQuality("cof", "COF", {.least_sets = 10, .sets = {{"WBC", 0.02}, {"breastw", 0.1}, {"letter", 0.005}, {"mammography", 0.02}}}); }
 TEST_CASE("ROC AUC on every set: sod") { CompareQuality("sod", "SOD", {.least_sets = 4, .deterministic = 0.06}); }
 TEST_CASE("ROC AUC on every set: rod") { CompareQuality("rod", "ROD", {.least_sets = 4, .deterministic = 0.005}); }
+TEST_CASE("ROC AUC on every set: loci") { CompareQuality("loci", "LOCI", {.least_sets = 4}); }
 
 }  // namespace vedette::oracle
