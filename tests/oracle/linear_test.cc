@@ -33,8 +33,9 @@ TEST_CASE("ROC AUC on every set: ocsvm") { CompareQuality("ocsvm", "OCSVM", {.le
                                                     .params = {{"gamma", "auto"}},
                                                     .most_rows = 4000}); }  // see the case above
 
-// Some sets have exceptions in a few orders only: PyOD's own seeds agree little (0.2 on one set).
+// A few orders decide: with some seeds most rows of WBC have no smoothing factor (31 rows of 223 have one with PyOD's seed 42,
+// all of them with 43 and 44; ours likewise, with other seeds).
 TEST_CASE("ROC AUC on every set: lmdd") { CompareQuality("lmdd", "LMDD", {.least_sets = 5}); }
-TEST_CASE("order of scores beside PyOD's: lmdd") { CompareRanks("lmdd", "LMDD", 0.1); }
+TEST_CASE("order of scores beside PyOD's: lmdd") { CompareRanks("lmdd", "LMDD", 0.2); }
 
 }  // namespace vedette::oracle

@@ -12,7 +12,7 @@
 
 #include "base/status.h"
 #include "outlier/cost.h"
-#include "outlier/kernels/fast_exp.h"
+#include "outlier/kernels/kernel_function.h"
 #include "outlier/kernels/row_blocks.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
@@ -21,31 +21,6 @@ namespace vedette::outlier {
 namespace {
 
 constexpr size_t kCacheBytes = 256u << 20;
-
-enum class Kernel { kRbf, kLinear, kPoly, kSigmoid };
-
-/// k(x, row i) for all rows at once.
-struct KernelFunction {
-  Kernel kind = Kernel::kRbf;
-  double gamma = 1, degree = 3, coef0 = 0;
-
-  void Row(const RowBlocks& rows, const double* x, double* out) const {
-    if (kind == Kernel::kRbf) {
-      rows.SquaredDistances(x, out);
-      for (size_t i = 0; i < rows.padded(); ++i) {
-        const double exponent = std::max(-gamma * out[i], -700.0);
-        out[i] = exponent <= -700 ? 0 : ExpOfNegative(exponent);
-      }
-      return;
-    }
-    rows.Products(x, out);
-    for (size_t i = 0; i < rows.rows(); ++i) {
-      if (kind == Kernel::kPoly) out[i] = std::pow(gamma * out[i] + coef0, degree);
-      if (kind == Kernel::kSigmoid) out[i] = std::tanh(gamma * out[i] + coef0);
-      out[i] = std::isnan(out[i]) ? 0 : std::clamp(out[i], -1e140, 1e140);
-    }
-  }
-};
 
 /// Kernel rows of the training rows, the least recently used dropped first.
 class KernelCache {
@@ -86,36 +61,17 @@ class OneClassSvm final : public RowDetector {
  public:
   explicit OneClassSvm(const ParamSet& params)
       : nu_(params.Real("nu")), gamma_(params.Real("gamma")), tolerance_(params.Real("tol")), most_rows_(params.Int("max_rows")) {
-    const std::string& kernel = params.Choice("kernel");
-    kernel_.kind = kernel == "rbf" ? Kernel::kRbf : (kernel == "linear" ? Kernel::kLinear : (kernel == "poly" ? Kernel::kPoly : Kernel::kSigmoid));
+    kernel_.kind = KernelOf(params.Choice("kernel"));
     kernel_.degree = static_cast<double>(params.Int("degree"));
     kernel_.coef0 = params.Real("coef0");
   }
 
  private:
   absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
-    // In the order of their values: where the solver stops, and so the last digits, must not depend on the order of the rows.
     const int64_t used = std::min(n, most_rows_);
-    std::vector<int64_t> order(static_cast<size_t>(used));
-    for (int64_t i = 0; i < used; ++i) order[static_cast<size_t>(i)] = i * n / used;
-    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-      const auto x = rows.begin() + a * features(), y = rows.begin() + b * features();
-      return std::lexicographical_compare(x, x + features(), y, y + features());
-    });
-    std::vector<double> some;
-    for (const int64_t i : order) some.insert(some.end(), rows.begin() + i * features(), rows.begin() + (i + 1) * features());
-    kernel_.gamma = Gamma(some);
+    const std::vector<double> some = EvenlySpacedSorted(rows, n, features(), used);
+    kernel_.gamma = KernelGamma(gamma_, some, d(), unit().unit());
     return Solve(some, static_cast<size_t>(used), ctx);
-  }
-
-  double Gamma(const std::vector<double>& rows) const {
-    const double own = std::clamp(1 / (unit().unit() * unit().unit()), 1e-200, 1e200);  // gamma is given in the data's units
-    if (gamma_ > 0) return std::min(gamma_ * own, 1e200);
-    if (gamma_ == 0) return std::min(own / static_cast<double>(d()), 1e200);
-    double mean = 0, variance = 0;
-    for (const double v : rows) mean += v / static_cast<double>(rows.size());
-    for (const double v : rows) variance += (v - mean) * (v - mean) / static_cast<double>(rows.size());
-    return variance > 0 && std::isfinite(1 / variance) ? 1 / (static_cast<double>(d()) * variance) : 1;
   }
 
   absl::Status Solve(const std::vector<double>& rows, size_t n, const Context& ctx) {
@@ -128,11 +84,7 @@ class OneClassSvm final : public RowDetector {
     std::vector<double> row(blocks.padded());
     for (size_t i = 0; i < n; ++i) {
       if (i % 16 == 0) RETURN_IF_ERROR(ctx.Check());
-      if (kernel_.kind == Kernel::kRbf) diagonal[i] = 1;
-      if (kernel_.kind != Kernel::kRbf) {
-        kernel_.Row(RowBlocks({rows.data() + i * d(), d()}, 1, d()), rows.data() + i * d(), row.data());
-        diagonal[i] = row[0];
-      }
+      diagonal[i] = kernel_.Self(rows.data() + i * d(), d());
       if (alpha[i] == 0) continue;
       kernel_.Row(blocks, rows.data() + i * d(), row.data());
       for (size_t t = 0; t < n; ++t) gradient[t] += alpha[i] * row[t];
