@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
+#include <numeric>
 
 #include "base/status.h"
+#include "outlier/cost.h"
+#include "outlier/parallel.h"
 #include "outlier/registry.h"
 #include "outlier/state.h"
 
@@ -11,8 +15,60 @@ namespace vedette::outlier {
 namespace {
 
 constexpr int64_t kMostMembers = 1000;
+constexpr size_t kMostInText = 50;
+
+std::vector<std::string> Split(const std::string& text, char at) {
+  std::vector<std::string> out(1);
+  for (const char c : text) {
+    if (c == at) out.emplace_back();
+    else out.back() += c;
+  }
+  return out;
+}
 
 }  // namespace
+
+absl::StatusOr<std::vector<MemberSpec>> ParseMembers(const std::string& text, std::string_view owner) {
+  std::vector<MemberSpec> specs;
+  for (const std::string& one : Split(text, '+')) {
+    const std::vector<std::string> parts = Split(one, ':');
+    MemberSpec spec{.algorithm = parts[0]};
+    if (spec.algorithm == owner) return InvalidArgument("{}: a member cannot be of the same algorithm", owner);
+    for (size_t p = 1; p < parts.size(); ++p) {
+      const size_t equals = parts[p].find('=');
+      if (equals == std::string::npos) return InvalidArgument("{}: '{}' of member {} is not like name=value", owner, parts[p], parts[0]);
+      const std::string name = parts[p].substr(0, equals), value = parts[p].substr(equals + 1);
+      if (name != "scale") {
+        spec.params[name] = value;
+      } else if (value == "standard" || value == "none") {
+        spec.standardised = value == "standard";
+      } else {
+        return InvalidArgument("{}: scale of member {} must be none or standard", owner, parts[0]);
+      }
+    }
+    auto member = MakeMember(spec.algorithm, spec.params);
+    if (!member.ok()) return InvalidArgument("{}: {}", owner, Message(member.status()));
+    specs.push_back(std::move(spec));
+  }
+  if (specs.size() > kMostInText) return InvalidArgument("{}: {} members are more than {}", owner, specs.size(), kMostInText);
+  return specs;
+}
+
+Cost MembersCost(const absl::StatusOr<std::vector<MemberSpec>>& specs, int64_t n, int64_t d) {
+  Cost sum{kFitFloor, kRowFloor, kBytesFloor, kBytesFloor};
+  if (!specs.ok()) return sum;
+  for (const MemberSpec& spec : *specs) {
+    for (const Descriptor* member : AllAlgorithms()) {
+      if (member->name != spec.algorithm) continue;
+      const auto params = ParamSet::Make(member->params, spec.params);
+      if (!params.ok()) continue;
+      const Cost one = member->cost(*params, n, d);
+      sum = {sum.fit_seconds + one.fit_seconds, sum.score_seconds_per_row + one.score_seconds_per_row + 1e-8 * std::log2(static_cast<double>(n) + 2),
+             sum.fit_bytes + one.fit_bytes + 8 * static_cast<double>(n), sum.model_bytes + one.model_bytes + 8 * static_cast<double>(n)};
+    }
+  }
+  return sum;
+}
 
 Matrix Committee::Input(const Member& member, MatrixView X) const {
   std::vector<int32_t> columns = member.spec.columns;
@@ -58,16 +114,31 @@ absl::Status Committee::FitMember(Member& member, MatrixView X, const Context& c
 absl::Status Committee::Fit(std::vector<MemberSpec> specs, MatrixView X, const Context& ctx) {
   features_ = X.cols;
   members_.clear();
-  for (size_t m = 0; m < specs.size(); ++m) {
-    RETURN_IF_ERROR(ctx.Check());
-    Context own = ctx;
-    own.seed = ctx.seed + 0x9E3779B97F4A7C15 * m;
-    own.progress = nullptr;
-    Member member{.spec = std::move(specs[m]), .scaling = {}, .detector = nullptr};
-    const std::string name = member.spec.algorithm;
-    if (absl::Status fitted = FitMember(member, X, own); !fitted.ok()) return Annotate(fitted, name);
-    members_.push_back(std::move(member));
-    if (ctx.progress) ctx.progress(static_cast<double>(m + 1) / static_cast<double>(specs.size()));
+  for (MemberSpec& spec : specs) members_.push_back(Member{.spec = std::move(spec)});
+  std::vector<size_t> order(members_.size());
+  std::vector<double> seconds;
+  for (const Member& member : members_) {
+    const int64_t width = member.spec.columns.empty() ? X.cols : static_cast<int64_t>(member.spec.columns.size());
+    seconds.push_back(MembersCost(std::vector<MemberSpec>{member.spec}, X.rows, width).fit_seconds);
+  }
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return seconds[a] > seconds[b]; });
+  std::vector<absl::Status> fitted(members_.size());
+  std::mutex mutex;
+  size_t done = 0;
+  RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(order.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin; at < end; ++at) {
+      const size_t m = order[static_cast<size_t>(at)];
+      Context own = ctx;
+      own.seed = ctx.seed + 0x9E3779B97F4A7C15 * m;
+      own.progress = nullptr;
+      fitted[m] = FitMember(members_[m], X, own);
+      const std::lock_guard lock(mutex);
+      if (ctx.progress) ctx.progress(static_cast<double>(++done) / static_cast<double>(order.size()));
+    }
+  }));
+  for (size_t m = 0; m < members_.size(); ++m) {
+    if (!fitted[m].ok()) return Annotate(fitted[m], members_[m].spec.algorithm);
   }
   return absl::OkStatus();
 }
@@ -125,6 +196,15 @@ void Committee::Save(ByteWriter& out) const {
 }
 
 void Committee::Load(ByteReader& in) {
+  // A hostile file could put committees into committees without end.
+  static thread_local int depth = 0;
+  if (depth >= 3) return in.Fail("committees within committees within committees");
+  ++depth;
+  LoadMembers(in);
+  --depth;
+}
+
+void Committee::LoadMembers(ByteReader& in) {
   features_ = ReadInt(in, "the number of columns", 1, kMaxColumns);
   const int64_t count = ReadInt(in, "the number of members", 1, kMostMembers);
   members_.clear();

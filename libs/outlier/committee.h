@@ -25,9 +25,16 @@ struct MemberSpec {
   bool standardised = false;          ///< its columns are standardised by the training rows
 };
 
+/// NAME[:parameter=value...]+NAME..., where scale=standard standardises the columns for that member alone. `owner` is named
+/// in messages. Errors: INVALID_ARGUMENT.
+absl::StatusOr<std::vector<MemberSpec>> ParseMembers(const std::string& text, std::string_view owner);
+/// The sum of the members' costs; of the floors when `specs` are wrong.
+Cost MembersCost(const absl::StatusOr<std::vector<MemberSpec>>& specs, int64_t rows, int64_t features);
+
 class Committee {
  public:
-  /// Fits all members, each with a seed of its own. Errors: NOT_FOUND and INVALID_ARGUMENT for a spec, the members' own
+  /// Fits all members, each with a seed of its own; on a pool the dearest begin first, so that none is left to run alone at
+  /// the end. Errors: NOT_FOUND and INVALID_ARGUMENT for a spec, the members' own
   /// (annotated with their names).
   absl::Status Fit(std::vector<MemberSpec> specs, MatrixView X, const Context& ctx);
 
@@ -58,6 +65,7 @@ class Committee {
   };
   /// The member's columns, scaled as it wants them.
   Matrix Input(const Member& member, MatrixView X) const;
+  void LoadMembers(ByteReader& in);
   absl::Status FitMember(Member& member, MatrixView X, const Context& ctx) const;
   bool SeesAll(const Member& member) const { return member.spec.columns.empty() && !member.spec.standardised; }
 

@@ -16,7 +16,6 @@ namespace vedette::outlier {
 namespace {
 
 constexpr uint32_t kStateVersion = 1;
-constexpr size_t kMostMembers = 50;
 
 std::vector<std::string> Split(const std::string& text, char at) {
   std::vector<std::string> out(1);
@@ -25,32 +24,6 @@ std::vector<std::string> Split(const std::string& text, char at) {
     else out.back() += c;
   }
   return out;
-}
-
-absl::StatusOr<std::vector<MemberSpec>> ParseMembers(const std::string& text) {
-  std::vector<MemberSpec> specs;
-  for (const std::string& one : Split(text, '+')) {
-    const std::vector<std::string> parts = Split(one, ':');
-    MemberSpec spec{.algorithm = parts[0]};
-    if (spec.algorithm == "ensemble") return InvalidArgument("ensemble: a member cannot be an ensemble itself");
-    for (size_t p = 1; p < parts.size(); ++p) {
-      const size_t equals = parts[p].find('=');
-      if (equals == std::string::npos) return InvalidArgument("ensemble: '{}' of member {} is not like name=value", parts[p], parts[0]);
-      const std::string name = parts[p].substr(0, equals), value = parts[p].substr(equals + 1);
-      if (name != "scale") {
-        spec.params[name] = value;
-      } else if (value == "standard" || value == "none") {
-        spec.standardised = value == "standard";
-      } else {
-        return InvalidArgument("ensemble: scale of member {} must be none or standard", parts[0]);
-      }
-    }
-    auto member = MakeMember(spec.algorithm, spec.params);
-    if (!member.ok()) return InvalidArgument("ensemble: {}", Message(member.status()));
-    specs.push_back(std::move(spec));
-  }
-  if (specs.size() > kMostMembers) return InvalidArgument("ensemble: {} members are more than {}", specs.size(), kMostMembers);
-  return specs;
 }
 
 class Ensemble final : public Detector {
@@ -63,7 +36,7 @@ class Ensemble final : public Detector {
         vote_share_(params.Real("vote_share")) {}
 
   absl::Status Fit(MatrixView X, const Context& ctx) override {
-    ASSIGN_OR_RETURN(std::vector<MemberSpec> specs, ParseMembers(members_));
+    ASSIGN_OR_RETURN(std::vector<MemberSpec> specs, ParseMembers(members_, "ensemble"));
     RETURN_IF_ERROR(ReadWeights(specs.size()));
     Deal(specs.size(), ctx.seed);
     RETURN_IF_ERROR(committee_.Fit(std::move(specs), X, ctx));
@@ -266,19 +239,7 @@ const Descriptor k_ensemble = {
     .fit_cost = "the fits of its members",
     .score_cost = "the scores of its members",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
-      Cost sum{kFitFloor, kRowFloor, kBytesFloor, kBytesFloor};
-      const auto specs = ParseMembers(p.Text("members"));
-      if (!specs.ok()) return sum;
-      for (const MemberSpec& spec : *specs) {
-        for (const Descriptor* member : AllAlgorithms()) {
-          if (member->name != spec.algorithm) continue;
-          const auto params = ParamSet::Make(member->params, spec.params);
-          const Cost one = member->cost(*params, n, d);
-          sum = {sum.fit_seconds + one.fit_seconds, sum.score_seconds_per_row + one.score_seconds_per_row + 1e-8 * std::log2(static_cast<double>(n) + 2),
-                 sum.fit_bytes + one.fit_bytes + 8 * static_cast<double>(n), sum.model_bytes + one.model_bytes + 8 * static_cast<double>(n)};
-        }
-      }
-      return sum;
+      return MembersCost(ParseMembers(p.Text("members"), "ensemble"), n, d);
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Ensemble>(params); },
 };

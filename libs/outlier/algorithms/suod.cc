@@ -1,7 +1,7 @@
 // SUOD (Zhao et al. 2021): several different detectors at once, those that suffer from many columns on a random projection of
 // them (Johnson, Lindenstrauss), the scores standardised by those of the training rows and averaged. The paper's scheduler
-// spreads members of unlike cost over workers; here every member spreads its own rows over all threads, which needs no
-// forecast of costs.
+// spreads members of unlike cost over workers by a forecast; so does Committee, by the descriptors' costs, and every member
+// spreads its own rows over all threads besides.
 #include <algorithm>
 #include <cmath>
 
