@@ -83,7 +83,7 @@ class KernelPca final : public RowDetector {
     for (size_t k = m; k-- > 0;) {
       const double value = eigen.values[k];
       const auto have = static_cast<int64_t>(components_.size() / m);
-      if (!(value > 1e-12 * trace) || (asked_components_ > 0 ? have >= asked_components_ : held >= share_ * trace)) break;
+      if (!(value > 1e-12 * eigen.values.back()) || (asked_components_ > 0 ? have >= asked_components_ : held >= share_ * trace)) break;
       for (size_t i = 0; i < m; ++i) components_.push_back(eigen.vectors[k * m + i] / std::sqrt(value));
       held += value;
     }
