@@ -253,7 +253,7 @@ class DeepIsolationForest final : public Detector {
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_ensemble", .type = ParamType::kInt, .default_value = "50", .min = 1, .max = 500, .summary = "Number of random networks."},
+    {.name = "n_ensemble", .type = ParamType::kInt, .default_value = "50", .min = 1, .max = 200, .summary = "Number of random networks."},
     {.name = "n_estimators", .type = ParamType::kInt, .default_value = "6", .min = 1, .max = 100, .summary = "Isolation trees on each network's outputs."},
     {.name = "max_samples",
      .type = ParamType::kInt,

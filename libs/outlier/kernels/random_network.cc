@@ -32,20 +32,32 @@ AlignedArray<float> Draw(int64_t inputs, int64_t outputs, Rng& rng) {
   return weights;
 }
 
+V8 LoadV(const float* p) {
+  V8 v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+void StoreV(float* p, V8 v) { std::memcpy(p, &v, sizeof v); }
+
+/// Four outputs at once: each loaded value is used for all of them, and the sums stay in registers.
 template <int kVectors>
 void Layer(const float* in, int64_t inputs, const float* weights, int64_t outputs, float* out) {
   constexpr int64_t kLanes = 8 * kVectors;
   for (int64_t g = 0; g < Groups(outputs); ++g) {
     const float* w = weights + g * inputs * kGroup;
-    V8 sum[kGroup][kVectors] = {};
+    V8 low[kGroup] = {}, high[kGroup] = {};
     for (int64_t j = 0; j < inputs; ++j, w += kGroup) {
-      V8 x[kVectors];
-      std::memcpy(x, in + j * kLanes, sizeof x);
+      const V8 a = LoadV(in + j * kLanes), b = kVectors == 2 ? LoadV(in + j * kLanes + 8) : V8{};
       for (int q = 0; q < kGroup; ++q) {
-        for (int v = 0; v < kVectors; ++v) sum[q][v] += x[v] * w[q];
+        low[q] += a * w[q];
+        if constexpr (kVectors == 2) high[q] += b * w[q];
       }
     }
-    std::memcpy(out + g * kGroup * kLanes, sum, sizeof sum);
+    for (int q = 0; q < kGroup; ++q) {
+      StoreV(out + (g * kGroup + q) * kLanes, low[q]);
+      if constexpr (kVectors == 2) StoreV(out + (g * kGroup + q) * kLanes + 8, high[q]);
+    }
   }
 }
 
