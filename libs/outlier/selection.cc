@@ -1,108 +1,217 @@
 #include "outlier/selection.h"
 
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_split.h>
+
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <numeric>
 
 #include "base/status.h"
+#include "outlier/registry.h"
 
 namespace vedette::outlier {
+
+extern const std::string_view kSelectionMatrixCsv;
+
 namespace {
 
-constexpr int64_t kProfileRows = 20000;
-constexpr int64_t kFewRows = 50;
-constexpr int64_t kManyFeatures = 1000;
-constexpr size_t kDiscrete = 20;
+constexpr int64_t kFewRows = 50, kManyFeatures = 1000;
+constexpr size_t kNearest = 25, kPicks = 3;
+constexpr double kShrinkage = 0.25;
+/// Different kinds of detectors: what the consensus always has.
+constexpr std::string_view kDiverse[] = {"iforest", "knn_mean:n_neighbors=50:scale=standard", "inne", "cblof"};
 
-std::vector<double> Thinned(std::span<const double> column) {
-  const int64_t n = static_cast<int64_t>(column.size());
-  const int64_t take = std::min(n, kProfileRows);
-  std::vector<double> out;
-  out.reserve(static_cast<size_t>(take));
-  for (int64_t i = 0; i < take; ++i) {
-    const double v = column[static_cast<size_t>(i * n / take)];
-    if (std::isfinite(v)) out.push_back(v);
+/// Kinds that the matrix chooses a further member from, one each: bodies of ellipsoids, and columns on their own. Two of one
+/// kind would only repeat each other's mistakes.
+constexpr std::string_view kFurther[][3] = {{"mcd", "gmm", "pca"}, {"hbos", "copod", "ecod"}};
+
+/// A member text, taken apart: what can be fitted by itself has no `scale`.
+Pick PickOf(std::string_view member) {
+  Pick pick;
+  const std::vector<std::string> parts = absl::StrSplit(absl::string_view(member.data(), member.size()), ':');
+  pick.algorithm = parts[0];
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const size_t equals = parts[i].find('=');
+    const std::string name = parts[i].substr(0, equals);
+    if (name != "scale") pick.params[name] = parts[i].substr(equals + 1);
   }
-  return out;
+  return pick;
 }
 
-double BowleySkewness(const std::vector<double>& sorted) {
-  if (sorted.size() < 4) return 0;
-  const auto at = [&](double q) { return sorted[static_cast<size_t>(q * static_cast<double>(sorted.size() - 1))]; };
-  const double q1 = at(0.25), q2 = at(0.5), q3 = at(0.75);
-  return q3 > q1 ? std::fabs((q3 + q1 - 2 * q2) / (q3 - q1)) : 0;
+Cost CostOf(const Pick& pick, const DataProfile& profile) {
+  for (const Descriptor* d : AllAlgorithms()) {
+    if (d->name != pick.algorithm) continue;
+    const auto params = ParamSet::Make(d->params, pick.params);
+    if (params.ok()) return d->cost(*params, profile.rows, profile.features);
+  }
+  return {};
 }
 
-double MissingShare(const table::Table& table, const table::Preparation& preparation) {
-  std::set<std::string> used;
-  for (const auto& f : preparation.features()) used.insert(f.source_column);
-  int64_t cells = 0, missing = 0;
-  const int64_t take = std::min(table.rows(), kProfileRows);
-  for (const auto& column : table.columns) {
-    if (!used.contains(column.name)) continue;
-    for (int64_t i = 0; i < take; ++i) missing += column.IsMissing(i * table.rows() / take);
-    cells += take;
+double Seconds(const Cost& cost, const DataProfile& profile) {
+  return cost.fit_seconds + cost.score_seconds_per_row * static_cast<double>(profile.rows);
+}
+
+Selection Answer(std::vector<Pick> picks, const DataProfile& profile) {
+  for (Pick& pick : picks) pick.cost = CostOf(pick, profile);
+  return {picks[0].algorithm, picks[0].params, picks[0].reason, std::move(picks)};
+}
+
+/// Tables that need no comparison with others.
+std::vector<Pick> ByRule(const DataProfile& profile) {
+  const auto plain = [](std::initializer_list<const char*> names, const std::string& reason) {
+    std::vector<Pick> picks;
+    for (const char* name : names) picks.push_back({.algorithm = name, .params = {}, .reason = reason, .cost = {}});
+    return picks;
+  };
+  if (profile.features == 1) {
+    return plain({"mad", "zscore", "hbos"}, "a single column: the distance from its middle says it all");
   }
-  return cells == 0 ? 0 : static_cast<double>(missing) / static_cast<double>(cells);
+  if (profile.rows < kFewRows) {
+    return plain({"ecod", "copod", "knn"},
+                 fmt::format("only {} rows: each column's own tails need no sampling and no parameters", profile.rows));
+  }
+  if (profile.features > kManyFeatures) {
+    return plain({"ecod", "hbos", "pca"},
+                 fmt::format("{} features: one pass over each column, where distances and random splits lose their meaning", profile.features));
+  }
+  if (profile.categorical_share > 0.5) {
+    return plain({"iforest", "hbos", "ecod"}, "most features come from categories: random splits need no distance between them");
+  }
+  return {};
+}
+
+/// In words, what made the nearest tables near.
+std::string Character(const DataProfile& p) {
+  std::string words = fmt::format("{} rows and {} columns", p.rows, p.features);
+  if (p.correlation > 0.4) words += ", strongly correlated";
+  if (p.skewness > 0.3) words += ", skewed";
+  if (p.disagreement > 0.3) words += ", local and global methods disagree";
+  if (p.discrete_share > 0.5) words += ", few distinct values";
+  return words;
 }
 
 }  // namespace
 
-DataProfile ProfileOf(const table::Table& table, const table::Preparation& preparation, MatrixView X) {
-  DataProfile out;
-  out.rows = X.rows;
-  out.features = X.cols;
-  out.missing_share = MissingShare(table, preparation);
-  std::vector<double> skewness;
-  int64_t categorical = 0, discrete = 0;
-  for (int64_t j = 0; j < X.cols; ++j) {
-    const auto& feature = preparation.features()[static_cast<size_t>(j)];
-    const int64_t source = table.Find(feature.source_column);
-    if (source >= 0 && table.columns[static_cast<size_t>(source)].type == table::ColumnType::kCategorical) {
-      ++categorical;
+absl::StatusOr<SelectionMatrix> ParseMatrix(std::string_view csv) {
+  SelectionMatrix out;
+  const size_t meta = MetaFeatureNames().size();
+  size_t number = 0;
+  for (const absl::string_view line : absl::StrSplit(absl::string_view(csv.data(), csv.size()), '\n', absl::SkipEmpty())) {
+    const std::vector<std::string> cells = absl::StrSplit(line, ',');
+    ++number;
+    if (number == 1) {
+      if (cells.size() < meta + 2) return InvalidArgument("line 1: {} columns are too few", cells.size());
+      out.candidates.assign(cells.begin() + static_cast<int64_t>(meta) + 1, cells.end());
       continue;
     }
-    std::vector<double> values = Thinned(X.col(j));
-    std::sort(values.begin(), values.end());
-    skewness.push_back(BowleySkewness(values));
-    values.erase(std::unique(values.begin(), values.end()), values.end());
-    discrete += values.size() <= kDiscrete;
+    if (cells.size() != 1 + meta + out.candidates.size()) return InvalidArgument("line {}: {} cells", number, cells.size());
+    std::vector<double> values(cells.size() - 1);
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (!absl::SimpleAtod(cells[i + 1], &values[i]) || !std::isfinite(values[i])) {
+        return InvalidArgument("line {}: '{}' is not a number", number, cells[i + 1]);
+      }
+    }
+    out.tables.push_back(cells[0]);
+    out.features.emplace_back(values.begin(), values.begin() + static_cast<int64_t>(meta));
+    out.quality.emplace_back(values.begin() + static_cast<int64_t>(meta), values.end());
   }
-  if (X.cols > 0) out.categorical_share = static_cast<double>(categorical) / static_cast<double>(X.cols);
-  if (!skewness.empty()) {
-    out.discrete_share = static_cast<double>(discrete) / static_cast<double>(skewness.size());
-    std::nth_element(skewness.begin(), skewness.begin() + static_cast<int64_t>(skewness.size() / 2), skewness.end());
-    out.skewness = skewness[skewness.size() / 2];
-  }
+  if (out.tables.empty()) return absl::InvalidArgumentError("the matrix has no tables");
   return out;
 }
 
-Selection Select(const DataProfile& profile) {
-  if (profile.features == 1) {
-    return {"mad",
-            "a single column: the distance from its median, in median absolute deviations, says it all",
-            {"mad", "zscore", "hbos"}};
+const SelectionMatrix& BuiltInMatrix() {
+  static const SelectionMatrix* const matrix = [] {
+    auto parsed = ParseMatrix(kSelectionMatrixCsv);
+    return new SelectionMatrix(parsed.ok() ? *std::move(parsed) : SelectionMatrix{});
+  }();
+  return *matrix;
+}
+
+const std::vector<std::string>& SelectionCandidates() {
+  static const auto* const all = new std::vector<std::string>{
+      "iforest", "knn_mean:n_neighbors=50:scale=standard", "inne", "cblof", "mcd", "hbos", "copod", "ecod", "gmm", "pca",
+      "knn:scale=standard", "lof:scale=standard", "ensemble"};
+  return *all;
+}
+
+std::vector<double> ExpectedQuality(const SelectionMatrix& matrix, const DataProfile& profile) {
+  const size_t tables = matrix.tables.size(), meta = MetaFeatureNames().size();
+  std::vector<double> mean(matrix.candidates.size(), 0), near(matrix.candidates.size(), 0);
+  if (tables == 0) return mean;
+  const std::vector<double> own = MetaFeatures(profile);
+  std::vector<double> distance(tables, 0);
+  for (size_t f = 0; f < meta; ++f) {
+    double centre = 0, spread = 0;
+    for (const auto& row : matrix.features) centre += row[f] / static_cast<double>(tables);
+    for (const auto& row : matrix.features) spread += (row[f] - centre) * (row[f] - centre) / static_cast<double>(tables);
+    if (!(spread > 0)) continue;
+    for (size_t t = 0; t < tables; ++t) distance[t] += std::min(9.0, (matrix.features[t][f] - own[f]) * (matrix.features[t][f] - own[f]) / spread);
   }
-  if (profile.rows < kFewRows) {
-    return {"ecod",
-            fmt::format("only {} rows: each column's own tails need no sampling and no parameters", profile.rows),
-            {"ecod", "copod", "knn"}};
+  std::vector<size_t> order(tables);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return distance[a] < distance[b]; });
+  double weights = 0;
+  for (size_t k = 0; k < std::min(kNearest, tables); ++k) {
+    const double weight = 1 / (0.5 + std::sqrt(distance[order[k]]));
+    weights += weight;
+    for (size_t c = 0; c < near.size(); ++c) near[c] += weight * matrix.quality[order[k]][c];
   }
-  if (profile.features > kManyFeatures) {
-    return {"ecod",
-            fmt::format("{} features: one pass over each column, where distances and random splits lose their meaning",
-                        profile.features),
-            {"ecod", "hbos", "pca"}};
+  for (const auto& row : matrix.quality) {
+    for (size_t c = 0; c < mean.size(); ++c) mean[c] += row[c] / static_cast<double>(tables);
   }
-  if (profile.categorical_share > 0.5) {
-    return {"iforest",
-            "most features come from categories: random splits need no distance between them",
-            {"iforest", "hbos", "ecod"}};
+  for (size_t c = 0; c < near.size(); ++c) near[c] = (1 - kShrinkage) * near[c] / weights + kShrinkage * mean[c];
+  return near;
+}
+
+Selection Select(const DataProfile& profile, const SelectOptions& options) {
+  if (std::vector<Pick> plain = ByRule(profile); !plain.empty()) return Answer(std::move(plain), profile);
+  const SelectionMatrix& matrix = BuiltInMatrix();
+  const std::vector<double> expected = ExpectedQuality(matrix, profile);
+  std::vector<size_t> order(matrix.candidates.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return expected[a] > expected[b]; });
+  std::vector<Pick> singles;
+  std::string members;
+  for (const std::string_view member : kDiverse) {
+    if (!members.empty()) members.append(1, '+');
+    members.append(member);
   }
-  return {"iforest",
-          profile.skewness > 0.3 ? "several columns, some skewed: random splits need no scaling and no distance"
-                                 : "several columns: the best average on public data, and no scaling to choose",
-          {"iforest", "knn", "ecod"}};
+  double consensus = 0;
+  std::vector<bool> taken(std::size(kFurther), false);
+  for (const size_t c : order) {
+    const std::string& candidate = matrix.candidates[c];
+    if (candidate == "ensemble") {
+      consensus = expected[c];
+      continue;
+    }
+    Pick pick = PickOf(candidate);
+    const double seconds = Seconds(CostOf(pick, profile), profile);
+    if (seconds > options.budget_seconds / 4) continue;
+    for (size_t kind = 0; kind < taken.size(); ++kind) {
+      if (taken[kind] || std::find(std::begin(kFurther[kind]), std::end(kFurther[kind]), candidate) == std::end(kFurther[kind])) continue;
+      members.append(1, '+').append(candidate);
+      taken[kind] = true;
+    }
+    pick.expected_quality = expected[c];
+    pick.reason = fmt::format("{}: on the most similar synthetic tables its mean ROC AUC is {:.2f}", Character(profile), expected[c]);
+    singles.push_back(std::move(pick));
+  }
+  std::vector<Pick> picks;
+  Pick together{.algorithm = "ensemble", .params = {{"members", members}}, .reason = "", .expected_quality = consensus, .cost = {}};
+  if (Seconds(CostOf(together, profile), profile) <= options.budget_seconds) {
+    together.reason = fmt::format("{}: a consensus of different kinds of detectors, with those that did best on the most similar synthetic tables",
+                                  Character(profile));
+    picks.push_back(std::move(together));
+  }
+  for (Pick& single : singles) {
+    if (picks.size() < kPicks) picks.push_back(std::move(single));
+  }
+  if (picks.empty()) {
+    picks.push_back({.algorithm = "iforest", .params = {},
+                     .reason = fmt::format("{}: too many for the dearer ones; random splits need only a sample", Character(profile)), .cost = {}});
+  }
+  return Answer(std::move(picks), profile);
 }
 
 }  // namespace vedette::outlier

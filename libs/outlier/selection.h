@@ -1,39 +1,59 @@
-// Which algorithm suits a table: what `auto` means. One rule, in one place, that can say why.
+// Which algorithm suits a table: what `auto` means. Rules for what is plain, then the nearest tables of a benchmark matrix
+// that the project makes from synthetic tables (tools/selection), then a consensus when the budget allows. It can say why.
 #pragma once
 
-#include <cstdint>
+#include <absl/status/statusor.h>
+
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/matrix.h"
-#include "table/prepare.h"
-#include "table/table.h"
+#include "outlier/data_profile.h"
+#include "outlier/detector.h"
 
 namespace vedette::outlier {
 
-/// What the rule looks at. Shares are in [0, 1].
-struct DataProfile {
-  int64_t rows = 0;
-  int64_t features = 0;          ///< columns of the prepared matrix
-  double missing_share = 0;      ///< of the cells of the columns that are used
-  double categorical_share = 0;  ///< of the features, made from categories
-  double discrete_share = 0;     ///< of the numeric features, with at most 20 distinct values
-  double skewness = 0;           ///< median over features of |Bowley skewness| (Q3 + Q1 - 2 Q2) / (Q3 - Q1), [0, 1]
+/// One proposal, ready to fit.
+struct Pick {
+  std::string algorithm;                      ///< a name of the catalog
+  std::map<std::string, std::string> params;  ///< those that differ from the defaults
+  std::string reason;                         ///< one sentence, without the name
+  double expected_quality = 0;                ///< ROC AUC on similar synthetic tables; 0 when not known
+  Cost cost;                                  ///< of this table
 };
-
-/// Profiles a prepared training matrix. At most 20 000 evenly spaced rows are looked at, so it stays cheap.
-DataProfile ProfileOf(const table::Table& table, const table::Preparation& preparation, MatrixView X);
 
 struct Selection {
-  std::string algorithm;                ///< a name of the catalog
-  std::string reason;                   ///< one sentence, without the name: "1,831 rows and 21 columns: ..."
-  std::vector<std::string> candidates;  ///< best first, algorithm included
+  std::string algorithm;                      ///< picks[0]'s
+  std::map<std::string, std::string> params;  ///< picks[0]'s
+  std::string reason;                         ///< picks[0]'s
+  std::vector<Pick> picks;                    ///< best first, at most three
 };
 
-/// The rule. Grounds: over 19 public sets (the ADBench ones of `vedette evaluate`'s comparison) isolation forest has
-/// the highest mean ROC AUC of the single algorithms with their defaults (0.831; mcd 0.824, hbos 0.802, copod 0.796,
-/// ecod 0.788, knn 0.775 standardised), and it needs no scaling; Bouman et al. (JMLR 2024) agree for global anomalies.
-/// Below some dozens of rows its subsamples have nothing to isolate from, and a single column needs no forest.
-Selection Select(const DataProfile& profile);
+struct SelectOptions {
+  double budget_seconds = 60;  ///< of one core, for fitting and scoring the training rows; dearer proposals are left out
+};
+
+/// Grounds: on public data no single algorithm leads everywhere, and a small consensus of different kinds (random splits, many
+/// neighbours, hyperspheres, clusters) beats the best single one on average; the matrix says who else is good at such tables.
+Selection Select(const DataProfile& profile, const SelectOptions& options = {});
+
+/// The matrix that is compiled in: tables x (meta-features, quality of each candidate).
+struct SelectionMatrix {
+  std::vector<std::string> candidates;       ///< as members of `ensemble` are written
+  std::vector<std::string> tables;           ///< names
+  std::vector<std::vector<double>> features; ///< per table, in the order of MetaFeatureNames
+  std::vector<std::vector<double>> quality;  ///< per table and candidate, ROC AUC
+};
+const SelectionMatrix& BuiltInMatrix();
+/// Text as the tool writes it. Errors: INVALID_ARGUMENT with the line.
+absl::StatusOr<SelectionMatrix> ParseMatrix(std::string_view csv);
+/// The candidates that the matrix has columns for.
+const std::vector<std::string>& SelectionCandidates();
+
+/// Expected quality of each candidate: mean over the nearest tables (meta-features standardised, weights falling with the
+/// distance), shrunk towards the mean over all tables.
+std::vector<double> ExpectedQuality(const SelectionMatrix& matrix, const DataProfile& profile);
 
 }  // namespace vedette::outlier

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/status.h"
+#include "cli/labels.h"
 #include "cli/terminal.h"
 #include "explain/words.h"
 #include "neural/algorithms.h"
@@ -52,6 +53,16 @@ constexpr Flag kModel[] = {
      .value_name = "NAME=VALUE",
      .doc = "a parameter of the algorithm; 'vedette algorithms NAME' lists them",
      .letter = 'p'},
+    {.name = "label",
+     .type = FlagType::kText,
+     .value_name = "COLUMN",
+     .doc = "column of known anomalies, for algorithms that learn from labels: 1 or true, 0 or false, empty = not known; "
+            "never a feature",
+     .letter = 'l'},
+    {.name = "positive",
+     .type = FlagType::kText,
+     .value_name = "VALUE",
+     .doc = "the value of --label that means anomaly; every other value then means normal"},
     {.name = "contamination",
      .type = FlagType::kReal,
      .value_name = "X",
@@ -212,6 +223,9 @@ void CheckRecipe(const Args& args, std::vector<std::string>* mistakes) {
     const auto rule = outlier::ThresholdRule::Parse(threshold);
     if (!rule.ok()) mistakes->push_back(fmt::format("--threshold: {}", Message(rule.status())));
   }
+  if (!args.Text("positive").empty() && args.Text("label").empty()) {
+    mistakes->push_back("--positive needs --label: it is a value of that column");
+  }
   if (const std::string& d = args.Text("delimiter"); d.size() > 1 && d != "tab" && d != "\\t") {
     mistakes->push_back(fmt::format("--delimiter must be one character or 'tab', not '{}'", d));
   }
@@ -229,6 +243,9 @@ void CheckRecipe(const Args& args, std::vector<std::string>* mistakes) {
     return;
   }
   CheckParams(**found, args.Pairs("param"), mistakes);
+  if ((*found)->needs_labels && args.Text("label").empty()) {
+    mistakes->push_back(fmt::format("--label is missing: {} learns from a column that says which rows are known anomalies", algorithm));
+  }
   if (args.Text("imputation") == "none" && (*found)->nan != outlier::NanPolicy::kNative) {
     mistakes->push_back(fmt::format("--imputation none: {} cannot take missing values; use median or mean", algorithm));
   }
@@ -257,6 +274,8 @@ Recipe RecipeFrom(const Args& args) {
   out.threshold = args.Text("threshold");
   out.device = args.Text("device");
   out.prepare.ignore_columns = args.List("ignore-columns");
+  out.label = args.Text("label");
+  out.positive = args.Text("positive");
   const std::string& scaling = args.Text("scaling");
   out.scaling_by_algorithm = scaling == "auto";
   out.prepare.scaling = scaling == "standard" ? table::Scaling::kStandard
@@ -284,8 +303,14 @@ SampleOptions SampleOptionsFrom(const Args& args, const Session& session) {
   return out;
 }
 
-absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, const Session& session) {
-  RETURN_IF_ERROR(CheckIgnored(recipe, sample.table));
+absl::StatusOr<Fitted> FitModel(const Recipe& given, const Sample& sample, const Session& session) {
+  RETURN_IF_ERROR(CheckIgnored(given, sample.table));
+  Recipe recipe = given;
+  std::vector<outlier::Label> labels;
+  if (!recipe.label.empty()) {
+    ASSIGN_OR_RETURN(labels, ReadKnownLabels(sample.table, recipe.label, recipe.positive));
+    recipe.prepare.ignore_columns.push_back(recipe.label);  // the answer is no feature
+  }
   Fitted out;
   outlier::FitOptions options{recipe.algorithm, recipe.params, recipe.contamination, recipe.threshold};
   ASSIGN_OR_RETURN(table::Preparation preparation, Prepare(sample.table, recipe.prepare));
@@ -293,6 +318,7 @@ absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, cons
   if (options.algorithm == "auto") {
     auto selection = outlier::Select(outlier::ProfileOf(sample.table, preparation, X));
     options.algorithm = selection.algorithm;
+    options.params = std::move(selection.params);
     out.reason = std::move(selection.reason);
   }
   ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, Algorithms().Find(options.algorithm));
@@ -304,6 +330,12 @@ absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, cons
     scaled.scaling = table::Scaling::kStandard;
     ASSIGN_OR_RETURN(preparation, Prepare(sample.table, scaled));
     ASSIGN_OR_RETURN(X, preparation.Apply(sample.table));
+  }
+  if (descriptor->needs_labels) {
+    options.labels = std::move(labels);
+  } else if (!recipe.label.empty()) {
+    out.hints.push_back(fmt::format("{} does not learn from labels: column '{}' is only left out", descriptor->name,
+                                    explain::SafeText(recipe.label)));
   }
   if (!ApplyDevice(*descriptor, recipe.device, &options.params) && recipe.device.starts_with("cuda")) {
     out.hints.push_back(

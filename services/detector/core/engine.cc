@@ -45,6 +45,7 @@ struct Engine::Plan {
   const outlier::Descriptor* descriptor = nullptr;
   FeatureSet features;
   std::string reason;
+  std::map<std::string, std::string> chosen;  // parameters that `auto` set
 };
 
 absl::Status Engine::Check(const DetectorSpec& spec) const {
@@ -84,6 +85,7 @@ absl::StatusOr<Engine::Plan> Engine::PlanDataset(const std::string& dataset, con
     profile.rows = sample.dataset_rows;
     outlier::Selection selection = outlier::Select(profile);
     algorithm = selection.algorithm;
+    plan.chosen = std::move(selection.params);
     plan.reason = std::move(selection.reason);
   }
   ASSIGN_OR_RETURN(plan.descriptor, catalog_.Find(algorithm));
@@ -135,7 +137,8 @@ absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const Detecto
                                        const Remote& remote, const Context& ctx) {
   RETURN_IF_ERROR(Check(spec));
   ASSIGN_OR_RETURN(const Plan plan, PlanDataset(dataset, spec, remote));
-  const outlier::FitOptions options = FitOptionsFor(*plan.descriptor, spec);
+  outlier::FitOptions options = FitOptionsFor(*plan.descriptor, spec);
+  options.params.insert(plan.chosen.begin(), plan.chosen.end());
   ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(plan.descriptor->params, options.params));
   const int64_t max_rows = max_training_rows > 0 ? std::min(max_training_rows, options_.max_training_rows) : options_.max_training_rows;
   const ModelKey key{.subject = dataset,
@@ -181,16 +184,19 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
                                              int top_features, const Remote& remote, const Context& ctx) {
   RETURN_IF_ERROR(Check(spec));
   std::string reason, algorithm = spec.algorithm;
+  std::map<std::string, std::string> chosen;
   if (algorithm == "auto") {
     ASSIGN_OR_RETURN(const table::Preparation raw, table::Preparation::Fit(table, spec.prepare));
     ASSIGN_OR_RETURN(const Matrix X, raw.Apply(table));
     outlier::Selection selection = outlier::Select(outlier::ProfileOf(table, raw, X.view()));
     algorithm = selection.algorithm;
+    chosen = std::move(selection.params);
     reason = std::move(selection.reason);
   }
   ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, catalog_.Find(algorithm));
   const table::PrepareOptions prepare = PrepareFor(spec, *descriptor);
-  const outlier::FitOptions options = FitOptionsFor(*descriptor, spec);
+  outlier::FitOptions options = FitOptionsFor(*descriptor, spec);
+  options.params.insert(chosen.begin(), chosen.end());
   ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(descriptor->params, options.params));
   ModelKey key{.subject = "inline/" + content_hash, .schema = {}, .algorithm = options.algorithm,
                .parameters = KeyParameters(params, options, spec.seed, 0), .feature_set = "", .feature_set_version = 0};

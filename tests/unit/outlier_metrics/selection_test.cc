@@ -59,18 +59,82 @@ TEST_CASE("the rule always names an algorithm that exists, and says why") {
         const Selection s = Select(p);
         CHECK(catalog.Find(s.algorithm).ok());
         CHECK(s.reason.size() > 20);
-        REQUIRE(!s.candidates.empty());
-        CHECK(s.candidates[0] == s.algorithm);
-        for (const auto& candidate : s.candidates) CHECK(catalog.Find(candidate).ok());
+        REQUIRE(!s.picks.empty());
+        CHECK(s.picks.size() <= 3);
+        CHECK(s.picks[0].algorithm == s.algorithm);
+        for (const auto& pick : s.picks) {
+          const auto found = catalog.Find(pick.algorithm);
+          REQUIRE(found.ok());
+          CHECK(ParamSet::Make((*found)->params, pick.params).ok());
+          CHECK(pick.cost.fit_seconds > 0);
+          CHECK((pick.expected_quality >= 0 && pick.expected_quality <= 1));
+        }
       }
     }
   }
 }
 
 TEST_CASE("few rows, one column and an ordinary table get different answers") {
-  CHECK(Select(ProfileOfTable(SomeTable(500, 5, false))).algorithm == "iforest");
+  const Selection ordinary = Select(ProfileOfTable(SomeTable(500, 5, false)));
+  CHECK(ordinary.algorithm == "ensemble");
+  CHECK(ordinary.params.at("members").starts_with("iforest+"));
+  CHECK(ordinary.picks.size() == 3);
   CHECK(Select(ProfileOfTable(SomeTable(20, 5, false))).algorithm == "ecod");
   CHECK(Select(ProfileOfTable(SomeTable(500, 1, false))).algorithm == "mad");
+}
+
+TEST_CASE("a table too large for the budget gets a cheap algorithm") {
+  DataProfile p;
+  p.rows = 50'000'000;
+  p.features = 50;
+  const Selection s = Select(p, {.budget_seconds = 5});
+  CHECK(s.algorithm != "ensemble");
+  CHECK(s.reason.size() > 20);
+}
+
+TEST_CASE("the matrix that is compiled in is whole, and its nearest tables count most") {
+  const SelectionMatrix& matrix = BuiltInMatrix();
+  REQUIRE(matrix.tables.size() >= 100);
+  CHECK(matrix.candidates == SelectionCandidates());
+  SelectionMatrix two{{"a", "b"}, {}, {}, {}};
+  const size_t meta = MetaFeatureNames().size();
+  for (int i = 0; i < 60; ++i) {
+    two.tables.push_back("t");
+    two.features.emplace_back(meta, i < 30 ? 0.0 : 10.0);
+    two.quality.push_back(i < 30 ? std::vector<double>{0.9, 0.5} : std::vector<double>{0.5, 0.9});
+  }
+  DataProfile p;
+  p.rows = p.features = 1;
+  const std::vector<double> near = ExpectedQuality(two, p);
+  CHECK(near[0] > near[1] + 0.2);
+  CHECK_FALSE(ParseMatrix("table,a\n").ok());
+  CHECK_FALSE(ParseMatrix("").ok());
+}
+
+TEST_CASE("profiles see trend, season, correlation and dimension, and survive any numbers") {
+  Matrix X(600, 3);
+  for (int64_t i = 0; i < 600; ++i) {
+    const double t = static_cast<double>(i);
+    X(i, 0) = t;
+    X(i, 1) = 2 * t + 1;
+    X(i, 2) = 3 - t;
+  }
+  DataProfile p = ProfileOf(X.view());
+  CHECK(p.trend == Approx(1));
+  CHECK(p.correlation == Approx(1));
+  CHECK(p.dimension == Approx(1.0 / 3));
+  for (int64_t i = 0; i < 600; ++i) {
+    for (int64_t j = 0; j < 3; ++j) X(i, j) = std::sin(2 * 3.14159265 * static_cast<double>(i + 3 * j) / 12);
+  }
+  p = ProfileOf(X.view());
+  CHECK(p.seasonality > 0.9);
+  CHECK(p.trend < 0.1);
+  for (int64_t i = 0; i < 600; ++i) {
+    X(i, 0) = i % 2 ? 1.7e308 : -1.7e308;
+    X(i, 1) = std::numeric_limits<double>::quiet_NaN();
+    X(i, 2) = 5;
+  }
+  for (const double f : MetaFeatures(ProfileOf(X.view()))) CHECK(std::isfinite(f));
 }
 
 }  // namespace vedette::outlier
