@@ -2,11 +2,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/status.h"
 #include "cli/command.h"
 #include "cli/recipe.h"
 #include "cli/results.h"
 #include "cli/terminal.h"
+#include "explain/methods.h"
 #include "explain/words.h"
 #include "table/rows.h"
 
@@ -29,8 +32,24 @@ constexpr Flag kWhat[] = {
     {.name = "method",
      .type = FlagType::kChoice,
      .default_value = "native",
-     .choices = "native",
-     .doc = "native: what the algorithm itself says of each feature's part"},
+     .choices = "native|tree_shap|exact|kernel_shap|lime|counterfactual|diffi",
+     .doc = "native: what the algorithm itself says of each feature's part; tree_shap and diffi: isolation forests; exact: "
+            "Shapley values of up to 13 columns; kernel_shap, lime: any algorithm; counterfactual: what to change"},
+    {.name = "mode",
+     .type = FlagType::kText,
+     .value_name = "MODE",
+     .doc = "tree_shap: path_dependent (default) or interventional; lime: around_row (default), around_mean or quartile"},
+    {.name = "samples",
+     .type = FlagType::kInt,
+     .value_name = "N",
+     .default_value = "0",
+     .min = 0,
+     .max = 1000000,
+     .doc = "rows drawn by lime, coalitions by kernel_shap; 0: 5000 and 2048"},
+    {.name = "frozen",
+     .type = FlagType::kList,
+     .value_name = "COLUMNS",
+     .doc = "columns that a counterfactual may not change"},
     {.name = "format",
      .type = FlagType::kChoice,
      .default_value = "text",
@@ -73,12 +92,39 @@ absl::StatusOr<table::Table> FindRow(const Input& input, const Sample& sample, t
   return found;
 }
 
-Json ToJson(const outlier::Model& model, int64_t row, const outlier::RowScore& score, const explain::Explanation& e,
-            const table::Table& cells) {
+/// Everything that is known of one row when it is written.
+struct Answer {
+  outlier::RowScore score;
+  explain::MethodResult result;
+  explain::Explanation words;
+  explain::Counterfactual counterfactual;
+  std::vector<explain::Change> changes;
+};
+
+Json CounterfactualJson(const Answer& answer, double threshold) {
+  Json json;
+  json["found"] = answer.counterfactual.found;
+  json["already_normal"] = answer.counterfactual.already_normal;
+  json["minimal"] = answer.counterfactual.minimal;
+  json["anomaly_score"] = Number(answer.counterfactual.score);
+  json["threshold"] = Number(threshold);
+  json["changes"] = Json::array();
+  for (const auto& c : answer.changes) {
+    json["changes"].push_back(Json{{"feature_name", c.feature}, {"from", c.from}, {"to", c.to}});
+  }
+  return json;
+}
+
+Json ToJson(const outlier::Model& model, int64_t row, const Answer& answer, const table::Table& cells) {
+  const outlier::RowScore& score = answer.score;
+  const explain::MethodResult& result = answer.result;
+  const explain::Explanation& e = answer.words;
   Json json;
   json["row_index"] = row;
   json["algorithm"] = model.descriptor().name;
-  json["method"] = e.method;
+  json["method"] = result.method;
+  json["mode"] = result.mode.empty() ? Json(nullptr) : Json(result.mode);
+  json["explained"] = result.explained;
   json["space"] = e.space;
   json["anomaly_score"] = Number(score.score);
   json["threshold"] = Number(model.scale().threshold());
@@ -87,18 +133,42 @@ Json ToJson(const outlier::Model& model, int64_t row, const outlier::RowScore& s
   json["is_anomaly"] = score.anomaly;
   json["severity"] = outlier::SeverityName(score.severity);
   json["contributions"] = Json::array();
+  const std::vector<std::string> names = explain::SourceColumnsOf(model).names;
   for (const auto& c : e.contributions) {
     Json item = ContributionJson(c, "");  // always under the name "contribution" here
+    const auto place = static_cast<size_t>(std::find(names.begin(), names.end(), c.feature_name) - names.begin());
+    if (place < result.standard_error.size()) item["standard_error"] = Number(result.standard_error[place]);
     json["contributions"].push_back(std::move(item));
   }
+  json["expected"] = result.additive ? Number(result.expected) : Json(nullptr);
+  json["output"] = result.additive ? Number(result.output) : Json(nullptr);
+  json["additivity_error"] = result.additive ? Number(result.additivity_error) : Json(nullptr);
+  json["r2"] = result.r2 ? Number(*result.r2) : Json(nullptr);
+  json["background"] = Json(nullptr);
+  if (!result.background.empty()) json["background"] = Json{{"id", result.background}, {"rows", result.background_rows}};
   json["no_single_driver"] = e.no_single_driver;
+  json["counterfactual"] = CounterfactualJson(answer, model.scale().threshold());
+  json["warnings"] = result.warnings;
   json["text"] = e.text;
   json["raw_data"] = Json::object();
   for (const auto& column : cells.columns) json["raw_data"][column.name] = CellJson(column, 0);
   return json;
 }
 
-std::string ToText(const explain::Explanation& e, size_t width) {
+std::string CounterfactualText(const Answer& answer) {
+  if (answer.counterfactual.already_normal) return "";
+  if (!answer.counterfactual.found) return "No change of a few columns towards usual values makes this row normal.\n";
+  std::string changes;
+  for (const auto& c : answer.changes) {
+    changes += fmt::format("{}{} {} instead of {}", changes.empty() ? "" : ", ", explain::SafeText(c.feature, 27),
+                           c.to.empty() ? "missing" : explain::SafeText(c.to, 13), c.from.empty() ? "missing" : explain::SafeText(c.from, 13));
+  }
+  return fmt::format("It would be normal with {} (score {}).\n", changes, explain::FormatNumber(answer.counterfactual.score, 4));
+}
+
+std::string ToText(const Answer& answer, size_t width) {
+  const explain::Explanation& e = answer.words;
+  const explain::MethodResult& result = answer.result;
   std::string out;
   for (const auto& line : Wrap(e.text, width)) out += line + "\n";
   out += fmt::format("\n{:<28} {:>14} {:>14} {:>7}  {}\n", "feature", "actual", "expected", "share", "direction");
@@ -107,7 +177,36 @@ std::string ToText(const explain::Explanation& e, size_t width) {
                        explain::SafeText(explain::ActualWords(c), 13), explain::SafeText(explain::ExpectedWords(c), 13),
                        explain::FormatPercent(c.share), explain::DirectionName(c.direction));
   }
-  return out + fmt::format("\nMethod: {}; contributions measure {}.\n", e.method, e.space);
+  out += "\n";
+  for (const auto& line : Wrap(CounterfactualText(answer), width)) out += line + "\n";
+  out += fmt::format("Method: {}{}; contributions measure {}.\n", e.method,
+                     result.mode.empty() ? "" : fmt::format(" ({})", result.mode), e.space);
+  if (result.additive) {
+    out += fmt::format("Expected {} + contributions = {} ({}); additivity error {:.1e}.\n", explain::FormatNumber(result.expected, 4),
+                       explain::FormatNumber(result.output, 4), result.explained, result.additivity_error);
+  }
+  if (!result.background.empty()) out += fmt::format("Background: {}, {} rows.\n", result.background, result.background_rows);
+  for (const auto& warning : result.warnings) out += fmt::format("Note: {}.\n", warning);
+  return out;
+}
+
+/// The method's result, its words, and a counterfactual where the method did not look for one already.
+absl::StatusOr<Answer> AnswerFor(const Args& args, const outlier::Model& model, const table::Table& cells, int64_t row,
+                                 const outlier::RowScore& score, const Context& ctx) {
+  ASSIGN_OR_RETURN(const Matrix X, model.preparation().Apply(cells));
+  ASSIGN_OR_RETURN(const explain::Method* method, explain::FindMethod(args.Text("method")));
+  const explain::MethodOptions options{args.Text("mode"), args.Int("samples"), args.List("frozen")};
+  Answer answer{.score = score};
+  ASSIGN_OR_RETURN(answer.result, explain::RunMethod(model, X, *method, options, ctx));
+  const std::string subject = fmt::format("Row {}", explain::FormatCount(row));
+  ASSIGN_OR_RETURN(answer.words, explain::ExplainWith(model, X, answer.result, score, subject, &cells, ctx));
+  if (answer.result.counterfactual) {
+    answer.counterfactual = *answer.result.counterfactual;
+  } else {
+    ASSIGN_OR_RETURN(answer.counterfactual, explain::CounterfactualOf(model, X, options, ctx));
+  }
+  ASSIGN_OR_RETURN(answer.changes, explain::ChangesOf(model, X, answer.counterfactual, &cells, ctx));
+  return answer;
 }
 
 absl::StatusOr<int> Run(const Args& args) {
@@ -134,11 +233,11 @@ absl::StatusOr<int> Run(const Args& args) {
     ASSIGN_OR_RETURN(const Matrix X, model->preparation().Apply(cells));
     ASSIGN_OR_RETURN(scores, model->Score(X, session.context()));
   }
-  ASSIGN_OR_RETURN(const auto explanations, ExplainRows(*model, cells, std::span(&row, 1), scores, session.context()));
+  ASSIGN_OR_RETURN(const Answer answer, AnswerFor(args, *model, cells, row, scores[0], session.context()));
   ASSIGN_OR_RETURN(Output out, Output::Open(args.Text("output")));
   const auto width = static_cast<size_t>(out.to_stdout() ? TerminalWidth(STDOUT_FILENO) : 80);
-  out.Write(args.Text("format") == "json" ? Dump(ToJson(*model, row, scores[0], explanations[0], cells), 2) + "\n"
-                                          : ToText(explanations[0], width));
+  out.Write(args.Text("format") == "json" ? Dump(ToJson(*model, row, answer, cells), 2) + "\n"
+                                          : ToText(answer, width));
   RETURN_IF_ERROR(out.Commit());
   return kOk;
 }
@@ -148,6 +247,7 @@ const FlagGroup kGroups[] = {{"What to explain", kWhat}, kModelFlags, kPrepareFl
 constexpr Example kExamples[] = {
     {"vedette explain sales.csv --row 17", "why row 17 is odd, in words and numbers"},
     {"vedette explain february.csv --row 17 --model sales.vdt -f json", "against a stored model, as JSON"},
+    {"vedette explain sales.csv --row 17 --algorithm iforest --method tree_shap", "Shapley values of the forest's score"},
 };
 
 }  // namespace

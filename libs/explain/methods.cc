@@ -1,0 +1,354 @@
+#include "explain/methods.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include "base/hash.h"
+#include "base/status.h"
+#include "explain/lime.h"
+#include "explain/shapley.h"
+#include "explain/tree_shap.h"
+#include "outlier/forest_view.h"
+
+namespace vedette::explain {
+namespace {
+
+constexpr int64_t kDefaultCoalitions = 2048;
+constexpr int64_t kDefaultDraws = 5000;
+constexpr std::string_view kScoreSpace = "anomaly score, added up from that of the background";
+
+std::vector<double> RowOf(MatrixView X) {
+  std::vector<double> row;
+  for (int64_t j = 0; j < X.cols; ++j) row.push_back(X(0, j));
+  return row;
+}
+
+ScoreFn ScoreOf(const outlier::Model& model) {
+  return [&model](MatrixView X, std::span<double> scores, const Context& ctx) { return model.detector().Score(X, scores, ctx); };
+}
+
+absl::Status NeedBackground(const outlier::Model& model) {
+  if (model.background().rows() > 0) return absl::OkStatus();
+  return FailedPrecondition("the model keeps no background rows to explain against");
+}
+
+MethodResult Against(const outlier::Model& model, std::string explained, std::string_view space) {
+  MethodResult out;
+  out.explained = std::move(explained);
+  out.space = space;
+  out.background = BackgroundId(model);
+  out.background_rows = model.background().rows();
+  return out;
+}
+
+void CheckSum(MethodResult* out) {
+  double sum = out->expected;
+  for (const double c : out->contributions) sum += c;
+  out->additive = true;
+  out->additivity_error = std::fabs(sum - out->output);
+  if (!(out->additivity_error <= 1e-9 * std::max(1.0, std::fabs(out->output)))) {
+    out->warnings.push_back(fmt::format("the contributions miss the output by {:.3g}", out->additivity_error));
+  }
+}
+
+/// Contributions of matrix features, added up per source column.
+std::vector<double> BySource(const outlier::Model& model, MatrixView parts) {
+  std::vector<double> out;
+  for (const auto& features : SourceColumnsOf(model).features) {
+    double sum = 0;
+    for (const int64_t j : features) sum += parts(0, j);
+    out.push_back(sum);
+  }
+  return out;
+}
+
+absl::StatusOr<MethodResult> RunNative(const outlier::Model& model, MatrixView X, const MethodOptions&, const Context& ctx) {
+  ASSIGN_OR_RETURN(const outlier::Attribution parts, model.Attribute(X, ctx));
+  MethodResult out;
+  out.explained = "anomaly score";
+  out.space = parts.space;
+  out.contributions = BySource(model, parts.contributions);
+  return out;
+}
+
+absl::StatusOr<const outlier::ForestSource*> ForestOf(const outlier::Model& model) {
+  const auto* source = dynamic_cast<const outlier::ForestSource*>(&model.detector());
+  if (source != nullptr) return source;
+  return FailedPrecondition("{} is no isolation forest; kernel_shap explains every algorithm", model.descriptor().name);
+}
+
+/// -phi / c(psi) adds up on log2 of the score 2^(-E[h] / c(psi)), and points towards anomalous.
+absl::StatusOr<MethodResult> RunTreeShap(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx) {
+  ASSIGN_OR_RETURN(const outlier::ForestSource* source, ForestOf(model));
+  const outlier::ForestView forest = source->Forest();
+  ASSIGN_OR_RETURN(const TreeShap shap, TreeShap::Make(forest));
+  const Matrix row = source->ForestRows(X);
+  const bool interventional = options.mode == "interventional";
+  MethodResult out;
+  out.explained = "log2(anomaly score)";
+  out.space = "log2 of the anomaly score: +1 doubles it";
+  TreeShapResult values;
+  if (interventional) {
+    RETURN_IF_ERROR(NeedBackground(model));
+    out = Against(model, out.explained, out.space);
+    ASSIGN_OR_RETURN(const TreeShap::Background background, shap.Prepare(source->ForestRows(model.background()), ctx));
+    ASSIGN_OR_RETURN(values, shap.Interventional(row, background, ctx));
+  } else {
+    ASSIGN_OR_RETURN(values, shap.PathDependent(row, ctx));
+  }
+  const double unit = forest.normalizer > 0 ? -1 / forest.normalizer : 0;
+  out.contributions = BySource(model, values.phi);
+  for (double& c : out.contributions) c *= unit;
+  out.expected = unit * values.expected;
+  out.output = unit * values.output[0];
+  out.exact = true;
+  CheckSum(&out);
+  return out;
+}
+
+absl::StatusOr<MethodResult> FromShapley(const outlier::Model& model, MatrixView X, const Context& ctx,
+                                         absl::StatusOr<ShapleyValues> (*solve)(const Game&, int64_t, const Context&), int64_t samples) {
+  RETURN_IF_ERROR(NeedBackground(model));
+  const Game game{ScoreOf(model), RowOf(X), model.background(), SourceColumnsOf(model).features};
+  ASSIGN_OR_RETURN(ShapleyValues values, solve(game, samples, ctx));
+  MethodResult out = Against(model, "anomaly score", kScoreSpace);
+  out.contributions = std::move(values.phi);
+  out.standard_error = std::move(values.standard_error);
+  out.expected = values.expected;
+  out.output = values.output;
+  out.exact = values.exact;
+  if (values.cut_short) out.warnings.push_back(fmt::format("the deadline allowed {} coalitions only", values.coalitions));
+  CheckSum(&out);
+  return out;
+}
+
+absl::StatusOr<MethodResult> RunExact(const outlier::Model& model, MatrixView X, const MethodOptions&, const Context& ctx) {
+  return FromShapley(model, X, ctx, [](const Game& game, int64_t, const Context& c) { return ExactShapley(game, c); }, 0);
+}
+
+absl::StatusOr<MethodResult> RunKernelShap(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx) {
+  const auto solve = [](const Game& game, int64_t samples, const Context& c) { return KernelShap(game, {.coalitions = samples}, c); };
+  return FromShapley(model, X, ctx, solve, options.samples > 0 ? options.samples : kDefaultCoalitions);
+}
+
+absl::StatusOr<MethodResult> RunLime(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx) {
+  RETURN_IF_ERROR(NeedBackground(model));
+  LimeOptions lime;
+  lime.samples = options.samples > 0 ? options.samples : kDefaultDraws;
+  lime.mode = options.mode == "quartile" ? LimeMode::kQuartile : options.mode == "around_mean" ? LimeMode::kAroundMean : LimeMode::kAroundRow;
+  ASSIGN_OR_RETURN(const LimeFit fit, Lime(ScoreOf(model), RowOf(X), model.background(), lime, ctx));
+  MethodResult out = Against(model, "local linear model of the anomaly score", "anomaly score, by a linear model near the row");
+  for (const auto& features : SourceColumnsOf(model).features) {
+    double sum = 0, variance = 0;
+    for (const int64_t f : features) {
+      const auto j = static_cast<size_t>(f);
+      sum += fit.contributions[j];
+      const double reach = fit.coefficients[j] != 0 ? fit.contributions[j] / fit.coefficients[j] : 0;
+      variance += fit.standard_error[j] * fit.standard_error[j] * reach * reach;
+    }
+    out.contributions.push_back(sum);
+    out.standard_error.push_back(std::sqrt(variance));
+  }
+  out.expected = fit.expected;
+  out.output = fit.prediction;
+  out.r2 = fit.r2;
+  CheckSum(&out);
+  if (!(fit.r2 >= kLimeUsable)) {
+    out.warnings.push_back(fmt::format("R^2 is {:.2f}, below {}: the score is not linear near this row", fit.r2, kLimeUsable));
+  }
+  return out;
+}
+
+/// DIFFI for one row (Carletti, Terzi, Susto, "Interpretable anomaly detection with DIFFI", 2023): per feature the mean
+/// over its splits on the row's paths of 1 / leaf depth - 1 / deepest leaf. It has no sign: it only says who isolates.
+absl::StatusOr<MethodResult> RunDiffi(const outlier::Model& model, MatrixView X, const MethodOptions&, const Context& ctx) {
+  ASSIGN_OR_RETURN(const outlier::ForestSource* source, ForestOf(model));
+  RETURN_IF_ERROR(ctx.Check());
+  const Matrix row = source->ForestRows(X);
+  Matrix parts(1, X.cols);
+  std::vector<double> splits(static_cast<size_t>(X.cols), 0);
+  for (const outlier::TreeView& tree : source->Forest().trees) {
+    std::vector<int> depth(tree.feature.size(), 0);
+    int deepest = 0;
+    for (size_t node = 0; node < depth.size(); ++node) {
+      deepest = std::max(deepest, depth[node]);
+      if (tree.feature[node] < 0) continue;
+      for (const int32_t child : {tree.left[node], tree.right[node]}) depth[static_cast<size_t>(child)] = depth[node] + 1;
+    }
+    std::vector<int32_t> path;
+    size_t node = 0;
+    while (tree.feature[node] >= 0) {
+      path.push_back(tree.feature[node]);
+      node = static_cast<size_t>(row(0, path.back()) <= tree.threshold[node] ? tree.left[node] : tree.right[node]);
+    }
+    if (path.empty()) continue;
+    for (const int32_t f : path) {
+      parts(0, f) += 1.0 / static_cast<double>(path.size()) - 1.0 / deepest;
+      splits[static_cast<size_t>(f)] += 1;
+    }
+  }
+  for (int64_t j = 0; j < X.cols; ++j) {
+    if (splits[static_cast<size_t>(j)] > 0) parts(0, j) /= splits[static_cast<size_t>(j)];
+  }
+  MethodResult out;
+  out.explained = "path length";
+  out.space = "mean 1/depth gained, without direction";
+  out.contributions = BySource(model, parts);
+  return out;
+}
+
+/// What each changed column alone would take off the score, and the counterfactual itself.
+absl::StatusOr<MethodResult> RunCounterfactual(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx) {
+  ASSIGN_OR_RETURN(Counterfactual found, CounterfactualOf(model, X, options, ctx));
+  MethodResult out = Against(model, "anomaly score", "anomaly score that changing this column alone would take away");
+  const SourceColumns columns = SourceColumnsOf(model);
+  out.contributions.assign(columns.names.size(), 0);
+  if (!found.changed.empty()) {
+    Matrix trials(static_cast<int64_t>(found.changed.size()) + 1, X.cols);
+    for (int64_t i = 0; i < trials.rows(); ++i) {
+      for (int64_t j = 0; j < X.cols; ++j) trials(i, j) = X(0, j);
+      if (i == 0) continue;
+      for (const int64_t j : columns.features[static_cast<size_t>(found.changed[static_cast<size_t>(i - 1)])]) {
+        trials(i, j) = found.row[static_cast<size_t>(j)];
+      }
+    }
+    std::vector<double> scores(static_cast<size_t>(trials.rows()));
+    RETURN_IF_ERROR(model.detector().Score(trials, scores, ctx));
+    for (size_t i = 0; i < found.changed.size(); ++i) {
+      out.contributions[static_cast<size_t>(found.changed[i])] = scores[0] - scores[i + 1];
+    }
+  }
+  if (!found.found) out.warnings.push_back("no change of up to 8 columns towards usual rows makes this row normal");
+  out.counterfactual = std::move(found);
+  return out;
+}
+
+constexpr Method kMethods[] = {
+    {"native", "what the algorithm itself says of each column's part; about as dear as scoring", "", RunNative},
+    {"tree_shap", "Shapley values of an isolation forest, exact", "path_dependent|interventional", RunTreeShap},
+    {"exact", "Shapley values of the score over all coalitions, up to 13 columns", "", RunExact},
+    {"kernel_shap", "Shapley values of any algorithm's score, estimated, with standard errors", "", RunKernelShap},
+    {"lime", "a linear model of the score near the row", "around_row|around_mean|quartile", RunLime},
+    {"counterfactual", "the fewest changes that would make the row normal", "", RunCounterfactual},
+    {"diffi", "which columns isolate the row early in an isolation forest, without direction", "", RunDiffi},
+};
+
+}  // namespace
+
+SourceColumns SourceColumnsOf(const outlier::Model& model) {
+  SourceColumns out;
+  std::map<std::string_view, size_t> places;
+  const auto& features = model.preparation().features();
+  for (size_t f = 0; f < features.size(); ++f) {
+    const auto [at, fresh] = places.emplace(features[f].source_column, out.names.size());
+    if (fresh) {
+      out.names.push_back(features[f].source_column);
+      out.features.emplace_back();
+    }
+    out.features[at->second].push_back(static_cast<int64_t>(f));
+  }
+  return out;
+}
+
+std::string BackgroundId(const outlier::Model& model) {
+  const Matrix& rows = model.background();
+  const auto bytes = static_cast<size_t>(rows.rows() * rows.cols()) * sizeof(double);
+  return "bg-" + Sha256Hex({reinterpret_cast<const char*>(rows.data()), bytes}).substr(0, 16);
+}
+
+std::span<const Method> Methods() { return kMethods; }
+
+absl::StatusOr<const Method*> FindMethod(std::string_view name) {
+  std::string known;
+  for (const Method& method : kMethods) {
+    if (method.name == name) return &method;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", method.name);
+  }
+  return NotFound("no method of explanation is called '{}'; there are {}", name, known);
+}
+
+absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X, const Method& method,
+                                       const MethodOptions& options, const Context& ctx) {
+  if (X.rows != 1) return InvalidArgument("one row is explained at a time, not {}", X.rows);
+  RETURN_IF_ERROR(model.Score(X, ctx).status());  // shape and values
+  MethodOptions chosen = options;
+  const std::string modes = fmt::format("|{}|", method.modes);
+  if (chosen.mode.empty()) chosen.mode = method.modes.substr(0, method.modes.find('|'));
+  if (!chosen.mode.empty() && modes.find(fmt::format("|{}|", chosen.mode)) == std::string::npos) {
+    return InvalidArgument("{} has {}", method.name, method.modes.empty() ? "no modes" : fmt::format("the modes {}", method.modes));
+  }
+  // Every request for this row draws the same numbers, whoever asks.
+  Context own = ctx;
+  for (int64_t j = 0; j < X.cols; ++j) {
+    uint64_t bits = 0;
+    const double x = X(0, j);
+    std::memcpy(&bits, &x, sizeof bits);
+    own.seed = (own.seed ^ bits) * 0x9E3779B97F4A7C15ULL;
+    own.seed ^= own.seed >> 29;
+  }
+  ASSIGN_OR_RETURN(MethodResult out, method.run(model, X, chosen, own));
+  out.method = method.name;
+  out.mode = chosen.mode;
+  return out;
+}
+
+absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+                                                const Context& ctx) {
+  RETURN_IF_ERROR(NeedBackground(model));
+  const SourceColumns columns = SourceColumnsOf(model);
+  CounterfactualOptions how;
+  how.threshold = model.scale().threshold();
+  how.players = columns.features;
+  how.frozen.assign(columns.names.size(), false);
+  for (const std::string& name : options.frozen) {
+    const auto found = std::find(columns.names.begin(), columns.names.end(), name);
+    if (found == columns.names.end()) return InvalidArgument("the model uses no column '{}' that could be frozen", name);
+    how.frozen[static_cast<size_t>(found - columns.names.begin())] = true;
+  }
+  return FindCounterfactual(ScoreOf(model), RowOf(X), model.background(), how, ctx);
+}
+
+absl::StatusOr<Explanation> ExplainWith(const outlier::Model& model, MatrixView X, const MethodResult& result,
+                                        const outlier::RowScore& score, std::string subject, const table::Table* table,
+                                        const Context& ctx) {
+  ASSIGN_OR_RETURN(auto features, model.Explain(X, ctx, nullptr, table));
+  const SourceColumns columns = SourceColumnsOf(model);
+  for (auto& f : features[0]) {
+    const auto place = std::find(columns.names.begin(), columns.names.end(), f.feature) - columns.names.begin();
+    f.contribution = result.contributions[static_cast<size_t>(place)];
+  }
+  Request request;
+  request.subject = std::move(subject);
+  request.score = score;
+  request.threshold = model.scale().threshold();
+  request.space = result.space;
+  request.features = std::move(features[0]);
+  Explanation out = Explain(request);
+  out.method = result.method;
+  return out;
+}
+
+absl::StatusOr<std::vector<Change>> ChangesOf(const outlier::Model& model, MatrixView X, const Counterfactual& counterfactual,
+                                              const table::Table* table, const Context& ctx) {
+  Matrix changed(1, X.cols);
+  for (int64_t j = 0; j < X.cols; ++j) changed(0, j) = counterfactual.row[static_cast<size_t>(j)];
+  ASSIGN_OR_RETURN(const auto before, model.Explain(X, ctx, nullptr, table));
+  ASSIGN_OR_RETURN(const auto after, model.Explain(changed, ctx));
+  const SourceColumns columns = SourceColumnsOf(model);
+  const auto text = [](const std::vector<outlier::FeatureContribution>& row, const std::string& name) -> std::string {
+    const auto f = std::find_if(row.begin(), row.end(), [&](const auto& c) { return c.feature == name; });
+    return f == row.end() ? "" : f->actual_text;
+  };
+  std::vector<Change> out;
+  for (const int64_t p : counterfactual.changed) {
+    const std::string& name = columns.names[static_cast<size_t>(p)];
+    out.push_back({name, text(before[0], name), text(after[0], name)});
+  }
+  return out;
+}
+
+}  // namespace vedette::explain

@@ -1,0 +1,91 @@
+// Every way of explaining a model's verdict on one row, behind one interface and found by name.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/context.h"
+#include "explain/counterfactual.h"
+#include "explain/explanation.h"
+#include "outlier/model.h"
+#include "table/table.h"
+
+namespace vedette::explain {
+
+struct MethodOptions {
+  std::string mode;                  ///< one of the method's modes; empty: its first
+  int64_t samples = 0;               ///< coalitions or draws, 0: the method's default
+  std::vector<std::string> frozen;   ///< source columns that a counterfactual may not change
+};
+
+/// What a method says of one row. Positive = pushes towards anomalous, always.
+struct MethodResult {
+  std::string method, mode;
+  std::string explained;    ///< the output that is explained: "anomaly score", "log2(anomaly score)", "path length"
+  std::string space;        ///< what contributions add up to or measure, in words
+  std::string background;   ///< id of the rows that stood for "absent"; empty when none did
+  int64_t background_rows = 0;
+  std::vector<double> contributions;    ///< per source column, see SourceColumns
+  std::vector<double> standard_error;   ///< per source column; empty when the method has none
+  bool additive = false;                ///< expected + sum of contributions should be the output
+  double expected = 0;                  ///< with `additive`: the output that nothing known gives
+  double output = 0;                    ///< with `additive`: the row's
+  double additivity_error = 0;          ///< with `additive`: |expected + sum - output|
+  bool exact = false;
+  std::optional<double> r2;             ///< LIME's fit
+  std::vector<std::string> warnings;    ///< why it should be read with care
+  std::optional<Counterfactual> counterfactual;  ///< players are source columns
+};
+
+/// Columns of the user's table that the model uses, in order of first use, with their features of the matrix: the players.
+struct SourceColumns {
+  std::vector<std::string> names;
+  std::vector<std::vector<int64_t>> features;
+};
+SourceColumns SourceColumnsOf(const outlier::Model& model);
+
+/// "bg-" and 16 hexadecimal digits of the background's SHA-256: fixed with the model.
+std::string BackgroundId(const outlier::Model& model);
+
+struct Method {
+  std::string_view name;
+  std::string_view summary;  ///< one sentence: what it says and when to use it
+  std::string_view modes;    ///< "a|b", the first is the default; empty: none
+  /// X: one row of the model's matrix, checked. Errors: FAILED_PRECONDITION when the method does not fit this model,
+  /// naming why; those of the method.
+  absl::StatusOr<MethodResult> (*run)(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx);
+};
+std::span<const Method> Methods();
+/// NOT_FOUND with the list.
+absl::StatusOr<const Method*> FindMethod(std::string_view name);
+
+/// Runs a method on a row that the model's preparation made. The seed of what is drawn comes from ctx.seed and the row, so
+/// that the same request gives the same bits. Errors: INVALID_ARGUMENT for the row's shape or values, an unknown mode or
+/// column, or numbers out of range; those of Method::run.
+absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X, const Method& method,
+                                       const MethodOptions& options, const Context& ctx);
+
+/// The fewest changes that make the row normal by this model's threshold, towards its background.
+absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+                                                const Context& ctx);
+
+/// The method's numbers in words: contributions replaced, everything else as Explain's.
+/// `table`: the same row as cells, or null. `subject`: "Row 12".
+absl::StatusOr<Explanation> ExplainWith(const outlier::Model& model, MatrixView X, const MethodResult& result,
+                                        const outlier::RowScore& score, std::string subject, const table::Table* table,
+                                        const Context& ctx);
+
+/// One changed column of a counterfactual, as the cells would say it.
+struct Change {
+  std::string feature, from, to;
+};
+absl::StatusOr<std::vector<Change>> ChangesOf(const outlier::Model& model, MatrixView X, const Counterfactual& counterfactual,
+                                              const table::Table* table, const Context& ctx);
+
+}  // namespace vedette::explain

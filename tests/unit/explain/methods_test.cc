@@ -1,0 +1,147 @@
+#include "explain/methods.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "base/rng.h"
+#include "table/csv.h"
+
+namespace vedette::explain {
+namespace {
+
+/// 200 usual rows of five numbers and a colour, then one whose third number is far off.
+std::string Text() {
+  Rng rng(7);
+  std::string text = "a,b,c,d,e,colour\n";
+  for (int i = 0; i < 201; ++i) {
+    for (int j = 0; j < 5; ++j) text += fmt::format("{:.4f},", rng.Normal() + (i == 200 && j == 2 ? 12 : 0));
+    text += i % 3 == 0 ? "red\n" : "blue\n";
+  }
+  return text;
+}
+
+struct Fixture {
+  explicit Fixture(const std::string& algorithm) {
+    const outlier::Catalog catalog({outlier::AllAlgorithms()});
+    const auto parsed = table::ReadCsvText(Text(), {});
+    REQUIRE(parsed.ok());
+    const table::Table& rows = parsed->table;
+    table::PrepareOptions prepare;
+    prepare.scaling = table::Scaling::kStandard;
+    auto preparation = table::Preparation::Fit(rows, prepare);
+    REQUIRE(preparation.ok());
+    const auto X = preparation->Apply(rows);
+    REQUIRE(X.ok());
+    auto fitted = outlier::Model::Fit(catalog, {.algorithm = algorithm, .contamination = 0.02}, *preparation, *X, Context{});
+    REQUIRE(fitted.ok());
+    model = std::move(*fitted);
+    row = Matrix(1, X->cols());
+    for (int64_t j = 0; j < X->cols(); ++j) row(0, j) = (*X)(200, j);
+  }
+  absl::StatusOr<MethodResult> Run(const std::string& name, const MethodOptions& options = {}) const {
+    return RunMethod(*model, row, **FindMethod(name), options, Context{});
+  }
+  std::unique_ptr<outlier::Model> model;
+  Matrix row;
+};
+
+}  // namespace
+
+TEST_CASE("every method names the planted column, positive towards anomalous, and adds up") {
+  const Fixture forest("iforest"), knn("knn");
+  for (const Method& method : Methods()) {
+    CAPTURE(std::string(method.name));
+    for (const Fixture* f : {&forest, &knn}) {
+      const auto result = f->Run(std::string(method.name));
+      if (f == &knn && (method.name == "tree_shap" || method.name == "diffi")) {
+        CHECK(result.status().code() == absl::StatusCode::kFailedPrecondition);
+        continue;
+      }
+      REQUIRE(result.ok());
+      REQUIRE(result->contributions.size() == 6);
+      CHECK(std::max_element(result->contributions.begin(), result->contributions.end()) - result->contributions.begin() == 2);
+      CHECK(result->contributions[2] > 0);
+      CHECK_FALSE(result->explained.empty());
+      if (result->additive) CHECK(result->additivity_error < 1e-9);
+      const auto again = f->Run(std::string(method.name));
+      REQUIRE(again.ok());
+      CHECK(again->contributions == result->contributions);
+    }
+  }
+}
+
+TEST_CASE("modes of TreeSHAP and LIME") {
+  const Fixture forest("iforest");
+  const auto path = forest.Run("tree_shap"), interventional = forest.Run("tree_shap", {.mode = "interventional"});
+  REQUIRE(path.ok());
+  REQUIRE(interventional.ok());
+  CHECK(path->mode == "path_dependent");
+  CHECK(path->background.empty());
+  CHECK(interventional->background == BackgroundId(*forest.model));
+  CHECK(interventional->background.starts_with("bg-"));
+  CHECK(std::fabs(path->output - interventional->output) < 1e-12);
+  // The detector adds fixed-point path lengths; the explained output is its score up to that.
+  const auto score = forest.model->Score(forest.row, Context{});
+  REQUIRE(score.ok());
+  CHECK(std::fabs(std::exp2(path->output) - (*score)[0].score) < 1e-5);
+  CHECK(forest.Run("tree_shap", {.mode = "sideways"}).status().code() == absl::StatusCode::kInvalidArgument);
+  CHECK(forest.Run("native", {.mode = "any"}).status().code() == absl::StatusCode::kInvalidArgument);
+  const auto lime = Fixture("knn").Run("lime", {.mode = "quartile"});
+  REQUIRE(lime.ok());
+  CHECK(lime->r2.has_value());
+  CHECK((*lime->r2 >= 0.5) == lime->warnings.empty());
+}
+
+TEST_CASE("a counterfactual respects frozen columns and is verified") {
+  const Fixture knn("knn");
+  const auto free = CounterfactualOf(*knn.model, knn.row, {}, Context{});
+  REQUIRE(free.ok());
+  CHECK(free->found);
+  CHECK(free->changed == std::vector<int64_t>{2});
+  CHECK(free->score <= knn.model->scale().threshold());
+  const auto changes = ChangesOf(*knn.model, knn.row, *free, nullptr, Context{});
+  REQUIRE(changes.ok());
+  CHECK(changes->at(0).feature == "c");
+  const auto frozen = CounterfactualOf(*knn.model, knn.row, {.frozen = {"c"}}, Context{});
+  REQUIRE(frozen.ok());
+  CHECK_FALSE(frozen->found);
+  CHECK(CounterfactualOf(*knn.model, knn.row, {.frozen = {"z"}}, Context{}).status().code() == absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("one-hot groups change as a whole, and ranges are kept") {
+  // Anomalous while the first column is large or the group is not "10".
+  const ScoreFn score = [](MatrixView X, std::span<double> out, const Context&) {
+    for (int64_t i = 0; i < X.rows; ++i) out[static_cast<size_t>(i)] = X(i, 0) + 5 * X(i, 2) - 5 * X(i, 1) + (X(i, 1) + X(i, 2) == 1 ? 0 : 100);
+    return absl::OkStatus();
+  };
+  const std::vector<double> row = {4, 0, 1};
+  CounterfactualOptions options{.threshold = -1, .players = {{0}, {1, 2}}};
+  const auto group = CounterfactualTowards(score, row, {0, 1, 0}, options, Context{});
+  REQUIRE(group.ok());
+  CHECK(group->changed == std::vector<int64_t>{1});
+  CHECK(group->row == std::vector<double>{4, 1, 0});
+  options.threshold = -4;
+  options.low = {3, 0, 0};
+  options.high = {9, 1, 1};
+  const auto ranged = CounterfactualTowards(score, row, {0, 1, 0}, options, Context{});
+  REQUIRE(ranged.ok());
+  CHECK_FALSE(ranged->found);  // 3 - 5 = -2 is the least that the range allows
+}
+
+TEST_CASE("unknown methods are named with what there is") {
+  const auto method = FindMethod("magic");
+  CHECK(method.status().code() == absl::StatusCode::kNotFound);
+  CHECK(method.status().message().find("kernel_shap") != absl::string_view::npos);
+}
+
+TEST_CASE("a deadline ends KernelSHAP with what was evaluated, or says so") {
+  const Fixture knn("knn");
+  Context late;
+  late.deadline = absl::Now() - absl::Seconds(1);
+  CHECK(absl::IsDeadlineExceeded(RunMethod(*knn.model, knn.row, **FindMethod("kernel_shap"), {}, late).status()));
+}
+
+}  // namespace vedette::explain
