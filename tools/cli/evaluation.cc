@@ -10,9 +10,13 @@
 #include <cstdio>
 #include <ctime>
 #include <fstream>
+#include <numeric>
+#include <span>
 
+#include "base/rng.h"
 #include "base/status.h"
 #include "cli/flags.h"
+#include "cli/labels.h"
 #include "explain/words.h"
 #include "table/prepare.h"
 
@@ -49,14 +53,6 @@ double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t n = values.size();
   return n % 2 == 1 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
-
-bool MeansAnomaly(std::string text, const std::string& positive) {
-  if (!positive.empty()) return text == positive;
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  static const std::vector<std::string> kWords = {"1",         "true",    "yes", "y",     "anomaly",
-                                                  "anomalous", "outlier", "o",   "fraud", "odd"};
-  return std::find(kWords.begin(), kWords.end(), text) != kWords.end();
 }
 
 absl::StatusOr<std::vector<uint8_t>> ReadLabels(const table::Table& table, const LabelOptions& options) {
@@ -96,6 +92,80 @@ absl::StatusOr<std::vector<uint8_t>> ReadLabels(const table::Table& table, const
 bool IsPlain(const table::Column& column) {
   return column.type == table::ColumnType::kNumeric &&
          std::none_of(column.values.begin(), column.values.end(), [](double v) { return std::isnan(v); });
+}
+
+/// Folds for algorithms that learn from labels: anomalies and normal rows are dealt out separately, in an order drawn by seed.
+std::vector<int> Folds(const std::vector<uint8_t>& labels, int folds, uint64_t seed) {
+  std::vector<int64_t> order(labels.size());
+  std::iota(order.begin(), order.end(), int64_t{0});
+  Rng(seed).Shuffle(order);
+  std::vector<int> out(labels.size());
+  int next[2] = {0, 0};
+  for (const int64_t row : order) {
+    int& dealt = next[labels[static_cast<size_t>(row)] != 0];
+    out[static_cast<size_t>(row)] = dealt++ % folds;
+  }
+  return out;
+}
+
+struct Seconds {
+  double fit = 0, fit_cpu = 0, score = 0, score_cpu = 0;
+};
+
+Matrix RowsOf(const Matrix& X, const std::vector<int64_t>& rows) {
+  Matrix out(static_cast<int64_t>(rows.size()), X.cols());
+  for (int64_t j = 0; j < X.cols(); ++j) {
+    for (size_t i = 0; i < rows.size(); ++i) out(static_cast<int64_t>(i), j) = X(rows[i], j);
+  }
+  return out;
+}
+
+/// Scores of every row by a detector that was fitted on the other folds: it never saw the row or its label.
+absl::Status CrossValidate(const outlier::Descriptor& descriptor, const outlier::ParamSet& params, const LabelledData& data,
+                           const Context& ctx, std::span<double> scores, Seconds* seconds) {
+  const auto anomalies = std::count(data.labels.begin(), data.labels.end(), 1);
+  const int folds = static_cast<int>(std::min<int64_t>({5, anomalies, data.X.rows() - anomalies}));
+  if (folds < 2) return InvalidArgument("cross-validation needs at least two anomalies and two normal rows");
+  const std::vector<int> fold = Folds(data.labels, folds, ctx.seed);
+  for (int f = 0; f < folds; ++f) {
+    std::vector<int64_t> training, held;
+    std::vector<outlier::Label> labels;
+    for (size_t i = 0; i < fold.size(); ++i) {
+      (fold[i] == f ? held : training).push_back(static_cast<int64_t>(i));
+      if (fold[i] != f) labels.push_back(data.labels[i] != 0 ? outlier::Label::kAnomaly : outlier::Label::kNormal);
+    }
+    const Matrix train = RowsOf(data.X, training), test = RowsOf(data.X, held);
+    const auto detector = descriptor.make(params);
+    double wall = WallSeconds(), cpu = CpuSeconds();
+    RETURN_IF_ERROR(detector->FitLabelled(train, labels, ctx));
+    seconds->fit += WallSeconds() - wall;
+    seconds->fit_cpu += CpuSeconds() - cpu;
+    std::vector<double> part(held.size());
+    wall = WallSeconds(), cpu = CpuSeconds();
+    RETURN_IF_ERROR(detector->Score(test, part, ctx));
+    seconds->score += WallSeconds() - wall;
+    seconds->score_cpu += CpuSeconds() - cpu;
+    for (size_t i = 0; i < held.size(); ++i) scores[static_cast<size_t>(held[i])] = part[i];
+  }
+  seconds->fit /= folds;
+  seconds->fit_cpu /= folds;
+  return absl::OkStatus();
+}
+
+/// Scores of the training rows, by a fit without labels.
+absl::Status FitAndScore(const outlier::Descriptor& descriptor, const outlier::ParamSet& params, const LabelledData& data,
+                         const Context& ctx, std::span<double> scores, Seconds* seconds) {
+  const auto detector = descriptor.make(params);
+  double wall = WallSeconds(), cpu = CpuSeconds();
+  RETURN_IF_ERROR(detector->Fit(data.X, ctx));
+  seconds->fit = WallSeconds() - wall;
+  seconds->fit_cpu = CpuSeconds() - cpu;
+  wall = WallSeconds(), cpu = CpuSeconds();
+  RETURN_IF_ERROR(detector->Score(data.X, scores, ctx));
+  seconds->score = WallSeconds() - wall;
+  seconds->score_cpu = CpuSeconds() - cpu;
+  std::ranges::copy(detector->training_scores(), scores.begin());
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -141,18 +211,16 @@ absl::StatusOr<Measurement> Measure(const outlier::Descriptor& descriptor, const
     Context run = ctx;
     if (!descriptor.deterministic) run.seed = ctx.seed + static_cast<uint64_t>(r);
     ResetPeakRss();
-    const auto detector = descriptor.make(params);
-    double wall = WallSeconds(), cpu = CpuSeconds();
-    RETURN_IF_ERROR(detector->Fit(data.X, run));
-    fit.push_back(WallSeconds() - wall);
-    fit_cpu.push_back(CpuSeconds() - cpu);
-    wall = WallSeconds(), cpu = CpuSeconds();
-    RETURN_IF_ERROR(detector->Score(data.X, scores, run));
-    score.push_back(WallSeconds() - wall);
-    score_cpu.push_back(CpuSeconds() - cpu);
+    Seconds seconds;
+    const auto measure = descriptor.needs_labels ? CrossValidate : FitAndScore;
+    RETURN_IF_ERROR(measure(descriptor, params, data, run, scores, &seconds));
+    fit.push_back(seconds.fit);
+    fit_cpu.push_back(seconds.fit_cpu);
+    score.push_back(seconds.score);
+    score_cpu.push_back(seconds.score_cpu);
     out.peak_rss_bytes = std::max(out.peak_rss_bytes, PeakRss());
     if (r > 0 && descriptor.deterministic) continue;
-    ASSIGN_OR_RETURN(const auto quality, outlier::Evaluate(detector->training_scores(), data.labels));
+    ASSIGN_OR_RETURN(const auto quality, outlier::Evaluate(scores, data.labels));
     const double weight = descriptor.deterministic ? 1.0 : 1.0 / repeat;
     out.quality.roc_auc += weight * quality.roc_auc;
     out.quality.average_precision += weight * quality.average_precision;

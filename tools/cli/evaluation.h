@@ -47,6 +47,8 @@ struct Measurement {
 };
 
 /// Fits on X without labels; quality is that of the training scores; scoring is timed on the same rows as new ones.
+/// Algorithms that need labels: stratified cross-validation in 5 folds (fewer when there are fewer anomalies), quality of the
+/// scores that each row gets from the fit that saw neither it nor its label; seconds to fit are those of one fold.
 absl::StatusOr<Measurement> Measure(const outlier::Descriptor& descriptor, const outlier::ParamSet& params,
                                     const LabelledData& data, int repeat, const Context& ctx);
 

@@ -46,6 +46,8 @@ struct Recipe {
   table::PrepareOptions prepare;
   bool scaling_by_algorithm = true;  ///< --scaling auto
   std::string device = "auto";
+  std::string label;     ///< column of known anomalies; "" = none
+  std::string positive;  ///< its value that means anomaly; "" = 1, true...
 };
 
 /// Appends what is wrong with the model and preparation flags taken together.

@@ -17,7 +17,7 @@ constexpr Flag kFlags[] = {
     {.name = "label",
      .type = FlagType::kText,
      .value_name = "COLUMN",
-     .doc = "the column that says which rows are anomalies; no algorithm sees it (needed)",
+     .doc = "the column that says which rows are anomalies; hidden from the algorithm, or from the fold that scores the row (needed)",
      .letter = 'l'},
     {.name = "positive",
      .type = FlagType::kText,
@@ -253,7 +253,9 @@ const Command k_evaluate = {
         "and to "
         "score, and peak memory. The numbers of the file are used as they are (no scaling, no column left out), and "
         "quality is "
-        "that of the training scores, as published comparisons measure it.",
+        "that of the training scores, as published comparisons measure it. Algorithms that learn from labels (devnet) are "
+        "cross-validated instead: five folds with the same share of anomalies, each row scored by the model that saw neither "
+        "the row nor its label.",
     .positionals = kPositionals,
     .flags = kGroups,
     .examples = kExamples,
