@@ -1,0 +1,79 @@
+#include "llm/limits.h"
+
+#include <algorithm>
+
+namespace vedette::llm {
+
+bool Breaker::Allow(absl::Time now) {
+  if (!open_) return true;
+  if (now < until_ || probing_) return false;
+  probing_ = true;
+  return true;
+}
+
+void Breaker::Succeeded() {
+  failures_ = 0;
+  open_ = probing_ = false;
+}
+
+void Breaker::Failed(absl::Time now, bool hard) {
+  ++failures_;
+  probing_ = false;
+  if (!hard && !open_ && failures_ < limit_) return;
+  open_ = true;
+  until_ = std::max(until_, now + (hard ? hard_cooldown_ : cooldown_));
+}
+
+void Budget::Roll(absl::Time now) {
+  const int64_t day = absl::ToUnixSeconds(now) / 86400;
+  if (day != day_) used_.clear();
+  day_ = day;
+}
+
+bool Budget::Take(const std::string& tenant, long tokens, absl::Time now) {
+  Roll(now);
+  long& used = used_[tenant];
+  if (used + tokens > per_day_) return false;
+  used += tokens;
+  return true;
+}
+
+void Budget::Settle(const std::string& tenant, long taken, long used, absl::Time now) {
+  Roll(now);
+  // Taken yesterday, used today: then today pays what was used.
+  long& total = used_[tenant];
+  total = std::max(total - taken, 0L) + used;
+}
+
+long Budget::UsedToday(const std::string& tenant) const {
+  const auto it = used_.find(tenant);
+  return it == used_.end() ? 0 : it->second;
+}
+
+const Json* AnswerCache::Find(const std::string& key, absl::Time now) {
+  const auto it = by_key_.find(key);
+  if (it == by_key_.end()) return nullptr;
+  if (it->second->expires <= now) {
+    order_.erase(it->second);
+    by_key_.erase(it);
+    return nullptr;
+  }
+  order_.splice(order_.begin(), order_, it->second);
+  return &it->second->answer;
+}
+
+void AnswerCache::Put(const std::string& key, Json answer, absl::Time now) {
+  if (entries_ == 0) return;
+  if (const auto it = by_key_.find(key); it != by_key_.end()) {
+    order_.erase(it->second);
+    by_key_.erase(it);
+  }
+  order_.push_front({key, std::move(answer), now + ttl_});
+  by_key_[key] = order_.begin();
+  if (order_.size() > entries_) {
+    by_key_.erase(order_.back().key);
+    order_.pop_back();
+  }
+}
+
+}  // namespace vedette::llm

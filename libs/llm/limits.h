@@ -1,0 +1,72 @@
+// What keeps a model from costing more than it gives: a circuit breaker, a daily budget, a cache. Not thread-safe: the
+// client holds its lock around them.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <list>
+#include <map>
+#include <string>
+#include <unordered_map>
+
+#include "llm/text.h"
+
+namespace vedette::llm {
+
+/// Closed until `failures` in a row or one that only a person cures; then open for a while; then one call may try.
+class Breaker {
+ public:
+  Breaker(int failures, absl::Duration cooldown, absl::Duration hard_cooldown)
+      : limit_(failures), cooldown_(cooldown), hard_cooldown_(hard_cooldown) {}
+  /// False: do not call. After true, exactly one of the three below follows.
+  bool Allow(absl::Time now);
+  void Succeeded();
+  void Failed(absl::Time now, bool hard);
+  /// The call said nothing about the server's health (cancelled, the caller's time was up).
+  void Abandoned() { probing_ = false; }
+
+ private:
+  const int limit_;
+  const absl::Duration cooldown_, hard_cooldown_;
+  int failures_ = 0;
+  bool open_ = false, probing_ = false;
+  absl::Time until_;
+};
+
+/// Tokens per tenant and UTC day.
+class Budget {
+ public:
+  explicit Budget(long per_day) : per_day_(per_day) {}
+  /// False when the day's rest is smaller than `tokens`; else they are taken.
+  bool Take(const std::string& tenant, long tokens, absl::Time now);
+  /// Corrects an earlier Take of `taken` to what was used.
+  void Settle(const std::string& tenant, long taken, long used, absl::Time now);
+  long UsedToday(const std::string& tenant) const;
+
+ private:
+  void Roll(absl::Time now);
+  const long per_day_;
+  int64_t day_ = 0;
+  std::map<std::string, long> used_;
+};
+
+/// Answers that passed every check, least recently used out first.
+class AnswerCache {
+ public:
+  AnswerCache(size_t entries, absl::Duration ttl) : entries_(entries), ttl_(ttl) {}
+  const Json* Find(const std::string& key, absl::Time now);
+  void Put(const std::string& key, Json answer, absl::Time now);
+
+ private:
+  struct Entry {
+    std::string key;
+    Json answer;
+    absl::Time expires;
+  };
+  const size_t entries_;
+  const absl::Duration ttl_;
+  std::list<Entry> order_;  ///< most recent first
+  std::unordered_map<std::string, std::list<Entry>::iterator> by_key_;
+};
+
+}  // namespace vedette::llm
