@@ -27,7 +27,7 @@ TEST_CASE("detect prints the odd row in plain words, within 80 columns, without 
   INFO(r.out << r.err);
   CHECK(r.code == 0);
   CHECK(Has(r.out, "200 rows, 3 of 3 columns used"));
-  CHECK(Has(r.out, "Algorithm: ensemble (auto: "));
+  CHECK(Has(r.out, "Algorithm: iforest (auto: "));
   CHECK(Has(r.out, "Threshold: "));
   CHECK(Has(r.out, "units 940, expected about 1"));
   CHECK_FALSE(Has(r.out, "\033["));

@@ -1,0 +1,36 @@
+#include "outlier/reranker.h"
+
+#include <algorithm>
+
+namespace vedette::outlier {
+
+Selection Reranked(Selection selection, const DataProfile& profile, Reranker& reranker, const Context& ctx) {
+  if (selection.picks.size() < 2) return selection;
+  const auto answer = reranker.Rerank({.sample_size = profile.rows,
+                                       .features = profile.features,
+                                       .seasonality = profile.seasonality,
+                                       .trend = profile.trend,
+                                       .skewness = profile.skewness,
+                                       .kurtosis = profile.kurtosis,
+                                       .volatility = profile.outlier_share,
+                                       .available = selection.picks},
+                                      ctx);
+  if (!answer.ok()) return selection;
+  std::vector<Pick> ordered, rest = selection.picks;
+  for (const RerankedPick& wish : *answer) {
+    const auto at = std::find_if(rest.begin(), rest.end(), [&](const Pick& p) { return p.algorithm == wish.algorithm; });
+    if (at == rest.end()) continue;
+    if (!wish.why.empty()) at->reason = wish.why;
+    ordered.push_back(*at);
+    rest.erase(at);
+  }
+  if (ordered.empty()) return selection;
+  ordered.insert(ordered.end(), rest.begin(), rest.end());
+  selection.picks = std::move(ordered);
+  selection.algorithm = selection.picks[0].algorithm;
+  selection.params = selection.picks[0].params;
+  selection.reason = selection.picks[0].reason;
+  return selection;
+}
+
+}  // namespace vedette::outlier
