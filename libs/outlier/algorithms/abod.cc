@@ -121,9 +121,12 @@ class Abod final : public Detector {
         const int64_t i = rows[static_cast<size_t>(r)];
         std::vector<double> x(d_);
         unit_.Read(X, i, x.data());
-        (void)index_.Of(X.Rows(i, 1), kFurthest, Context{}, [&](int64_t, auto, std::span<const int32_t> near) {
-          ScoreOf(x.data(), near, static_cast<size_t>(k_), &scores[static_cast<size_t>(i)]);
-        });
+        bool found = false;
+        for (int64_t reach = 8 * k_; !found && reach < 8 * kFurthest; reach *= 5) {
+          (void)index_.Of(X.Rows(i, 1), std::min(reach, kFurthest), Context{}, [&](int64_t, auto, std::span<const int32_t> near) {
+            found = ScoreOf(x.data(), near, static_cast<size_t>(k_), &scores[static_cast<size_t>(i)]);
+          });
+        }
       }
     });
   }

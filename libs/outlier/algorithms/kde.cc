@@ -36,15 +36,12 @@ class Kde final : public RowDetector {
     rows_.SquaredDistances(x.data(), squared.data());
     const double nearest = *std::min_element(squared.begin(), squared.begin() + static_cast<int64_t>(rows_.rows()));
     const double inverse = Inverse();
-    double sum[RowBlocks::kWidth] = {};
+    for (double& s : squared) s = std::min((nearest - s) * inverse, 0.0);  // what fills the last block lies far away
+    ExpAllOfNegative(squared.data(), squared.size());
+    double sum[RowBlocks::kWidth] = {}, total = 0;
     for (size_t block = 0; block < squared.size(); block += RowBlocks::kWidth) {
-      for (size_t r = 0; r < RowBlocks::kWidth; ++r) {
-        const double exponent = (nearest - squared[block + r]) * inverse;
-        const double bounded = std::max(exponent, kNegligible);
-        sum[r] += exponent < kNegligible ? 0 : ExpOfNegative(bounded);
-      }
+      for (size_t r = 0; r < RowBlocks::kWidth; ++r) sum[r] += squared[block + r];
     }
-    double total = 0;
     for (const double s : sum) total += s;
     const double log_h = std::log(bandwidth_) + 0.5 * std::log(2 * std::numbers::pi);
     return nearest * inverse - std::log(total / static_cast<double>(rows_.rows())) + static_cast<double>(d()) * log_h;

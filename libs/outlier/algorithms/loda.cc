@@ -26,6 +26,7 @@ class Loda final : public RowDetector {
   absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
     const auto bins = static_cast<size_t>(bins_), cuts = static_cast<size_t>(cuts_);
     projection_.assign(cuts * d(), 0);
+    used_.assign(cuts, {});
     low_.assign(cuts, 0);
     width_.assign(cuts, 0);
     log_.assign(cuts * bins, 0);
@@ -35,6 +36,7 @@ class Loda final : public RowDetector {
       Rng rng(ctx.seed, c);
       double* const w = projection_.data() + c * d();
       for (const int64_t j : rng.Sample(features(), kept)) w[j] = rng.Normal();
+      ListColumns(c);
       std::vector<double> values(static_cast<size_t>(n));
       for (size_t i = 0; i < values.size(); ++i) values[i] = Project(rows.data() + i * d(), c);
       const auto [least, most] = std::minmax_element(values.begin(), values.end());
@@ -50,10 +52,16 @@ class Loda final : public RowDetector {
   }
 
   double Project(const double* x, size_t c) const {
-    const double* const w = projection_.data() + c * d();
     double sum = 0;
-    for (size_t j = 0; j < d(); ++j) sum += x[j] * w[j];
+    for (const auto& [j, w] : used_[c]) sum += x[j] * w;
     return sum;
+  }
+  /// The few columns that a projection uses.
+  void ListColumns(size_t c) {
+    used_[c].clear();
+    for (size_t j = 0; j < d(); ++j) {
+      if (projection_[c * d() + j] != 0) used_[c].emplace_back(j, projection_[c * d() + j]);
+    }
   }
   /// Of a value within the range; with `shifted`, as PyOD finds it.
   size_t Bin(double v, size_t c, bool shifted) const {
@@ -117,6 +125,9 @@ class Loda final : public RowDetector {
     for (const double w : projection_) {
       if (std::fabs(w) > 100) return in.Fail("a projection is out of range");
     }
+    if (!in.ok()) return;
+    used_.assign(static_cast<size_t>(cuts_), {});
+    for (size_t c = 0; c < used_.size(); ++c) ListColumns(c);
     for (const double l : log_) {
       if (!(l <= 0 && l > -1000)) return in.Fail("a probability is out of range");
     }
@@ -124,6 +135,7 @@ class Loda final : public RowDetector {
 
   int64_t bins_, cuts_;
   bool as_pyod_;
+  std::vector<std::vector<std::pair<size_t, double>>> used_;
   std::vector<double> projection_, low_, width_, log_, center_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "outlier/cost.h"
+#include "outlier/kernels/kmeans.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
 
@@ -20,25 +21,17 @@ class Sampling final : public RowDetector {
     for (const int64_t row : Rng(ctx.seed).Sample(n, size_)) {
       subset_.insert(subset_.end(), rows.begin() + row * features(), rows.begin() + (row + 1) * features());
     }
+    search_ = NearestCenter(subset_, subset_.size() / d(), d());
     return absl::OkStatus();
-  }
-  size_t Nearest(std::span<const double> x, double* squared) const {
-    size_t best = 0;
-    *squared = std::numeric_limits<double>::infinity();
-    for (size_t at = 0; at < subset_.size(); at += d()) {
-      const double distance = SquaredDistance(x.data(), subset_.data() + at, d());
-      if (distance < *squared) *squared = distance, best = at;
-    }
-    return best;
   }
   double ScoreRow(std::span<const double> x) const override {
     double squared = 0;
-    Nearest(x, &squared);
+    search_.Find(x.data(), &squared);
     return unit().Unscaled(std::sqrt(squared));
   }
   bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
     double squared = 0;
-    const double* const nearest = subset_.data() + Nearest(x, &squared);
+    const double* const nearest = subset_.data() + search_.Find(x.data(), &squared) * d();
     for (size_t j = 0; j < d(); ++j) {
       const double gap = unit().Unscaled(x[j] - nearest[j]);
       parts[j] = gap * gap;
@@ -55,10 +48,12 @@ class Sampling final : public RowDetector {
     for (const double v : subset_) {
       if (!(std::fabs(v) <= RowUnit::kMaxValue)) return in.Fail("the subset holds a number out of range");
     }
+    search_ = NearestCenter(subset_, subset_.size() / d(), d());
   }
 
   int64_t size_;
   std::vector<double> subset_;
+  NearestCenter search_;
 };
 
 constexpr ParamSpec kParams[] = {

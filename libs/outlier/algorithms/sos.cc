@@ -18,7 +18,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr int kMostTries = 200;
-constexpr double kNowhere = 1e170;
+constexpr double kNowhere = 1e140;  // times the largest beta still finite
 
 class Sos final : public RowDetector {
  public:
@@ -74,15 +74,16 @@ class Sos final : public RowDetector {
 
   /// The precision at which the entropy of row i's affinities is log(perplexity), by bisection, as in t-SNE.
   void FindReach(const std::vector<double>& distance, size_t i) {
+    std::vector<double> affinity(distance.size());
     double beta = 1, low = 0, high = 0;
     for (int attempt = 0; attempt <= kMostTries; ++attempt) {
       double sums[RowBlocks::kWidth] = {}, weights[RowBlocks::kWidth] = {};
+      for (size_t j = 0; j < distance.size(); ++j) affinity[j] = -beta * distance[j];
+      ExpAllOfNegative(affinity.data(), affinity.size());
       for (size_t block = 0; block < distance.size(); block += RowBlocks::kWidth) {
         for (size_t r = 0; r < RowBlocks::kWidth; ++r) {
-          const double exponent = std::max(-beta * distance[block + r], -690.0);
-          const double a = exponent <= -690 ? 0 : ExpOfNegative(exponent);
-          sums[r] += a;
-          weights[r] += distance[block + r] * a;
+          sums[r] += affinity[block + r];
+          weights[r] += distance[block + r] * affinity[block + r];
         }
       }
       double sum = 0, weighted = 0;

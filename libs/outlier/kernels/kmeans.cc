@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/rng.h"
+#include "outlier/kernels/row_blocks.h"
 #include "outlier/parallel.h"
 
 namespace vedette::outlier {
@@ -24,6 +25,7 @@ struct Run {
   size_t n, d;
   const KMeansOptions& options;
   const Context& ctx;
+  const RowBlocks& blocks;
 
   const double* Row(size_t i) const { return rows.data() + i * d; }
 
@@ -31,13 +33,13 @@ struct Run {
   absl::StatusOr<std::vector<double>> Start(Rng& rng) const {
     const double* const first = Row(rng.Below(n));
     std::vector<double> centers(first, first + d);
-    std::vector<double> nearest(n), best(n), trial(n);
-    for (size_t i = 0; i < n; ++i) nearest[i] = Squared(Row(i), first, d);
+    std::vector<double> nearest(blocks.padded()), best(blocks.padded()), trial(blocks.padded());
+    blocks.SquaredDistances(first, nearest.data());
     const int trials = 2 + static_cast<int>(std::log(static_cast<double>(options.clusters)));
     while (static_cast<int64_t>(centers.size() / d) < options.clusters) {
       RETURN_IF_ERROR(ctx.Check());
       double total = 0;
-      for (const double v : nearest) total += v;
+      for (size_t i = 0; i < n; ++i) total += nearest[i];
       if (!(total > 0)) break;  // fewer distinct rows than clusters
       double least = std::numeric_limits<double>::infinity();
       size_t chosen = 0;
@@ -45,8 +47,9 @@ struct Run {
         double left = rng.Uniform() * total;
         size_t at = 0;
         while (at + 1 < n && (left -= nearest[at]) > 0) ++at;
+        blocks.SquaredDistances(Row(at), trial.data());
         double sum = 0;
-        for (size_t i = 0; i < n; ++i) sum += trial[i] = std::min(nearest[i], Squared(Row(i), Row(at), d));
+        for (size_t i = 0; i < n; ++i) sum += trial[i] = std::min(nearest[i], trial[i]);
         if (sum < least) least = sum, chosen = at, best.swap(trial);
       }
       nearest.swap(best);
@@ -55,40 +58,74 @@ struct Run {
     return centers;
   }
 
+  /// Lloyd's rounds with Hamerly's bounds (2010): a row whose own center is surely nearer than any other is not looked at.
   absl::StatusOr<KMeansFit> Lloyd(std::vector<double> centers, double tolerance) const {
-    KMeansFit fit{.centers = std::move(centers), .labels = std::vector<int32_t>(n, -1), .sizes = {}, .inertia = 0};
+    KMeansFit fit{.centers = std::move(centers), .labels = std::vector<int32_t>(n, 0), .sizes = {}, .inertia = 0};
     const size_t k = fit.centers.size() / d;
-    std::vector<double> squared(n);
-    for (int64_t round = 0; round <= options.iterations; ++round) {
-      const NearestCenter search(fit.centers, k, d);
-      std::atomic<bool> moved{false};
-      RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(n), kBlock, [&](int64_t begin, int64_t end) {
-        bool any = false;
-        for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-          const auto label = static_cast<int32_t>(search.Find(Row(i), &squared[i]));
-          any |= label != fit.labels[i];
-          fit.labels[i] = label;
-        }
-        if (any) moved = true;
-      }));
-      if (!moved || round == options.iterations) break;
-      const double shift = Move(fit, squared);
-      if (shift <= tolerance) {
-        // One more assignment, so that labels and centers agree.
-        const NearestCenter last(fit.centers, k, d);
-        for (size_t i = 0; i < n; ++i) fit.labels[i] = static_cast<int32_t>(last.Find(Row(i), &squared[i]));
-        break;
+    Bounds bounds{std::vector<double>(n, std::numeric_limits<double>::infinity()), std::vector<double>(n, 0)};
+    for (int64_t round = 0; round < options.iterations; ++round) {
+      ASSIGN_OR_RETURN(const bool moved, Assign(fit, bounds));
+      if (!moved && round > 0) break;
+      std::vector<double> step(k);
+      const double shift = Move(fit, step);
+      const double most = *std::max_element(step.begin(), step.end());
+      for (size_t i = 0; i < n; ++i) {
+        bounds.upper[i] += step[static_cast<size_t>(fit.labels[i])];
+        bounds.lower[i] -= most;
       }
+      if (shift <= tolerance) break;
     }
+    const NearestCenter search(fit.centers, k, d);
+    std::vector<double> squared(n);
+    RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(n), kBlock, [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+        fit.labels[i] = static_cast<int32_t>(search.Find(Row(i), &squared[i]));
+      }
+    }));
     fit.sizes.assign(k, 0);
     for (const int32_t label : fit.labels) ++fit.sizes[static_cast<size_t>(label)];
     for (const double v : squared) fit.inertia += v;
     return fit;
   }
 
-  /// Centers to the means of their rows; an empty cluster takes the row that is farthest from its center. Returns the sum
-  /// of squared moves.
-  double Move(KMeansFit& fit, std::vector<double>& squared) const {
+  /// Distances: at most `upper` to a row's own center, at least `lower` to any other.
+  struct Bounds {
+    std::vector<double> upper, lower;
+  };
+
+  absl::StatusOr<bool> Assign(KMeansFit& fit, Bounds& bounds) const {
+    const size_t k = fit.centers.size() / d;
+    const NearestCenter search(fit.centers, k, d);
+    std::vector<double> half(k, std::numeric_limits<double>::infinity());
+    for (size_t a = 0; a < k; ++a) {
+      for (size_t b = 0; b < k; ++b) {
+        if (a != b) half[a] = std::min(half[a], 0.5 * std::sqrt(Squared(fit.centers.data() + a * d, fit.centers.data() + b * d, d)));
+      }
+    }
+    std::atomic<bool> moved{false};
+    RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(n), kBlock, [&](int64_t begin, int64_t end) {
+      bool any = false;
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+        const auto own = static_cast<size_t>(fit.labels[i]);
+        const double safe = std::max(half[own], bounds.lower[i]);
+        if (bounds.upper[i] < safe) continue;
+        bounds.upper[i] = std::sqrt(Squared(Row(i), fit.centers.data() + own * d, d));
+        if (bounds.upper[i] < safe) continue;
+        double first = 0, second = 0;
+        const size_t nearest = search.FindTwo(Row(i), &first, &second);
+        any |= nearest != own;
+        fit.labels[i] = static_cast<int32_t>(nearest);
+        bounds.upper[i] = std::sqrt(first);
+        bounds.lower[i] = std::sqrt(second);
+      }
+      if (any) moved = true;
+    }));
+    return moved.load();
+  }
+
+  /// Centers to the means of their rows; `step` gets how far each went. An empty cluster takes the row that is farthest from
+  /// its center. Returns the sum of squared moves.
+  double Move(KMeansFit& fit, std::vector<double>& step) const {
     const size_t k = fit.centers.size() / d;
     std::vector<double> sum(k * d, 0);
     std::vector<int64_t> count(k, 0);
@@ -97,19 +134,26 @@ struct Run {
       ++count[label];
       for (size_t j = 0; j < d; ++j) sum[label * d + j] += Row(i)[j];
     }
+    std::vector<double> far;
     double shift = 0;
     for (size_t c = 0; c < k; ++c) {
       if (count[c] == 0) {
-        const auto far = static_cast<size_t>(std::max_element(squared.begin(), squared.end()) - squared.begin());
-        squared[far] = 0;
-        std::copy(Row(far), Row(far) + d, sum.begin() + static_cast<int64_t>(c * d));
+        if (far.empty()) {
+          for (size_t i = 0; i < n; ++i) far.push_back(Squared(Row(i), fit.centers.data() + static_cast<size_t>(fit.labels[i]) * d, d));
+        }
+        const auto at = static_cast<size_t>(std::max_element(far.begin(), far.end()) - far.begin());
+        far[at] = -1;
+        std::copy(Row(at), Row(at) + d, sum.begin() + static_cast<int64_t>(c * d));
         count[c] = 1;
       }
+      double moved = 0;
       for (size_t j = 0; j < d; ++j) {
         const double mean = sum[c * d + j] / static_cast<double>(count[c]), move = mean - fit.centers[c * d + j];
-        shift += move * move;
+        moved += move * move;
         fit.centers[c * d + j] = mean;
       }
+      step[c] = std::sqrt(moved);
+      shift += moved;
     }
     return shift;
   }
@@ -142,8 +186,32 @@ size_t NearestCenter::Find(const double* x, double* squared) const {
   return best;
 }
 
+size_t NearestCenter::FindTwo(const double* x, double* first, double* second) const {
+  *first = *second = std::numeric_limits<double>::infinity();
+  size_t best = 0;
+  for (size_t block = 0; block < padded_ / 8; ++block) {
+    double sum[8] = {};
+    const double* values = values_.data() + block * d_ * 8;
+    for (size_t j = 0; j < d_; ++j, values += 8) {
+      const double v = x[j];
+      for (size_t c = 0; c < 8; ++c) sum[c] += (v - values[c]) * (v - values[c]);
+    }
+    for (size_t c = 0; c < 8 && block * 8 + c < clusters_; ++c) {
+      if (sum[c] < *first) {
+        *second = *first;
+        *first = sum[c];
+        best = block * 8 + c;
+      } else {
+        *second = std::min(*second, sum[c]);
+      }
+    }
+  }
+  return best;
+}
+
 absl::StatusOr<KMeansFit> KMeans(std::span<const double> rows, int64_t n, int64_t d, const KMeansOptions& options, const Context& ctx) {
-  const Run run{rows, static_cast<size_t>(n), static_cast<size_t>(d), options, ctx};
+  const RowBlocks blocks(rows, static_cast<size_t>(n), static_cast<size_t>(d));
+  const Run run{rows, static_cast<size_t>(n), static_cast<size_t>(d), options, ctx, blocks};
   double variance = 0;
   for (size_t j = 0; j < run.d; ++j) {
     double mean = 0, sum = 0;

@@ -34,6 +34,8 @@ class NearestCenter {
   NearestCenter(std::span<const double> centers, size_t clusters, size_t d);
   /// Index of the nearest center (the lowest of several) and its squared distance.
   size_t Find(const double* x, double* squared) const;
+  /// The same, with the squared distance of the second nearest (infinite when there is one center only).
+  size_t FindTwo(const double* x, double* first, double* second) const;
   size_t clusters() const { return clusters_; }
 
  private:
