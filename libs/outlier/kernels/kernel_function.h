@@ -28,10 +28,10 @@ struct KernelFunction {
   void Row(const RowBlocks& rows, const double* x, double* out) const {
     if (kind == Kernel::kRbf) {
       rows.SquaredDistances(x, out);
-      for (size_t i = 0; i < rows.padded(); ++i) {
-        const double exponent = std::max(-gamma * out[i], -700.0);
-        out[i] = exponent <= -700 ? 0 : ExpOfNegative(exponent);
-      }
+      const size_t size = rows.padded();
+      const double negative = -gamma;  // not read again after every write to `out`
+      for (size_t i = 0; i < size; ++i) out[i] *= negative;
+      ExpAllOfNegative(out, size);
       return;
     }
     rows.Products(x, out);
