@@ -17,11 +17,11 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kMaxBackground = 10000;
 constexpr int64_t kRowsPerPiece = 16;
 
-// Eight leaves at once; the compiler splits it into what the processor has.
-typedef double Lanes __attribute__((vector_size(64)));
-typedef int64_t LaneMask __attribute__((vector_size(64)));
+// Four leaves at once: wider ones than the processor's registers are taken apart by the compiler, value by value.
+typedef double Lanes __attribute__((vector_size(32)));
+typedef int64_t LaneMask __attribute__((vector_size(32)));
 
-typedef double LanesInMemory __attribute__((vector_size(64), aligned(8), may_alias));
+typedef double LanesInMemory __attribute__((vector_size(32), aligned(8), may_alias));
 
 inline const LanesInMemory& LoadLanes(const double* from) { return *reinterpret_cast<const LanesInMemory*>(from); }
 
@@ -215,7 +215,7 @@ void TreeShap::PathDependentRow(const double* row, std::span<double> phi, std::v
     const uint32_t slots = blocks_[b].slots;
     for (uint32_t s = 0; s < slots; ++s) {
       const size_t at = blocks_[b].begin + s * kLanes;
-      Lanes x;
+      Lanes x = {};
       for (int lane = 0; lane < kLanes; ++lane) x[lane] = row[lane_feature_[at + static_cast<size_t>(lane)]];
       const LaneMask in = (x > LoadLanes(&lane_low_[at])) & (x <= LoadLanes(&lane_high_[at]));
       inside[s] = in ? one : zero;

@@ -56,7 +56,7 @@ class TreeShap {
   int64_t features() const { return features_; }
 
  private:
-  static constexpr int kLanes = 8;
+  static constexpr int kLanes = 4;
   /// One leaf: an interval (low, high] and a share of cover per distinct feature of its path.
   struct Leaf {
     double value = 0;  ///< divided by the number of trees
