@@ -1,0 +1,99 @@
+// ALAD: a generator, an encoder and critics of pairs (row, code), (row, row again), (code, code again), learnt against each
+// other; a row is odd when a critic's features tell it from its reconstruction. Zenati et al. 2018.
+#include <algorithm>
+#include <cmath>
+
+#include "neural/algorithms.h"
+#include "neural/module/abi.h"
+#include "neural/network_detector.h"
+
+namespace vedette::neural {
+namespace {
+
+using outlier::ParamSet;
+using outlier::ParamSpec;
+
+constexpr ParamSpec kParams[] = {
+    {.name = "hidden1", .default_value = "64", .min = 1, .max = 4096, .summary = "units of the layers next to the columns"},
+    {.name = "hidden2", .default_value = "32", .min = 1, .max = 4096, .summary = "units of the layers next to the code; features that are compared"},
+    {.name = "latent", .default_value = "8", .min = 1, .max = 1024, .summary = "numbers of a row's code"},
+    EpochsParam("200"),
+    BatchParam("32"),
+    RateParam("0.0002"),
+    kDeviceParam,
+    kDeviceIndexParam,
+};
+
+class Alad final : public NetworkDetector {
+ public:
+  explicit Alad(const ParamSet& p)
+      : NetworkDetector(p), hidden1_(static_cast<int32_t>(p.Int("hidden1"))), hidden2_(static_cast<int32_t>(p.Int("hidden2"))),
+        latent_(static_cast<int32_t>(p.Int("latent"))) {}
+
+ protected:
+  std::vector<Design> Designs(int32_t d) const override {
+    return {{.sizes = {d, hidden1_, hidden2_, latent_}},
+            {.sizes = {latent_, hidden2_, hidden1_, d}},
+            {.sizes = {d + latent_, hidden1_, hidden2_, 1}},
+            {.sizes = {2 * d, hidden1_, hidden2_}, .output = Activation::kRelu},
+            {.sizes = {hidden2_, 1}},
+            {.sizes = {2 * latent_, hidden2_, 1}}};
+  }
+  size_t kept() const override { return 4; }
+  absl::Status Prepare(Learning& learning, const Context&) override {
+    learning.kind = VEDETTE_NEURAL_ALAD;
+    return absl::OkStatus();
+  }
+
+  /// Sum of the absolute differences of the features of (row, row) and (row, row again).
+  void ScoreTile(const TileBuffer& in, int64_t rows, double* scores, const Parts*) const override {
+    constexpr int64_t kTile = DenseNetwork::kTileRows;
+    const int64_t d = networks_[0].inputs();
+    TileBuffer a = BufferFor(networks_[0]), b = BufferFor(networks_[0]), code(latent_), pair(2 * d);
+    std::copy_n(networks_[0].Forward(in, a, b), latent_ * kTile, code.data());
+    TileBuffer c = BufferFor(networks_[1]), e = BufferFor(networks_[1]);
+    const float* again = networks_[1].Forward(code, c, e);
+    TileBuffer f = BufferFor(networks_[3]), g = BufferFor(networks_[3]), itself(hidden2_);
+    std::copy_n(in.data(), d * kTile, pair.data());
+    std::copy_n(in.data(), d * kTile, pair.data() + d * kTile);
+    std::copy_n(networks_[3].Forward(pair, f, g), hidden2_ * kTile, itself.data());
+    std::copy_n(again, d * kTile, pair.data() + d * kTile);
+    const float* made = networks_[3].Forward(pair, f, g);
+    for (int64_t k = 0; k < hidden2_; ++k) {
+      for (int64_t r = 0; r < rows; ++r) {
+        scores[r] += std::abs(static_cast<double>(made[k * kTile + r]) - itself.data()[k * kTile + r]);
+      }
+    }
+  }
+
+ private:
+  int32_t hidden1_, hidden2_, latent_;
+};
+
+outlier::Cost CostOf(const ParamSet& p, int64_t rows, int64_t features) {
+  const auto size = [&](const char* name) { return static_cast<double>(p.Int(name)); };
+  const double d = static_cast<double>(features);
+  const double weights = size("hidden1") * (5 * d + 4 * size("hidden2")) + size("latent") * (4 * size("hidden2") + size("hidden1"));
+  return NetworkCost(rows, features, weights, 6 * size("epochs"), weights);
+}
+
+}  // namespace
+
+extern const outlier::Descriptor k_alad;
+const outlier::Descriptor k_alad = {
+    .name = "alad",
+    .family = "neural",
+    .summary = "Rows that a critic tells from what an encoder and a generator make of them; hard to train, and needs thousands of "
+               "rows to beat simple methods.",
+    .paper = "Zenati et al., \"Adversarially learned anomaly detection\", ICDM 2018",
+    .params = kParams,
+    .deterministic = false,
+    .explains = false,
+    .fit_cost = "O(epochs n d)",
+    .score_cost = "O(d)",
+    .cost = CostOf,
+    .make = [](const ParamSet& params) -> std::unique_ptr<outlier::Detector> { return std::make_unique<Alad>(params); },
+    .default_contamination = 0.05,
+};
+
+}  // namespace vedette::neural
