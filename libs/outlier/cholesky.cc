@@ -4,14 +4,14 @@
 
 namespace vedette::outlier {
 
-std::vector<double> InverseCholesky(std::span<const double> matrix, size_t d) {
+std::vector<double> InverseCholesky(std::span<const double> matrix, size_t d, double least_pivot) {
   std::vector<double> L(matrix.begin(), matrix.end()), W(d * d, 0);
   for (size_t i = 0; i < d; ++i) {
     for (size_t j = 0; j <= i; ++j) {
       double sum = L[i * d + j];
       for (size_t k = 0; k < j; ++k) sum -= L[i * d + k] * L[j * d + k];
       if (i == j) {
-        if (!(sum > 0) || !std::isfinite(sum)) return {};
+        if (!(sum > least_pivot * matrix[i * d + i]) || !(sum > 0) || !std::isfinite(sum)) return {};
         L[i * d + i] = std::sqrt(sum);
       } else {
         L[i * d + j] = sum / L[j * d + j];

@@ -8,8 +8,9 @@
 namespace vedette::outlier {
 
 /// The inverse W of the lower Cholesky factor of a symmetric positive definite d x d matrix: x' A^-1 x = |W x|^2, and
-/// log det A = -2 sum of log W_ii. Empty when the matrix is not positive definite to working precision.
-std::vector<double> InverseCholesky(std::span<const double> matrix, size_t d);
+/// log det A = -2 sum of log W_ii. Empty when the matrix is not positive definite: when a pivot is at most `least_pivot` of its
+/// diagonal element.
+std::vector<double> InverseCholesky(std::span<const double> matrix, size_t d, double least_pivot = 0);
 
 /// |W (x - center)|^2; with `whitened`, W (x - center) is kept there (d values).
 double WhitenedSquare(std::span<const double> W, const double* x, const double* center, size_t d, double* whitened = nullptr);

@@ -20,7 +20,7 @@ const std::vector<Case> kCases = {
     // have any variance, it means something (so `column` names none). glass: eigenvalues down to 1e-12 of the largest, small differences
     // of large numbers. cardio: 1281 training rows, more than are fitted on.
     {.column = "none", .algorithm = "kpca", .params = {{"gamma", "auto"}, {"n_components", "10000"}}, .new_column = "KPCA", .tolerance = 1e-6,
-     .by_rank = {"glass"}, .least_rank_correlation = 0.9999, .left_out = {"cardio"}},
+     .by_rank = {"glass"}, .least_rank_correlation = 0.995, .left_out = {"cardio"}},
     // PyOD scores the noise of a regression that fits exactly (cardio); ours leaves such columns out. New rows: another rule.
     {.column = "CD", .algorithm = "cd", .tolerance = 1e-6, .left_out = {"cardio"}},
 };

@@ -21,6 +21,8 @@ namespace {
 constexpr size_t kMaxDimension = 2000;
 /// Of a column's variance: a smaller share that the others leave unexplained is rounding.
 constexpr double kDetermined = 1e-12;
+constexpr double kDecides = -1;
+constexpr double kLeastPivot = 1e-11;  // columns that the others determine are told from rounding
 
 class CooksDistance final : public RowDetector {
  private:
@@ -57,7 +59,7 @@ class CooksDistance final : public RowDetector {
     for (double ridge = 0;; ridge = ridge == 0 ? 1e-13 : ridge * 10) {
       std::vector<double> regular = matrix;
       for (size_t j = 0; j < d(); ++j) regular[j * d() + j] += ridge * most;
-      const std::vector<double> W = InverseCholesky(regular, d());
+      const std::vector<double> W = InverseCholesky(regular, d(), kLeastPivot);
       if (W.empty()) continue;
       std::vector<double> inverse(d() * d(), 0);
       for (size_t k = 0; k < d(); ++k) {
@@ -82,9 +84,16 @@ class CooksDistance final : public RowDetector {
       for (size_t j = 0; j < d(); ++j) {
         rss[j] += residual[j] * residual[j];
         spread[j] += std::pow(scaled[i * d() + j] - mean_[j], 2);
-        const double left = std::max(1 - leverage[j], 1e-12);
-        distance[j][i] = residual[j] * residual[j] * leverage[j] / (left * left);
+        // A row that alone decides a coefficient (the only one of its category) has leverage 1 and no residual, 0 / 0: its
+        // influence is as large as can be, and counts as the largest of the others (see below).
+        const double left = 1 - leverage[j];
+        distance[j][i] = left > 1e-9 ? residual[j] * residual[j] * leverage[j] / (left * left) : kDecides;
       }
+    }
+    for (auto& column : distance) {
+      double most = 0;
+      for (const double v : column) most = v == kDecides ? most : std::max(most, v);
+      std::replace(column.begin(), column.end(), kDecides, most);
     }
     const double regressors = std::max(1.0, static_cast<double>(d() - 1));
     const double freedom = std::max(1.0, static_cast<double>(n) - regressors);
