@@ -47,7 +47,7 @@ inline std::map<std::string, std::string> SmallSettings(const Descriptor& d) {
       {"hidden1", "12"}, {"hidden2", "8"}, {"hidden3", "6"}, {"hidden", "12"}, {"epochs", "6"}, {"batch_size", "32"},
       {"waves", "500"}, {"generators", "3"}, {"code_points", "32"}, {"stop_epochs", "4"}, {"steps_per_epoch", "10"}};
   std::map<std::string, std::string> out;
-  if (d.name == "loci") return {{"max_rows", "60"}};
+  if (d.name == "loci") return {{"max_rows", "150"}};
   if (d.name == "dif") return {{"n_ensemble", "8"}, {"hidden_1", "40"}, {"hidden_2", "20"}};
   if (d.name == "rrcf") return {{"n_trees", "25"}, {"tree_size", "64"}};
   if (d.name == "kpca") return {{"max_rows", "400"}};  // not fewer than the rows whose order is changed
