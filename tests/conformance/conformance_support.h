@@ -148,7 +148,7 @@ inline int64_t RowsFor(const Descriptor& d, int64_t wanted, int64_t features) {
   const auto defaults = ParamSet::Make(d.params, SmallSettings(d));
   REQUIRE(defaults.ok());
   int64_t n = wanted;
-  while (n > 100 && d.cost != nullptr && d.cost(*defaults, n, features).fit_seconds > 0.05) n = n * 2 / 3;
+  while (n > 100 && d.cost != nullptr && d.cost(*defaults, n, features).fit_seconds > (kSanitized ? 0.01 : 0.05)) n = n * 2 / 3;
   return n;
 }
 
