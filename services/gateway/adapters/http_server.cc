@@ -231,13 +231,11 @@ bool HttpServer::process_and_close_socket(socket_t socket) {
   return true;
 }
 
-/// No new connections; connections without a request end.
+/// No new connections; connections without a request end. httplib's loop closes the listener when its accept() fails;
+/// were it taken from httplib here, answers under way would stop between two chunks, without their last words.
 void HttpServer::Drain() {
   drain_.request_stop();
-  if (const socket_t listener = svr_sock_.exchange(INVALID_SOCKET); listener != INVALID_SOCKET) {
-    ::shutdown(listener, SHUT_RDWR);
-    ::close(listener);
-  }
+  ::shutdown(svr_sock_, SHUT_RDWR);
 }
 
 absl::Status HttpServer::Run(const std::stop_token& stop) {
