@@ -57,7 +57,7 @@ Reranked Rerank(Client& client, const std::string& tenant, const RerankInput& in
   const ChatRequest request = RerankRequest(input);
   const Completion done =
       client.Complete(tenant, request, [&](const Json& a) { return CheckRerank(a, input); }, deadline, stop);
-  Reranked out{.ok = done.ok, .degraded_reason = done.ok ? done.warning : done.reason, .prompt_json = EncodeData(request.data)};
+  Reranked out{.ok = done.ok, .degraded_reason = done.ok ? done.warning : done.reason, .cached = done.cached, .prompt_json = EncodeData(request.data)};
   if (!done.ok) return out;
   out.order = done.answer["order"].get<std::vector<std::string>>();
   out.reason = CleanText(done.answer["reason"].get<std::string>(), 1000);

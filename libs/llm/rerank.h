@@ -23,6 +23,7 @@ struct Reranked {
   std::vector<std::string> order;  ///< a permutation of the candidates' names
   std::string reason;
   std::string degraded_reason;
+  bool cached = false;
   std::string prompt_json, answer_json;  ///< for the log: what was asked and answered
 };
 

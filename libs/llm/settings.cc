@@ -41,8 +41,8 @@ absl::Status Validate(const Settings& s) {
   if (s.model.empty() || s.model.size() > 200) return InvalidArgument("llm.model must have 1-200 characters");
   const std::string& url = s.base_url;
   if ((!url.starts_with("http://") && !url.starts_with("https://")) || url.size() > 500 || url.ends_with('/') ||
-      url.find('@') != std::string::npos || !HeaderSafe(url) || HostOf(url).empty()) {
-    return InvalidArgument("llm.base_url must be http(s)://host[:port]/path without a user and a final slash");
+      url.find_first_of("@?#") != std::string::npos || !HeaderSafe(url) || HostOf(url).empty()) {
+    return InvalidArgument("llm.base_url must be http(s)://host[:port]/path without a user, a query and a final slash");
   }
   if (!HeaderSafe(s.api_key)) return InvalidArgument("llm: the API key has characters that no key has");
   const std::string host = HostOf(url);

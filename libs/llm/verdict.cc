@@ -21,7 +21,8 @@ Opinion OpinionOf(const std::string& name) {
 bool SchemaHolds(const Json& a, size_t checks) {
   if (!HasExactly(a, {"verdict", "confidence", "reason", "checks"})) return false;
   if (a["verdict"] != "likely_true" && a["verdict"] != "likely_false" && a["verdict"] != "inconclusive") return false;
-  if (!a["confidence"].is_number() || !a["reason"].is_string() || !a["checks"].is_array()) return false;
+  if (!a["confidence"].is_number() || !(a["confidence"].get<double>() >= 0 && a["confidence"].get<double>() <= 1) ||
+      !a["reason"].is_string() || !a["checks"].is_array()) return false;
   for (const Json& i : a["checks"]) {
     if (!i.is_number_integer() || i.get<int64_t>() < 0 || i.get<int64_t>() >= static_cast<int64_t>(checks)) return false;
   }
@@ -49,19 +50,23 @@ std::string CheckTriage(const Json& answer, const TriageInput& input, const Priv
   // The reason is held to what holds for a wording, which may name these counts, too.
   WordingInput facts = input.finding;
   facts.incidents.push_back(fmt::format("{} {}", input.similar_true, input.similar_false));
-  return CheckWording({{"headline", answer["reason"]}, {"top_features", Json::array()},
-                                     {"severity", facts.severity}, {"confidence", answer["confidence"]}}, facts, privacy);
+  // Who thinks it true does not call it a false alarm, unless it speaks of earlier ones.
+  const bool doubts = answer["verdict"] != "likely_true" || input.similar_false > 0;
+  return CheckProse(answer["reason"].get<std::string>(), facts, privacy, doubts);
 }
 
 TriageVerdict Triage(Client& client, const std::string& tenant, const TriageInput& input, const Privacy& privacy,
                      absl::Time deadline, std::stop_token stop) {
+  if (input.finding.features.empty()) return {.degraded_reason = "no_features"};
+  if (!privacy.Allows(input.finding.features[0].name)) return {.degraded_reason = "withheld"};
   const Completion done = client.Complete(
       tenant, TriageRequest(input, privacy), [&](const Json& a) { return CheckTriage(a, input, privacy); }, deadline, stop);
-  if (!done.ok) return {.degraded_reason = done.reason};
+  if (!done.ok) return {.degraded_reason = done.reason, .cached = done.cached};
   TriageVerdict v{.ok = true, .opinion = OpinionOf(done.answer["verdict"].get<std::string>()),
                   .confidence = done.answer["confidence"].get<double>(),
                   .reason = Readable(CleanText(done.answer["reason"].get<std::string>(), 1000), input.finding, privacy),
-                  .degraded_reason = done.warning};
+                  .degraded_reason = done.warning,
+                  .cached = done.cached};
   if (HasMarkup(v.reason)) return {.degraded_reason = "markup"};  // names that came back in may hold anything
   std::set<size_t> seen;
   for (const Json& i : done.answer["checks"]) {

@@ -24,11 +24,13 @@ struct TriageVerdict {
   std::string reason;     ///< grounded as a wording is
   std::vector<std::string> checks;  ///< of the allowed ones, no doubles
   std::string degraded_reason;
+  bool cached = false;
 };
 
 ChatRequest TriageRequest(const TriageInput& input, const Privacy& privacy);
 /// Of {verdict, confidence, reason, checks[index]}: "schema", "ungrounded", "markup" or "".
 std::string CheckTriage(const Json& answer, const TriageInput& input, const Privacy& privacy);
+/// Asks and checks. `degraded_reason` "no_features" or "withheld" without asking, as Word.
 TriageVerdict Triage(Client& client, const std::string& tenant, const TriageInput& input, const Privacy& privacy,
                      absl::Time deadline, std::stop_token stop = {});
 

@@ -8,7 +8,7 @@
 namespace vedette::llm {
 namespace {
 
-constexpr size_t kMaxFeatures = 20, kMaxHeadline = 1000;
+constexpr size_t kMaxFeatures = 20, kMaxProse = 1000;
 
 constexpr char kSystem[] =
     "You word findings of an anomaly detector for a colleague who knows the data but no statistics. The user message is "
@@ -29,7 +29,7 @@ std::vector<Told> Tell(const WordingInput& input, const Privacy& privacy) {
   std::vector<Told> out;
   for (const FeatureFact& f : input.features) {
     if (out.size() == kMaxFeatures) break;
-    if (!privacy.allowed_columns.empty() && !privacy.allowed_columns.contains(f.name)) continue;
+    if (!privacy.Allows(f.name)) continue;
     const std::string number = fmt::format("{}", out.size() + 1);
     Told told{.fact = &f, .name = CleanText(f.name, privacy.max_cell_chars), .actual = f.actual, .expected = f.expected};
     if (!f.numeric) {
@@ -67,15 +67,13 @@ bool SchemaHolds(const Json& a) {
   }
   const double confidence = a["confidence"].get<double>();
   if (!(confidence >= 0 && confidence <= 1) || a["top_features"].size() > kMaxFeatures) return false;
-  const auto& headline = a["headline"].get_ref<const std::string&>();
-  if (headline.empty() || headline.size() > kMaxHeadline) return false;
   for (const Json& f : a["top_features"]) {
     if (!HasExactly(f, {"name", "direction"}) || !f["name"].is_string() || !f["direction"].is_string()) return false;
   }
   return true;
 }
 
-/// A severity other than the computed one must not even be named.
+/// A severity other than the computed one must not even be named. `text` in lower case.
 bool NamesOtherSeverity(const std::string& text, const std::string& severity) {
   for (const char* other : {"critical", "high", "medium", "low", "none", "info"}) {
     if (severity == other) continue;
@@ -84,6 +82,10 @@ bool NamesOtherSeverity(const std::string& text, const std::string& severity) {
       if (text.find(phrase) != std::string::npos) return true;
     }
   }
+  return false;
+}
+
+bool CallsItFalse(const std::string& text) {
   return text.find("false positive") != std::string::npos || text.find("false alarm") != std::string::npos;
 }
 
@@ -113,12 +115,16 @@ std::string CheckWording(const Json& answer, const WordingInput& input, const Pr
     if (!known) return "ungrounded";
   }
   if (!input.severity.empty() && answer["severity"] != input.severity) return "ungrounded";
-  const std::string text = CleanText(answer["headline"].get<std::string>(), kMaxHeadline);
-  if (text.empty()) return "schema";
+  return CheckProse(answer["headline"].get<std::string>(), input, privacy, /*doubts=*/false);
+}
+
+std::string CheckProse(const std::string& prose, const WordingInput& input, const Privacy& privacy, bool doubts) {
+  const std::string text = CleanText(prose, kMaxProse);
+  if (text.empty() || prose.size() > kMaxProse) return "schema";
   std::string plain = text;
   std::transform(plain.begin(), plain.end(), plain.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
-  if (NamesOtherSeverity(plain, input.severity)) return "ungrounded";
-  return CheckText(text, GroundsOf(input, told));
+  if (NamesOtherSeverity(plain, input.severity) || (!doubts && CallsItFalse(plain))) return "ungrounded";
+  return CheckText(text, GroundsOf(input, Tell(input, privacy)));
 }
 
 std::string Readable(std::string text, const WordingInput& input, const Privacy& privacy) {
@@ -142,13 +148,11 @@ std::string Readable(std::string text, const WordingInput& input, const Privacy&
 Wording Word(Client& client, const std::string& tenant, const WordingInput& input, const Privacy& privacy,
              absl::Time deadline, std::stop_token stop) {
   if (input.features.empty()) return {.degraded_reason = "no_features"};
-  if (!privacy.allowed_columns.empty() && !privacy.allowed_columns.contains(input.features[0].name)) {
-    return {.degraded_reason = "withheld"};
-  }
+  if (!privacy.Allows(input.features[0].name)) return {.degraded_reason = "withheld"};
   const Completion done = client.Complete(
       tenant, WordingRequest(input, privacy), [&](const Json& a) { return CheckWording(a, input, privacy); }, deadline, stop);
   if (!done.ok) return {.degraded_reason = done.reason, .cached = done.cached};
-  const std::string text = Readable(CleanText(done.answer["headline"].get<std::string>(), kMaxHeadline), input, privacy);
+  const std::string text = Readable(CleanText(done.answer["headline"].get<std::string>(), kMaxProse), input, privacy);
   // The names that came back in may hold anything.
   if (HasMarkup(text)) return {.degraded_reason = "markup", .cached = done.cached};
   return {.ok = true, .text = text, .degraded_reason = done.warning, .cached = done.cached};

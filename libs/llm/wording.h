@@ -3,6 +3,7 @@
 
 #include <absl/time/time.h>
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,7 +15,9 @@ namespace vedette::llm {
 /// What leaves the machine, and how much of it.
 struct Privacy {
   bool raw_strings = true;               ///< false: names and cell texts travel as "column_1" and "text_1"
-  std::set<std::string> allowed_columns; ///< empty: all; others are not mentioned at all
+  /// None: all; the others are not mentioned at all.
+  std::optional<std::set<std::string>> allowed_columns = std::nullopt;
+  bool Allows(const std::string& column) const { return !allowed_columns || allowed_columns->contains(column); }
   size_t max_cell_chars = 64;            ///< [8, 1000]
 };
 
@@ -48,6 +51,10 @@ ChatRequest WordingRequest(const WordingInput& input, const Privacy& privacy);
 /// The check of an answer {headline, top_features[{name, direction}], severity, confidence}: "schema", "ungrounded" (a
 /// feature, direction, number, id or severity that is not the input's), "markup" or "".
 std::string CheckWording(const Json& answer, const WordingInput& input, const Privacy& privacy);
+
+/// The part of that check for any text of a model's about a finding, at most 1000 bytes. Only with `doubts` may it call the
+/// finding a false alarm.
+std::string CheckProse(const std::string& prose, const WordingInput& input, const Privacy& privacy, bool doubts);
 
 /// A checked text with the names that the reader knows in place of aliases.
 std::string Readable(std::string text, const WordingInput& input, const Privacy& privacy);

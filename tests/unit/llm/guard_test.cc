@@ -74,10 +74,10 @@ TEST_CASE("without raw strings nothing from outside is sent, and the reader stil
 TEST_CASE("columns that are not allowed are not mentioned, and a finding about one is not sent") {
   WordingInput input = Finding();
   input.features.push_back({.name = "salary", .direction = "low", .actual = "3", .expected = "5", .share = "20%"});
-  CHECK(EncodeData(WordingRequest(input, {.allowed_columns = {"bytes_out"}}).data).find("salary") == std::string::npos);
+  CHECK(EncodeData(WordingRequest(input, {.allowed_columns = std::set<std::string>{"bytes_out"}}).data).find("salary") == std::string::npos);
   Bench b;
   b.Start(TestSettings(), {{Says(kGood)}});
-  CHECK(Word(*b.client, "t", input, {.allowed_columns = {"salary"}}, absl::InfiniteFuture()).degraded_reason == "withheld");
+  CHECK(Word(*b.client, "t", input, {.allowed_columns = std::set<std::string>{"salary"}}, absl::InfiniteFuture()).degraded_reason == "withheld");
   CHECK(b.transport->seen.empty());
 }
 
