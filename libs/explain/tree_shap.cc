@@ -1,76 +1,18 @@
 #include "explain/tree_shap.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
-#include <limits>
-#include <numbers>
 
 #include "base/status.h"
+#include "explain/quadrature.h"
+#include "explain/tree_shap_lanes.h"
 #include "outlier/parallel.h"
 
 namespace vedette::explain {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int64_t kMaxBackground = 10000;
-constexpr int64_t kRowsPerPiece = 16;
-
-// Four leaves at once: wider ones than the processor's registers are taken apart by the compiler, value by value.
-typedef double Lanes __attribute__((vector_size(32)));
-typedef int64_t LaneMask __attribute__((vector_size(32)));
-
-typedef double LanesInMemory __attribute__((vector_size(32), aligned(8), may_alias));
-
-inline const LanesInMemory& LoadLanes(const double* from) { return *reinterpret_cast<const LanesInMemory*>(from); }
-
-/// Zeros of the Legendre polynomial by Newton's method from Chebyshev-like guesses, moved from (-1, 1) to (0, 1).
-void GaussLegendre(int n, std::vector<double>& nodes, std::vector<double>& weights) {
-  nodes.resize(static_cast<size_t>(n));
-  weights.resize(static_cast<size_t>(n));
-  for (int i = 0; i < n; ++i) {
-    double x = std::cos(std::numbers::pi * (i + 0.75) / (n + 0.5)), slope = 1;
-    for (int step = 0; step < 100; ++step) {
-      double p = 1, before = 0;
-      for (int k = 1; k <= n; ++k) {
-        const double next = ((2 * k - 1) * x * p - (k - 1) * before) / k;
-        before = p;
-        p = next;
-      }
-      slope = n * (x * p - before) / (x * x - 1);
-      const double change = p / slope;
-      x -= change;
-      if (std::fabs(change) < 1e-16) break;
-    }
-    nodes[static_cast<size_t>(i)] = (1 - x) / 2;
-    weights[static_cast<size_t>(i)] = 1 / ((1 - x * x) * slope * slope);
-  }
-}
-
-/// Shapley weights of a coalition of a only-row and b only-background features, for either side.
-struct PairWeights {
-  PairWeights() {
-    for (size_t a = 0; a <= TreeShap::kMaxPathFeatures; ++a) {
-      for (size_t b = 0; b <= TreeShap::kMaxPathFeatures; ++b) {
-        // (a-1)! b! / (a+b)! = 1 / (a C(a+b, a)): built by products, exact to rounding.
-        double ways = 1;
-        for (size_t k = 1; k <= std::min(a, b); ++k) {
-          ways = ways * static_cast<double>(a + b + 1 - k) / static_cast<double>(k);
-        }
-        row[a][b] = a == 0 ? 0 : 1 / (static_cast<double>(a) * ways);
-        background[a][b] = b == 0 ? 0 : 1 / (static_cast<double>(b) * ways);
-      }
-    }
-  }
-  double row[TreeShap::kMaxPathFeatures + 1][TreeShap::kMaxPathFeatures + 1];
-  double background[TreeShap::kMaxPathFeatures + 1][TreeShap::kMaxPathFeatures + 1];
-};
-
-const PairWeights& Weights() {
-  static const PairWeights weights;
-  return weights;
-}
+constexpr int64_t kRowsPerPiece = 32;   // of one tree after the other: its tables stay in the first-level cache
+constexpr int kStates = 3, kParts = 4;  // see Flow
 
 absl::Status CheckTree(const outlier::TreeView& tree, int64_t features) {
   const size_t n = tree.feature.size();
@@ -95,76 +37,107 @@ absl::Status CheckTree(const outlier::TreeView& tree, int64_t features) {
   return absl::OkStatus();
 }
 
+}  // namespace
+
 std::vector<double> RowOf(MatrixView rows, int64_t i) {
   std::vector<double> row(static_cast<size_t>(rows.cols));
   for (int64_t j = 0; j < rows.cols; ++j) row[static_cast<size_t>(j)] = rows(i, j);
   return row;
 }
 
-}  // namespace
-
-absl::Status TreeShap::AddTree(const outlier::TreeView& tree, double weight) {
-  RETURN_IF_ERROR(CheckTree(tree, features_));
-  root_ += weight * tree.value[0];
-  struct Visit {
-    size_t node;
-    std::vector<Interval> path;
+absl::Status TreeShap::AddTree(const outlier::TreeView& view, double weight, std::vector<Shares>& shares) {
+  RETURN_IF_ERROR(CheckTree(view, features_));
+  root_ += weight * view.value[0];
+  Tree tree{static_cast<uint32_t>(splits_.size()), 0, static_cast<uint32_t>(leaves_.size()), 0,
+            static_cast<uint32_t>(next_.size()),   1};
+  next_.push_back(0);
+  struct Step {  // the last split of one feature on the path
+    int32_t feature;
+    uint32_t child;
+    double share;
   };
-  std::vector<Visit> open{{0, {}}};
+  struct Visit {
+    size_t from;  // of the view
+    uint32_t node;
+    std::vector<Step> path;
+  };
+  std::vector<Visit> open{{0, 0, {}}};
   while (!open.empty()) {
     const Visit at = std::move(open.back());
     open.pop_back();
-    if (tree.feature[at.node] < 0) {
-      if (at.path.size() > kMaxPathFeatures) {
-        return InvalidArgument("a path has {} features, at most {} can be explained", at.path.size(), kMaxPathFeatures);
-      }
-      leaves_.push_back({weight * tree.value[at.node], static_cast<uint32_t>(intervals_.size()),
+    if (at.path.size() > kMaxPathFeatures) {
+      return InvalidArgument("a path has {} features, at most {} can be explained", at.path.size(), kMaxPathFeatures);
+    }
+    if (view.feature[at.from] < 0) {
+      next_[tree.first_node + at.node] = -1 - static_cast<int32_t>(leaves_.size() - tree.first_leaf);
+      leaves_.push_back({weight * view.value[at.from], at.node, static_cast<uint32_t>(slot_features_.size()),
                          static_cast<uint32_t>(at.path.size())});
-      intervals_.insert(intervals_.end(), at.path.begin(), at.path.end());
+      for (const Step& step : at.path) slot_features_.push_back(step.feature);
+      most_slots_ = std::max(most_slots_, leaves_.back().slots);
       continue;
     }
-    const int32_t feature = tree.feature[at.node];
-    for (const bool left : {false, true}) {
-      const auto child = static_cast<size_t>(left ? tree.left[at.node] : tree.right[at.node]);
-      Visit next{child, at.path};
-      auto found = std::find_if(next.path.begin(), next.path.end(), [&](const Interval& i) { return i.feature == feature; });
-      if (found == next.path.end()) found = next.path.insert(found, Interval{feature, -kInfinity, kInfinity, 1});
-      double& end = left ? found->high : found->low;
-      end = left ? std::min(end, tree.threshold[at.node]) : std::max(end, tree.threshold[at.node]);
-      found->share *= tree.cover[child] / tree.cover[at.node];
+    const int32_t feature = view.feature[at.from];
+    const auto found =
+        std::find_if(at.path.begin(), at.path.end(), [&](const Step& s) { return s.feature == feature; });
+    const auto slot = static_cast<size_t>(found - at.path.begin());
+    const bool fresh = found == at.path.end();
+    const Split split{
+        feature, at.node, tree.nodes, fresh ? 0 : found->child, static_cast<uint32_t>(slot), view.threshold[at.from]};
+    Shares share{.before = fresh ? 1 : found->share};
+    next_[tree.first_node + at.node] = static_cast<int32_t>(splits_.size() - tree.first_split);
+    tree.nodes += 2;
+    next_.resize(next_.size() + 2);
+    for (const bool left : {true, false}) {
+      const auto child = static_cast<size_t>(left ? view.left[at.from] : view.right[at.from]);
+      const double below = share.before * (view.cover[child] / view.cover[at.from]);
+      (left ? share.left : share.right) = below;
+      Visit next{child, split.left + (left ? 0U : 1U), at.path};
+      if (fresh) next.path.push_back({feature, 0, 1});
+      next.path[slot].child = next.node;
+      next.path[slot].share = below;
       open.push_back(std::move(next));
     }
+    splits_.push_back(split);
+    shares.push_back(share);
   }
+  tree.splits = static_cast<uint32_t>(splits_.size()) - tree.first_split;
+  tree.leaves = static_cast<uint32_t>(leaves_.size()) - tree.first_leaf;
+  most_nodes_ = std::max(most_nodes_, tree.nodes);
+  trees_.push_back(tree);
   return absl::OkStatus();
 }
 
-void TreeShap::MakeBlocks() {
-  // Leaves of like length lie in one block, so that few slots are filled up.
-  std::vector<uint32_t> order(leaves_.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<uint32_t>(i);
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return leaves_[a].count < leaves_[b].count; });
-  for (size_t first = 0; first < order.size(); first += kLanes) {
-    const size_t lanes = std::min<size_t>(kLanes, order.size() - first);
-    const uint32_t slots = leaves_[order[first + lanes - 1]].count;
-    if (slots == 0) continue;  // a lone leaf is every row's: no feature's part
-    const auto begin = static_cast<uint32_t>(lane_low_.size());
-    blocks_.push_back({begin, slots});
-    const size_t size = lane_low_.size() + static_cast<size_t>(slots) * kLanes;
-    lane_feature_.resize(size, 0);
-    lane_low_.resize(size, -kInfinity);
-    lane_high_.resize(size, kInfinity);
-    lane_share_.resize(size, 1);
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      lane_value_.push_back(lane < lanes ? leaves_[order[first + lane]].value : 0);
-      if (lane >= lanes) continue;
-      const Leaf& leaf = leaves_[order[first + lane]];
-      for (uint32_t s = 0; s < leaf.count; ++s) {
-        const Interval& interval = intervals_[leaf.begin + s];
-        const size_t at = begin + s * kLanes + lane;
-        lane_feature_[at] = interval.feature;
-        lane_low_[at] = interval.low;
-        lane_high_[at] = interval.high;
-        lane_share_[at] = interval.share;
+/// States of a split: 0 = the row left the feature's interval before, 1 = it goes right here, 2 = it goes left. Per
+/// state the factors of the left and the right edge, f / f', then their weights w ((o - z) / f - (o' - z') / f'), which
+/// are 0 in state 0: there both quotients are -1 / (1 - u). The factor of an edge to a leaf has the leaf's value in it.
+void TreeShap::Tabulate(std::span<const Shares> shares) {
+  vectors_ = (static_cast<int>(most_slots_) + 7) / 8;  // 4 points each are exact for 8 features
+  vectors_ = std::max(vectors_, 1);
+  const int points = vectors_ * kLanes;
+  const Quadrature rule = GaussLegendre(points);
+  tables_ = outlier::AlignedArray<double>(static_cast<int64_t>(splits_.size()) * kStates * kParts * points);
+  double* out = tables_.get();
+  for (const Tree& tree : trees_) {
+    for (uint32_t s = tree.first_split; s < tree.first_split + tree.splits; ++s) {
+      const auto value_of = [&](uint32_t node) {
+        const int32_t next = next_[tree.first_node + node];
+        return next >= 0 ? 1.0 : leaves_[tree.first_leaf + static_cast<uint32_t>(-1 - next)].value;
+      };
+      const Shares& z = shares[s];
+      for (int state = 0; state < kStates; ++state, out += kParts * points) {
+        for (const bool left : {true, false}) {
+          const double share = left ? z.left : z.right, value = value_of(splits_[s].left + (left ? 0U : 1U));
+          const bool inside = state != 0 && left == (state == 2);
+          for (int q = 0; q < points; ++q) {
+            const double u = rule.nodes[static_cast<size_t>(q)], rest = 1 - u;
+            const double f = share * rest + (inside ? u : 0), before = z.before * rest + u;
+            const int at = (left ? 0 : points) + q;
+            out[at] = value * (state == 0 ? share / z.before : f / before);
+            out[2 * points + at] = state == 0 ? 0
+                                              : rule.weights[static_cast<size_t>(q)] *
+                                                    ((inside ? (1 - share) / f : -1 / rest) - (1 - z.before) / before);
+          }
+        }
       }
     }
   }
@@ -174,74 +147,106 @@ absl::StatusOr<TreeShap> TreeShap::Make(const outlier::ForestView& forest) {
   if (forest.trees.empty() || forest.features < 1) return InvalidArgument("a forest without trees cannot be explained");
   TreeShap shap;
   shap.features_ = forest.features;
+  std::vector<Shares> shares;
   for (const auto& tree : forest.trees) {
-    RETURN_IF_ERROR(shap.AddTree(tree, 1.0 / static_cast<double>(forest.trees.size())));
+    RETURN_IF_ERROR(shap.AddTree(tree, 1.0 / static_cast<double>(forest.trees.size()), shares));
   }
-  shap.MakeBlocks();
-  shap.nodes_.resize(kMaxPathFeatures / 2 + 1);
-  shap.weights_.resize(shap.nodes_.size());
-  for (size_t n = 1; n < shap.nodes_.size(); ++n) GaussLegendre(static_cast<int>(n), shap.nodes_[n], shap.weights_[n]);
+  shap.Tabulate(shares);
   return shap;
-}
-
-uint32_t TreeShap::MaskOf(const Leaf& leaf, const double* row) const {
-  uint32_t mask = 0;
-  for (uint32_t s = 0; s < leaf.count; ++s) {
-    const Interval& i = intervals_[leaf.begin + s];
-    const double x = row[i.feature];
-    mask |= static_cast<uint32_t>((x > i.low) & (x <= i.high)) << s;
-  }
-  return mask;
 }
 
 double TreeShap::OutputOf(const double* row) const {
   double sum = 0;
-  for (const Leaf& leaf : leaves_) {
-    bool inside = true;
-    for (uint32_t s = 0; s < leaf.count && inside; ++s) {
-      const Interval& i = intervals_[leaf.begin + s];
-      inside = row[i.feature] > i.low && row[i.feature] <= i.high;
+  for (const Tree& tree : trees_) {
+    uint32_t node = 0;
+    int32_t next;
+    while ((next = next_[tree.first_node + node]) >= 0) {
+      const Split& split = splits_[tree.first_split + static_cast<uint32_t>(next)];
+      node = split.left + (GoesLeft(split, row) ? 0 : 1);
     }
-    if (inside) sum += leaf.value;
+    sum += leaves_[tree.first_leaf + static_cast<uint32_t>(-1 - next)].value;
   }
   return sum;
 }
 
-void TreeShap::PathDependentRow(const double* row, std::span<double> phi, std::vector<double>& scratch) const {
-  Lanes inside[kMaxPathFeatures], factor[kMaxPathFeatures], before[kMaxPathFeatures], part[kMaxPathFeatures];
-  scratch.resize(kLanes);
-  const Lanes one = Lanes{} + 1.0, zero = {};
-  for (size_t b = 0; b < blocks_.size(); ++b) {
-    const uint32_t slots = blocks_[b].slots;
-    for (uint32_t s = 0; s < slots; ++s) {
-      const size_t at = blocks_[b].begin + s * kLanes;
-      Lanes x = {};
-      for (int lane = 0; lane < kLanes; ++lane) x[lane] = row[lane_feature_[at + static_cast<size_t>(lane)]];
-      const LaneMask in = (x > LoadLanes(&lane_low_[at])) & (x <= LoadLanes(&lane_high_[at]));
-      inside[s] = in ? one : zero;
-      part[s] = zero;
+struct TreeShap::Scratch {
+  explicit Scratch(uint32_t nodes, int vectors)
+      : flow(static_cast<int64_t>(nodes) * vectors * kLanes), inside(nodes), state(nodes) {}
+  outlier::AlignedArray<double> flow;  ///< [node][point]
+  std::vector<uint8_t> inside, state;  ///< per node, per split
+};
+
+/// Down: the product of the factors on each node's path. Up: the sum over the leaves below, and each edge's part.
+template <int kVectors>
+void TreeShap::Flow(const Tree& tree, const double* row, Scratch& scratch, double* sums) const {
+  constexpr int64_t kPoints = kVectors * kLanes;
+  double* flow = scratch.flow.get();
+  uint8_t* inside = scratch.inside.data();
+  const Split* splits = splits_.data() + tree.first_split;
+  const double* tables = tables_.get() + int64_t{tree.first_split} * kStates * kParts * kPoints;
+  inside[0] = 1;
+  for (int64_t q = 0; q < kPoints; ++q) flow[q] = 1;
+  for (uint32_t s = 0; s < tree.splits; ++s) {
+    const Split& split = splits[s];
+    const unsigned left = GoesLeft(split, row) ? 1 : 0, in = inside[split.before];
+    const unsigned state = in * (1 + left);
+    scratch.state[s] = static_cast<uint8_t>(state);
+    inside[split.left] = static_cast<uint8_t>(in & left);
+    inside[split.left + 1] = static_cast<uint8_t>(in & ~left);
+    const double* table = tables + (int64_t{s} * kStates + state) * kParts * kPoints;
+    const double* from = flow + split.node * kPoints;
+    double* to = flow + split.left * kPoints;
+    for (int v = 0; v < kVectors; ++v) {
+      const Lanes product = LoadLanes(from + v * kLanes);
+      StoreLanes(to + v * kLanes, product * LoadLanes(table + v * kLanes));
+      StoreLanes(to + kPoints + v * kLanes, product * LoadLanes(table + kPoints + v * kLanes));
     }
-    const size_t points = (slots + 1) / 2;
-    for (size_t q = 0; q < points; ++q) {
-      const double u = nodes_[points][q];
-      Lanes product = Lanes{} + weights_[points][q];
-      for (uint32_t s = 0; s < slots; ++s) {
-        before[s] = product;
-        factor[s] = LoadLanes(&lane_share_[blocks_[b].begin + s * kLanes]) * (1 - u) + inside[s] * u;
-        product *= factor[s];
-      }
-      Lanes after = one;
-      for (uint32_t s = slots; s-- > 0;) {
-        part[s] += before[s] * after;
-        after *= factor[s];
+  }
+  for (uint32_t s = tree.splits; s-- > 0;) {
+    const Split& split = splits[s];
+    const double* weights = tables + ((int64_t{s} * kStates + scratch.state[s]) * kParts + 2) * kPoints;
+    const double* from = flow + split.left * kPoints;
+    double* to = flow + split.node * kPoints;
+    Lanes sum = LoadLanes(sums + split.feature * kLanes);
+    for (int v = 0; v < kVectors; ++v) {
+      const Lanes left = LoadLanes(from + v * kLanes), right = LoadLanes(from + kPoints + v * kLanes);
+      sum += left * LoadLanes(weights + v * kLanes) + right * LoadLanes(weights + kPoints + v * kLanes);
+      StoreLanes(to + v * kLanes, left + right);
+    }
+    StoreLanes(sums + split.feature * kLanes, sum);
+  }
+}
+
+void TreeShap::PathDependentRows(MatrixView rows, int64_t begin, int64_t end, TreeShapResult& out) const {
+  Scratch scratch(most_nodes_, vectors_);
+  const int64_t width = features_ * kLanes;
+  const outlier::AlignedArray<double> sums((end - begin) * width);
+  std::fill_n(sums.get(), sums.size(), 0.0);
+  std::vector<std::vector<double>> values;
+  for (int64_t i = begin; i < end; ++i) values.push_back(RowOf(rows, i));
+  for (const Tree& tree : trees_) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      double* own = sums.get() + static_cast<int64_t>(i) * width;
+      switch (vectors_) {
+        case 1:
+          Flow<1>(tree, values[i].data(), scratch, own);
+          break;
+        case 2:
+          Flow<2>(tree, values[i].data(), scratch, own);
+          break;
+        case 3:
+          Flow<3>(tree, values[i].data(), scratch, own);
+          break;
+        default:
+          Flow<4>(tree, values[i].data(), scratch, own);
       }
     }
-    const Lanes value = LoadLanes(&lane_value_[b * kLanes]);
-    for (uint32_t s = 0; s < slots; ++s) {
-      const size_t at = blocks_[b].begin + s * kLanes;
-      const Lanes add = value * (inside[s] - LoadLanes(&lane_share_[at])) * part[s];
-      std::memcpy(scratch.data(), &add, sizeof add);
-      for (size_t lane = 0; lane < kLanes; ++lane) phi[static_cast<size_t>(lane_feature_[at + lane])] += scratch[lane];
+  }
+  for (int64_t i = begin; i < end; ++i) {
+    out.output[static_cast<size_t>(i)] = OutputOf(values[static_cast<size_t>(i - begin)].data());
+    for (int64_t j = 0; j < features_; ++j) {
+      const double* lanes = sums.get() + (i - begin) * width + j * kLanes;
+      out.phi(i, j) = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
     }
   }
 }
@@ -249,96 +254,8 @@ void TreeShap::PathDependentRow(const double* row, std::span<double> phi, std::v
 absl::StatusOr<TreeShapResult> TreeShap::PathDependent(MatrixView rows, const Context& ctx) const {
   if (rows.cols != features_) return InvalidArgument("{} columns, the forest has {}", rows.cols, features_);
   TreeShapResult out{Matrix(rows.rows, rows.cols), std::vector<double>(static_cast<size_t>(rows.rows)), root_};
-  RETURN_IF_ERROR(outlier::ParallelBlocks(ctx, rows.rows, kRowsPerPiece, [&](int64_t begin, int64_t end) {
-    std::vector<double> scratch;
-    for (int64_t i = begin; i < end; ++i) {
-      const std::vector<double> row = RowOf(rows, i);
-      std::vector<double> phi(row.size(), 0);
-      PathDependentRow(row.data(), phi, scratch);
-      out.output[static_cast<size_t>(i)] = OutputOf(row.data());
-      for (int64_t j = 0; j < rows.cols; ++j) out.phi(i, j) = phi[static_cast<size_t>(j)];
-    }
-  }));
-  return out;
-}
-
-absl::StatusOr<TreeShap::Background> TreeShap::Prepare(MatrixView background, const Context& ctx) const {
-  if (background.cols != features_) return InvalidArgument("{} columns, the forest has {}", background.cols, features_);
-  if (background.rows < 1 || background.rows > kMaxBackground) {
-    return InvalidArgument("{} background rows, 1 to {} are needed", background.rows, kMaxBackground);
-  }
-  Background out;
-  std::vector<std::vector<double>> rows;
-  for (int64_t i = 0; i < background.rows; ++i) rows.push_back(RowOf(background, i));
-  const double share = 1.0 / static_cast<double>(background.rows);
-  std::vector<uint32_t> masks(rows.size());
-  for (size_t l = 0; l < leaves_.size(); ++l) {
-    if (l % 256 == 0) RETURN_IF_ERROR(ctx.Check());
-    const Leaf& leaf = leaves_[l];
-    for (size_t i = 0; i < rows.size(); ++i) masks[i] = MaskOf(leaf, rows[i].data());
-    std::sort(masks.begin(), masks.end());
-    out.begin.push_back(static_cast<uint32_t>(out.masks.size()));
-    const uint32_t all = leaf.count == 32 ? ~0U : (1U << leaf.count) - 1;
-    for (size_t i = 0; i < masks.size(); ++i) {
-      if (masks[i] == all) out.expected += leaf.value * share;
-      if (i > 0 && masks[i] == masks[i - 1]) {
-        out.weights.back() += share;
-      } else {
-        out.masks.push_back(masks[i]);
-        out.weights.push_back(share);
-      }
-    }
-  }
-  out.begin.push_back(static_cast<uint32_t>(out.masks.size()));
-  return out;
-}
-
-/// A coalition reaches the leaf only if each interval holds the row or the background row; then, with A = intervals that
-/// only the row is in and B = those that only the background row is in, each of A gets v (|A|-1)! |B|! / (|A|+|B|)! and
-/// each of B loses v |A|! (|B|-1)! / (|A|+|B|)!. B is the set of intervals that miss the row, whatever the background
-/// row, so that background rows are told apart by their masks alone.
-void TreeShap::InterventionalRow(const double* row, const Background& background, std::span<double> phi) const {
-  const PairWeights& table = Weights();
-  for (size_t l = 0; l < leaves_.size(); ++l) {
-    const Leaf& leaf = leaves_[l];
-    const uint32_t all = leaf.count == 32 ? ~0U : (1U << leaf.count) - 1;
-    const uint32_t missed = all & ~MaskOf(leaf, row);
-    const auto b = static_cast<size_t>(std::popcount(missed));
-    double lost = 0;
-    for (uint32_t m = background.begin[l]; m < background.begin[l + 1]; ++m) {
-      const uint32_t mask = background.masks[m];
-      if ((mask & missed) != missed) continue;
-      const uint32_t only_row = all & ~mask;
-      const auto a = static_cast<size_t>(std::popcount(only_row));
-      const double weight = leaf.value * background.weights[m];
-      lost += weight * table.background[a][b];
-      const double gain = weight * table.row[a][b];
-      for (uint32_t bits = only_row; bits != 0; bits &= bits - 1) {
-        phi[static_cast<size_t>(intervals_[leaf.begin + static_cast<uint32_t>(std::countr_zero(bits))].feature)] += gain;
-      }
-    }
-    if (lost == 0) continue;
-    for (uint32_t bits = missed; bits != 0; bits &= bits - 1) {
-      phi[static_cast<size_t>(intervals_[leaf.begin + static_cast<uint32_t>(std::countr_zero(bits))].feature)] -= lost;
-    }
-  }
-}
-
-absl::StatusOr<TreeShapResult> TreeShap::Interventional(MatrixView rows, const Background& background,
-                                                        const Context& ctx) const {
-  if (rows.cols != features_) return InvalidArgument("{} columns, the forest has {}", rows.cols, features_);
-  if (background.begin.size() != leaves_.size() + 1) return InvalidArgument("the background is another forest's");
-  TreeShapResult out{Matrix(rows.rows, rows.cols), std::vector<double>(static_cast<size_t>(rows.rows)),
-                     background.expected};
-  RETURN_IF_ERROR(outlier::ParallelBlocks(ctx, rows.rows, kRowsPerPiece, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const std::vector<double> row = RowOf(rows, i);
-      std::vector<double> phi(row.size(), 0);
-      InterventionalRow(row.data(), background, phi);
-      out.output[static_cast<size_t>(i)] = OutputOf(row.data());
-      for (int64_t j = 0; j < rows.cols; ++j) out.phi(i, j) = phi[static_cast<size_t>(j)];
-    }
-  }));
+  RETURN_IF_ERROR(outlier::ParallelBlocks(
+      ctx, rows.rows, kRowsPerPiece, [&](int64_t begin, int64_t end) { PathDependentRows(rows, begin, end, out); }));
   return out;
 }
 

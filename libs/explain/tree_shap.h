@@ -1,14 +1,24 @@
-// Shapley values of the mean leaf value of a forest, in closed form per leaf.
+// Shapley values of the mean leaf value of a forest, exact.
 //
 // Path-dependent (Lundberg et al., "From local explanations to global understanding with explainable AI for trees",
-// Nature Machine Intelligence 2, 2020): an absent feature sends the row both ways, weighted by the sample rows that went
-// there. With o_i = 1 where the row is inside the leaf's interval of feature i and z_i = the product of the cover ratios
-// of that feature's splits, a leaf of value v over d distinct features gives feature j
-//     v (o_j - z_j) Integral_0^1 prod_{i != j} (z_i (1 - u) + o_i u) du,
-// because Integral u^k (1-u)^(d-1-k) du = k! (d-1-k)! / d! is the Shapley weight. The integrand is a polynomial of degree
-// d - 1, so that ceil(d / 2) Gauss-Legendre points are exact, and every factor is positive: nothing cancels.
+// Nature Machine Intelligence 2, 2020): an absent feature sends the row both ways, weighted by the sample rows that
+// went there. With o_i = 1 where the row is inside the leaf's interval of feature i and z_i = the product of the cover
+// ratios of that feature's splits, a leaf of value v over d distinct features gives feature j
+//     v (o_j - z_j) Integral_0^1 prod_{i != j} f_i(u) du,   f_i(u) = z_i (1 - u) + o_i u,
+// because Integral u^k (1-u)^(d-1-k) du = k! (d-1-k)! / d! is the Shapley weight. The integrand is a polynomial of
+// degree d - 1, so that ceil(d / 2) Gauss-Legendre points are exact, and every f_i is positive: nothing cancels. At one
+// point the products of all leaves are taken in one pass down the tree, and the leaves below each edge are summed in
+// one pass up (as Yu, Bifet, Read, Xu, "Linear TreeShap", NeurIPS 2022, do with polynomials): with H(u) = the sum of v
+// prod f over the leaves below an edge, the edge gives its feature
+//     Integral H(u) ((o - z) / f(u) - (o' - z') / f'(u)) du,
+// where primes are of the edge before it on the same feature, which it replaces (o' = z' = f' = 1 when there is none).
+// What an edge multiplies and weights with depends on the row only through o and o': it is tabulated.
 //
-// Interventional (the same paper): an absent feature takes a background row's value. See Interventional below.
+// Interventional (the first paper): an absent feature takes a background row's value. A coalition reaches a leaf only
+// if each of its intervals holds the row or the background row; then, with A = intervals that only the row is in and B
+// = those that only the background row is in, each of A gets v (|A|-1)! |B|! / (|A|+|B|)! and each of B loses v |A|!
+// (|B|-1)! / (|A|+|B|)!. B is what misses the row, whatever the background row, so that background rows are told apart
+// by the intervals that miss them alone.
 #pragma once
 
 #include <absl/status/status.h>
@@ -21,6 +31,7 @@
 #include "base/context.h"
 #include "base/matrix.h"
 #include "outlier/forest_view.h"
+#include "outlier/kernels/aligned.h"
 
 namespace vedette::explain {
 
@@ -36,56 +47,69 @@ class TreeShap {
   /// At most this many distinct features on one path: masks are 32 bits wide.
   static constexpr int kMaxPathFeatures = 32;
 
-  /// Errors: INVALID_ARGUMENT when the arrays are no trees, a child precedes its parent, a cover is not positive, a
-  /// feature is out of range, or a path has more than kMaxPathFeatures distinct features.
+  /// Errors: INVALID_ARGUMENT when the arrays are no trees, a cover is not positive, a feature is out of range, or a
+  /// path has more than kMaxPathFeatures distinct features.
   static absl::StatusOr<TreeShap> Make(const outlier::ForestView& forest);
 
-  /// `rows`: ForestRows, n x features, without NaN. About 25 ns per leaf and row at 8 levels. Thread-safe.
+  /// `rows`: ForestRows, n x features. About 4 ns per split and row at 8 levels. Thread-safe.
   absl::StatusOr<TreeShapResult> PathDependent(MatrixView rows, const Context& ctx) const;
 
-  /// What interventional values need of a background (ForestRows, 1 to 10 000 rows, without NaN), made once.
+  /// What interventional values need of a background (ForestRows, 1 to 10 000 rows), made once.
   struct Background {
-    std::vector<uint32_t> masks;    ///< which intervals hold the row; distinct ones of each leaf together
-    std::vector<double> weights;    ///< share of background rows with that mask
-    std::vector<uint32_t> begin;    ///< per leaf, and the end
+    std::vector<uint32_t> missed;  ///< which intervals miss the row; distinct ones of each leaf together
+    std::vector<double> weights;   ///< share of background rows with that mask
+    std::vector<uint64_t> begin;   ///< per leaf, and the end
     double expected = 0;
   };
+  /// RESOURCE_EXHAUSTED when forest and background together would take some gigabytes.
   absl::StatusOr<Background> Prepare(MatrixView background, const Context& ctx) const;
-  absl::StatusOr<TreeShapResult> Interventional(MatrixView rows, const Background& background, const Context& ctx) const;
+  absl::StatusOr<TreeShapResult> Interventional(MatrixView rows, const Background& background,
+                                                const Context& ctx) const;
 
   int64_t features() const { return features_; }
 
  private:
-  static constexpr int kLanes = 4;
-  /// One leaf: an interval (low, high] and a share of cover per distinct feature of its path.
-  struct Leaf {
-    double value = 0;  ///< divided by the number of trees
-    uint32_t begin = 0, count = 0;
-  };
-  struct Interval {
+  /// Nodes are numbered within their tree, parents before children, the left child before the right one.
+  struct Split {
     int32_t feature = 0;
-    double low = 0, high = 0, share = 1;
+    uint32_t node = 0, left = 0;  ///< the right child is left + 1
+    uint32_t before = 0;  ///< child of the last split on this feature that leads here; the root when there is none
+    uint32_t slot = 0;    ///< place of the feature among those of the path
+    double threshold = 0;
   };
-  /// kLanes leaves side by side; slots beyond a leaf's own hold every value and change nothing.
-  struct Block {
-    uint32_t begin = 0, slots = 0;
+  struct Leaf {
+    double value = 0;                         ///< divided by the number of trees
+    uint32_t node = 0, begin = 0, slots = 0;  ///< slot_features_[begin, begin + slots)
   };
+  struct Tree {
+    uint32_t first_split = 0, splits = 0, first_leaf = 0, leaves = 0, first_node = 0, nodes = 0;
+  };
+  /// Of a split: its feature's share of cover before it, and after either way.
+  struct Shares {
+    double before = 1, left = 1, right = 1;
+  };
+  struct Scratch;
 
-  absl::Status AddTree(const outlier::TreeView& tree, double weight);
-  void MakeBlocks();
-  uint32_t MaskOf(const Leaf& leaf, const double* row) const;
+  absl::Status AddTree(const outlier::TreeView& view, double weight, std::vector<Shares>& shares);
+  void Tabulate(std::span<const Shares> shares);
+  static bool GoesLeft(const Split& split, const double* row) { return row[split.feature] <= split.threshold; }
   double OutputOf(const double* row) const;
-  void PathDependentRow(const double* row, std::span<double> phi, std::vector<double>& scratch) const;
-  void InterventionalRow(const double* row, const Background& background, std::span<double> phi) const;
+  template <int kVectors>
+  void Flow(const Tree& tree, const double* row, Scratch& scratch, double* sums) const;
+  void PathDependentRows(MatrixView rows, int64_t begin, int64_t end, TreeShapResult& out) const;
+  void Missed(const Tree& tree, const double* row, uint32_t* missed) const;
+  void InterventionalTree(const Tree& tree, const uint32_t* missed, const Background& background, double* phi) const;
 
   int64_t features_ = 0;
   double root_ = 0;
+  uint32_t most_nodes_ = 0, most_slots_ = 0;
+  std::vector<Tree> trees_;
+  std::vector<Split> splits_;
   std::vector<Leaf> leaves_;
-  std::vector<Interval> intervals_;
-  std::vector<Block> blocks_;
-  std::vector<int32_t> lane_feature_;                                 ///< [block][slot][lane]
-  std::vector<double> lane_low_, lane_high_, lane_share_, lane_value_;  ///< the last: [block][lane]
-  std::vector<std::vector<double>> nodes_, weights_;                  ///< Gauss-Legendre on (0, 1) by number of points
+  std::vector<int32_t> slot_features_;
+  std::vector<int32_t> next_;             ///< per node: its split within the tree, or -1 - its leaf
+  int vectors_ = 1;                       ///< of 4 quadrature points each
+  outlier::AlignedArray<double> tables_;  ///< [split][state][left, right factor; left, right weight][point], see Flow
 };
 
 }  // namespace vedette::explain
