@@ -143,6 +143,12 @@ absl::Status Committee::Fit(std::vector<MemberSpec> specs, MatrixView X, const C
   return absl::OkStatus();
 }
 
+void Committee::Keep(std::span<const size_t> members) {
+  std::vector<Member> kept;
+  for (const size_t m : members) kept.push_back(std::move(members_[m]));
+  members_ = std::move(kept);
+}
+
 absl::StatusOr<Matrix> Committee::Score(MatrixView X, const Context& ctx) const {
   RETURN_IF_ERROR(ctx.Check());
   Matrix out(X.rows, static_cast<int64_t>(members_.size()));

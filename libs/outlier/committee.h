@@ -43,6 +43,8 @@ class Committee {
   const std::string& algorithm(size_t member) const { return members_[member].spec.algorithm; }
   /// Until the first Forget: training scores of a member.
   std::span<const double> training_scores(size_t member) const { return members_[member].detector->training_scores(); }
+  /// Leaves only these members, in this order; not empty. Their training scores stay.
+  void Keep(std::span<const size_t> members);
   /// n x size(): raw scores.
   absl::StatusOr<Matrix> Score(MatrixView X, const Context& ctx) const;
   /// z-score of a member's raw score among its training scores.

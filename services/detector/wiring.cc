@@ -1,6 +1,7 @@
 #include "services/detector/wiring.h"
 
 #include "base/status.h"
+#include "boosting/algorithms.h"
 #include "messaging/streams.h"
 #include "neural/algorithms.h"
 #include "platform/platform.h"
@@ -46,7 +47,7 @@ absl::Status Build(const v1::Config& config, runtime::App& app) {
   const int threads = config.compute_threads() == 0 ? AvailableCpus() : static_cast<int>(config.compute_threads());
   auto* pool = app.Own(std::make_unique<ThreadPool>(threads));
   auto* catalog = app.Own(std::make_unique<outlier::Catalog>(
-      std::vector<std::span<const outlier::Descriptor* const>>{outlier::AllAlgorithms(), neural::Algorithms()}));
+      std::vector<std::span<const outlier::Descriptor* const>>{outlier::AllAlgorithms(), neural::Algorithms(), boosting::Algorithms()}));
   auto* memory = app.Own(std::make_unique<ModelMemory>(config.cached_models()));
   const auto& w = config.worker();
   auto* engine = app.Own(std::make_unique<Engine>(

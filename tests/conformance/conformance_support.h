@@ -15,6 +15,7 @@
 
 #include "base/rng.h"
 #include "base/thread_pool.h"
+#include "boosting/algorithms.h"
 #include "outlier/registry.h"
 #ifdef VEDETTE_NEURAL
 #include "neural/algorithms.h"
@@ -31,13 +32,12 @@ inline constexpr bool kSanitized = false;
 /// All that this build can fit. Under a sanitizer, which Debian's LibTorch is not built with, the neural ones are left to the
 /// optimised build.
 inline std::span<const Descriptor* const> Everything() {
-  if (kSanitized) return AllAlgorithms();
+  static const Catalog without_neural({AllAlgorithms(), boosting::Algorithms()});
 #ifdef VEDETTE_NEURAL
-  static const Catalog catalog({AllAlgorithms(), neural::Algorithms()});
-#else
-  static const Catalog catalog({AllAlgorithms()});
+  static const Catalog catalog({AllAlgorithms(), boosting::Algorithms(), neural::Algorithms()});
+  if (!kSanitized) return catalog.all();
 #endif
-  return catalog.all();
+  return without_neural.all();
 }
 
 /// Dear algorithms with small networks, samples and few passes, so that the suite takes seconds: what is tried here holds at
@@ -51,6 +51,8 @@ inline std::map<std::string, std::string> SmallSettings(const Descriptor& d) {
   if (d.name == "dif") return {{"n_ensemble", "8"}, {"hidden_1", "40"}, {"hidden_2", "20"}};
   if (d.name == "rrcf") return {{"n_trees", "25"}, {"tree_size", "64"}};
   if (d.name == "kpca") return {{"max_rows", "400"}};  // not fewer than the rows whose order is changed
+  // Members that rank the farthest row of a cloud first, which the trees cannot: known anomalies are alike to them.
+  if (d.name == "xgbod") return {{"members", "knn_mean:n_neighbors=20:scale=standard+mahalanobis+iforest"}};
   if (d.name == "extended_iforest") return {{"n_estimators", "50"}};
   if (d.family != "neural") return out;
   for (const ParamSpec& spec : d.params) {

@@ -40,7 +40,7 @@ EDGE_LIBRARIES = {"platform": ["libs/platform/*"] + _EDGE, "wire": ["libs/wire/*
 _PROTO_USERS = ["protos/*", "libs/runtime/*", "libs/wire/*"] + _EDGE
 THIRD_PARTIES = {
     "torch": (r"(torch|ATen|c10|caffe2)/", r"(torch|c10|caffe2)[^/]*|.*/lib(torch|c10)[^/]*", ["libs/neural/module/*"]),
-    "xgboost": (r"xgboost/", r"xgboost.*|.*/libxgboost[^/]*", ["libs/boosting/*"]),
+    "xgboost": (r"xgboost/", r"xgboost.*|.*/libxgboost[^/]*", ["libs/boosting/*", "tests/unit/boosting/*"]),
     "libpq": (r"(libpq-fe\.h|libpq/|pg_config)", r"PostgreSQL::.*|pq|.*/libpq\.[^/]*", ["libs/storage/*", "tests/*"]),
     "cnats": (r"(nats\.h|nats/)", r"(PkgConfig::)?nats|.*/libnats[^/]*", ["libs/messaging/*", "tests/*"]),
     "protobuf and gRPC": (r"(.*\.pb\.h$|grpcpp/|grpc/|google/protobuf/)", r"gRPC::.*|protobuf::.*|vedette_protos", _PROTO_USERS),

@@ -101,6 +101,9 @@ class PlantedViolations(unittest.TestCase):
     def test_libpq_outside_storage(self):
         self.planted("services/triage/adapters/bad.cc", "#include <libpq-fe.h>\n", 1, "[third party]", "libpq")
 
+    def test_xgboost_outside_boosting(self):
+        self.planted("libs/neural/bad.cc", "#include <xgboost/c_api.h>\n", 1, "[third party]", "xgboost")
+
     def test_nats_outside_messaging(self):
         self.planted("libs/runtime/bad.cc", "  #  include <nats.h>\n", 1, "[third party]", "cnats")
 

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/status.h"
+#include "boosting/algorithms.h"
 #include "cli/labels.h"
 #include "cli/terminal.h"
 #include "explain/words.h"
@@ -192,7 +193,7 @@ constinit const FlagGroup kPrepareFlags = {"Columns", kPrepare};
 constinit const FlagGroup kRunFlags = {"Running", kRun};
 
 const outlier::Catalog& Algorithms() {
-  static const outlier::Catalog catalog({outlier::AllAlgorithms(), neural::Algorithms()});
+  static const outlier::Catalog catalog({outlier::AllAlgorithms(), neural::Algorithms(), boosting::Algorithms()});
   return catalog;
 }
 

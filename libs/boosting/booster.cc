@@ -1,0 +1,176 @@
+#include "boosting/booster.h"
+
+#include <dlfcn.h>
+#include <xgboost/c_api.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+
+namespace vedette::boosting {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kFileName = "libxgboost.so.0";
+constexpr int64_t kExactRows = 50000;
+
+/// The functions that are used. The library stays loaded: it is asked for by fits only, and costs each process that
+/// starts with it 4 ms.
+struct Library {
+  decltype(&XGBGetLastError) last_error = nullptr;
+  decltype(&XGDMatrixCreateFromMat) matrix_create = nullptr;
+  decltype(&XGDMatrixSetFloatInfo) matrix_set = nullptr;
+  decltype(&XGDMatrixFree) matrix_free = nullptr;
+  decltype(&XGBoosterCreate) create = nullptr;
+  decltype(&XGBoosterFree) free = nullptr;
+  decltype(&XGBoosterSetParam) set_param = nullptr;
+  decltype(&XGBoosterUpdateOneIter) update = nullptr;
+  decltype(&XGBoosterSaveModelToBuffer) save = nullptr;
+
+  absl::Status Check(int code) const {
+    return code == 0 ? absl::OkStatus() : Internal("libxgboost: {}", std::string(last_error()).substr(0, 500));
+  }
+};
+
+template <typename Function>
+void Find(void* handle, const char* name, Function* function, std::string* missing) {
+  *function = reinterpret_cast<Function>(dlsym(handle, name));
+  if (*function == nullptr) *missing += fmt::format(" {}", name);
+}
+
+absl::StatusOr<Library> Open() {
+  void* handle = dlopen(kFileName, RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    return FailedPrecondition(
+        "{} cannot be loaded; fitting needs it (Debian's package libxgboost0), scoring a fitted model does not",
+        kFileName);
+  }
+  Library lib;
+  std::string missing;
+  Find(handle, "XGBGetLastError", &lib.last_error, &missing);
+  Find(handle, "XGDMatrixCreateFromMat", &lib.matrix_create, &missing);
+  Find(handle, "XGDMatrixSetFloatInfo", &lib.matrix_set, &missing);
+  Find(handle, "XGDMatrixFree", &lib.matrix_free, &missing);
+  Find(handle, "XGBoosterCreate", &lib.create, &missing);
+  Find(handle, "XGBoosterFree", &lib.free, &missing);
+  Find(handle, "XGBoosterSetParam", &lib.set_param, &missing);
+  Find(handle, "XGBoosterUpdateOneIter", &lib.update, &missing);
+  Find(handle, "XGBoosterSaveModelToBuffer", &lib.save, &missing);
+  if (!missing.empty()) return FailedPrecondition("{} is too old, it lacks{}", kFileName, missing);
+  return lib;
+}
+
+const absl::StatusOr<Library>& TheLibrary() {
+  static const absl::StatusOr<Library> library = Open();
+  return library;
+}
+
+/// Owns a handle of the library.
+class Handle {
+ public:
+  explicit Handle(int (*free)(void*)) : free_(free) {}
+  ~Handle() {
+    if (handle_ != nullptr) free_(handle_);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  void** address() { return &handle_; }
+  void* get() const { return handle_; }
+
+ private:
+  int (*free_)(void*);
+  void* handle_ = nullptr;
+};
+
+absl::Status Configure(const Library& lib, void* booster, int64_t rows, const BoosterOptions& o, uint64_t seed) {
+  const std::pair<const char*, std::string> params[] = {
+      {"verbosity", "0"},
+      {"nthread", "1"},
+      {"booster", "gbtree"},
+      {"objective", "binary:logistic"},
+      {"base_score", "0.5"},
+      {"tree_method", rows <= kExactRows ? "exact" : "hist"},
+      {"max_depth", fmt::format("{}", o.depth)},
+      {"eta", fmt::format("{}", o.learning_rate)},
+      {"min_child_weight", fmt::format("{}", o.min_child_weight)},
+      {"lambda", fmt::format("{}", o.reg_lambda)},
+      {"subsample", fmt::format("{}", o.subsample)},
+      {"scale_pos_weight", fmt::format("{}", o.positive_weight)},
+      {"seed", fmt::format("{}", seed % 2147483647)},
+      {"seed_per_iteration", "1"},
+  };
+  for (const auto& [name, value] : params) RETURN_IF_ERROR(lib.Check(lib.set_param(booster, name, value.c_str())));
+  return absl::OkStatus();
+}
+
+/// One tree of the library's JSON, nodes that pruning cut off left out.
+BoostedTree TreeOf(const Json& json) {
+  const auto left = json.at("left_children").get<std::vector<int32_t>>(),
+             right = json.at("right_children").get<std::vector<int32_t>>();
+  const auto feature = json.at("split_indices").get<std::vector<int32_t>>();
+  const auto value = json.at("split_conditions").get<std::vector<float>>(),
+             cover = json.at("sum_hessian").get<std::vector<float>>();
+  BoostedTree out;
+  std::vector<size_t> open = {0};
+  while (!open.empty() && out.feature.size() <= left.size()) {
+    const size_t node = open.back();
+    open.pop_back();
+    const bool leaf = left.at(node) < 0;
+    out.feature.push_back(leaf ? -1 : feature.at(node));
+    out.value.push_back(value.at(node));
+    out.cover.push_back(cover.at(node));
+    if (leaf) continue;
+    open.push_back(static_cast<size_t>(right.at(node)));
+    open.push_back(static_cast<size_t>(left.at(node)));
+  }
+  return out;
+}
+
+absl::StatusOr<BoostedTrees> TreesOf(std::string_view text, int64_t features) {
+  BoostedTrees out;
+  try {
+    const Json json = Json::parse(text);
+    for (const Json& tree : json.at("learner").at("gradient_booster").at("model").at("trees")) {
+      if (!out.Add(TreeOf(tree), features))
+        return absl::InternalError("libxgboost: a tree is not whole, or not finite");
+    }
+  } catch (const std::exception& e) {
+    return Internal("libxgboost: its model is not as expected: {}", e.what());
+  }
+  if (out.size() == 0) return absl::InternalError("libxgboost grew no tree");
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<BoostedTrees> TrainTrees(std::span<const float> rows, int64_t n, int64_t features,
+                                        std::span<const float> labels, const BoosterOptions& options,
+                                        const Context& ctx) {
+  const absl::StatusOr<Library>& found = TheLibrary();
+  RETURN_IF_ERROR(found.status());
+  const Library& lib = *found;
+  Handle matrix(lib.matrix_free), booster(lib.free);
+  RETURN_IF_ERROR(lib.Check(lib.matrix_create(rows.data(), static_cast<bst_ulong>(n), static_cast<bst_ulong>(features),
+                                              std::numeric_limits<float>::quiet_NaN(), matrix.address())));
+  RETURN_IF_ERROR(lib.Check(lib.matrix_set(matrix.get(), "label", labels.data(), static_cast<bst_ulong>(n))));
+  void* const training = matrix.get();
+  RETURN_IF_ERROR(lib.Check(lib.create(&training, 1, booster.address())));
+  RETURN_IF_ERROR(Configure(lib, booster.get(), n, options, ctx.seed));
+  for (int64_t round = 0; round < options.trees; ++round) {
+    RETURN_IF_ERROR(ctx.Check());
+    RETURN_IF_ERROR(lib.Check(lib.update(booster.get(), static_cast<int>(round), matrix.get())));
+    if (ctx.progress) ctx.progress(static_cast<double>(round + 1) / static_cast<double>(options.trees));
+  }
+  bst_ulong size = 0;
+  const char* bytes = nullptr;
+  RETURN_IF_ERROR(lib.Check(lib.save(booster.get(), R"({"format": "json"})", &size, &bytes)));
+  return TreesOf({bytes, size}, features);
+}
+
+}  // namespace vedette::boosting
