@@ -9,14 +9,11 @@
 #include "outlier/state.h"
 
 namespace vedette::outlier {
-namespace {
 
-double Finite(double x) {
+double RowDetector::Finite(double score) {
   constexpr double kMost = std::numeric_limits<double>::max();
-  return x > kMost ? kMost : (x < -kMost ? -kMost : x);
+  return score > kMost ? kMost : (score < -kMost ? -kMost : score);
 }
-
-}  // namespace
 
 void RowUnit::Fit(MatrixView X) {
   double most = 0;
@@ -33,17 +30,25 @@ void RowUnit::Read(MatrixView X, int64_t row, double* out) const {
 }
 
 std::vector<double> RowUnit::ReadAll(MatrixView X) const {
+  constexpr int64_t kBlock = 128;  // columns of a block of rows stay in cache while they are turned into rows
   std::vector<double> rows(static_cast<size_t>(X.rows * X.cols));
-  for (int64_t j = 0; j < X.cols; ++j) {
-    const std::span<const double> column = X.col(j);
-    for (int64_t i = 0; i < X.rows; ++i) {
-      rows[static_cast<size_t>(i * X.cols + j)] = std::clamp(column[static_cast<size_t>(i)] * unit_, -kMaxValue, kMaxValue);
+  double column[kBlock];
+  for (int64_t begin = 0; begin < X.rows; begin += kBlock) {
+    const int64_t count = std::min(kBlock, X.rows - begin);
+    for (int64_t j = 0; j < X.cols; ++j) {
+      Column(X, j, begin, count, column);
+      double* out = rows.data() + begin * X.cols + j;
+      for (int64_t i = 0; i < count; ++i, out += X.cols) *out = column[i];
     }
   }
   return rows;
 }
 
-double RowUnit::Unscaled(double value) const { return Finite(value / unit_); }
+double RowUnit::Unscaled(double value) const {
+  constexpr double kMost = std::numeric_limits<double>::max();
+  const double out = value / unit_;
+  return out > kMost ? kMost : (out < -kMost ? -kMost : out);
+}
 
 void RowUnit::Save(ByteWriter& out) const {
   out.F64(unit_);
@@ -59,32 +64,76 @@ void RowUnit::Load(ByteReader& in) {
 absl::Status RowDetector::Fit(MatrixView X, const Context& ctx) {
   RETURN_IF_ERROR(ctx.Check());
   unit_.Fit(X);
-  const std::vector<double> rows = unit_.ReadAll(X);
-  RETURN_IF_ERROR(Learn(rows, X.rows, ctx));
-  ASSIGN_OR_RETURN(training_scores_, TrainingScores(rows, X.rows, ctx));
+  training_scores_.clear();
+  RETURN_IF_ERROR(LearnFrom(X, ctx));
   if (!training_scores_.empty()) return ctx.Check();
   training_scores_.resize(static_cast<size_t>(X.rows));
   return ScoreInto(X, training_scores_, ctx);
+}
+
+absl::Status RowDetector::Learn(std::span<const double>, int64_t, const Context&) {
+  return absl::InternalError("neither Learn nor LearnFrom is implemented");
+}
+
+absl::Status RowDetector::LearnFrom(MatrixView X, const Context& ctx) {
+  const std::vector<double> rows = unit_.ReadAll(X);
+  RETURN_IF_ERROR(Learn(rows, X.rows, ctx));
+  ASSIGN_OR_RETURN(training_scores_, TrainingScores(rows, X.rows, ctx));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<double>> RowDetector::TrainingScores(std::span<const double>, int64_t, const Context&) {
   return std::vector<double>();
 }
 
-absl::Status RowDetector::Score(MatrixView X, std::span<double> scores, const Context& ctx) const { return ScoreInto(X, scores, ctx); }
+absl::Status RowDetector::Score(MatrixView X, std::span<double> scores, const Context& ctx) const {
+  return ScoreInto(X, scores, ctx);
+}
 
 absl::Status RowDetector::ScoreInto(MatrixView X, std::span<double> scores, const Context& ctx) const {
   RETURN_IF_ERROR(ctx.Check());
-  return ParallelBlocks(ctx, X.rows, BlockRows(), [&](int64_t begin, int64_t end) {
-    std::vector<double> x(d());
-    for (int64_t i = begin; i < end; ++i) {
-      unit_.Read(X, i, x.data());
-      scores[static_cast<size_t>(i)] = Finite(ScoreRow(x));
-    }
-  });
+  return ParallelBlocks(ctx, X.rows, BlockRows(),
+                        [&](int64_t begin, int64_t end) { ScoreRows(X, begin, end, scores.data() + begin); });
 }
 
-bool RowDetector::ExplainRow(std::span<const double>, double, std::span<double>, std::span<double>) const { return false; }
+void RowDetector::ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const {
+  std::vector<double> x(d());
+  for (int64_t i = begin; i < end; ++i) {
+    unit_.Read(X, i, x.data());
+    scores[i - begin] = Finite(ScoreRow(x));
+  }
+}
+
+double TileDetector::ScoreRow(std::span<const double> x) const {
+  std::vector<double> values(x.size() * RowTile::kNarrow);
+  for (size_t j = 0; j < x.size(); ++j) std::fill_n(values.data() + j * RowTile::kNarrow, RowTile::kNarrow, x[j]);
+  double scores[RowTile::kNarrow];
+  ScoreTile({values.data(), RowTile::kNarrow}, scores);
+  return scores[0];
+}
+
+void TileDetector::ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const {
+  std::vector<double> values(static_cast<size_t>(X.cols * RowTile::kWide), 0.0);
+  double out[RowTile::kWide];
+  for (int64_t at = begin; at < end; at += RowTile::kWide) {
+    const int64_t count = std::min<int64_t>(RowTile::kWide, end - at);
+    const int lanes = count <= RowTile::kNarrow ? RowTile::kNarrow : RowTile::kWide;
+    // What an earlier tile left in lanes beyond the last row does no harm.
+    for (int64_t j = 0; j < X.cols; ++j) {
+      double* const column = values.data() + j * lanes;
+      if (count == RowTile::kWide)
+        unit().Column(X, j, at, RowTile::kWide, column);  // a length that the compiler knows
+      else
+        unit().Column(X, j, at, count, column);
+    }
+    ScoreTile({values.data(), lanes}, out);
+    for (int64_t i = 0; i < count; ++i) scores[at - begin + i] = Finite(out[i]);
+  }
+}
+
+bool RowDetector::ExplainRow(std::span<const double>, double, std::span<double>, std::span<double>) const {
+  return false;
+}
 
 absl::StatusOr<Attribution> RowDetector::Explain(MatrixView X, const Context& ctx) const {
   RETURN_IF_ERROR(ctx.Check());

@@ -12,8 +12,8 @@
 
 namespace vedette::outlier {
 
-/// Rows as the algorithms see them: row by row, times one power of two (1 for ordinary magnitudes, so that ordinary data is
-/// left untouched), bounded so that sums of squares stay finite.
+/// Rows as the algorithms see them: row by row, times one power of two (1 for ordinary magnitudes, so that ordinary
+/// data is left untouched), bounded so that sums of squares stay finite.
 class RowUnit {
  public:
   static constexpr double kMaxValue = 1e100;
@@ -22,6 +22,15 @@ class RowUnit {
   double unit() const { return unit_; }
   int64_t features() const { return features_; }
   void Read(MatrixView X, int64_t row, double* out) const;
+  /// Rows [begin, begin + count) of one column.
+  void Column(MatrixView X, int64_t column, int64_t begin, int64_t count, double* out) const {
+    const double* const x = X.data + column * X.stride + begin;
+    const double unit = unit_;
+    for (int64_t i = 0; i < count; ++i) {
+      const double v = x[i] * unit, bounded = v > kMaxValue ? kMaxValue : v;
+      out[i] = bounded < -kMaxValue ? -kMaxValue : bounded;
+    }
+  }
   /// All rows of X, row-major.
   std::vector<double> ReadAll(MatrixView X) const;
   /// A value, or a distance, in the data's own units, bounded to finite doubles.
@@ -35,7 +44,15 @@ class RowUnit {
   int64_t features_ = 0;
 };
 
-/// Derive, implement Learn, ScoreRow, SaveState and LoadState, and ExplainRow where the descriptor says that it explains.
+/// Rows that are scored side by side, feature by feature: the value of row r on feature j is values[j * lanes + r].
+struct RowTile {
+  static constexpr int kNarrow = 4, kWide = 16;
+  const double* values;
+  int lanes;  ///< kNarrow or kWide
+};
+
+/// Derive, implement Learn, ScoreRow, SaveState and LoadState, and ExplainRow where the descriptor says that it
+/// explains.
 class RowDetector : public Detector {
  public:
   absl::Status Fit(MatrixView X, const Context& ctx) final;
@@ -49,13 +66,17 @@ class RowDetector : public Detector {
  protected:
   /// `rows`: X row by row in units of unit(). Training scores are then ScoreRow of each row, unless TrainingScores says
   /// otherwise.
-  virtual absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) = 0;
+  virtual absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx);
+  /// Instead of Learn and TrainingScores, for algorithms that need no copy of all rows: reads X through unit().
+  virtual absl::Status LearnFrom(MatrixView X, const Context& ctx);
   /// Not NaN; infinite values are bounded by the caller. Thread-safe.
   virtual double ScoreRow(std::span<const double> x) const = 0;
   /// Scores of the training rows where they differ from ScoreRow (a row is its own neighbour). Default: empty.
-  virtual absl::StatusOr<std::vector<double>> TrainingScores(std::span<const double> rows, int64_t n, const Context& ctx);
+  virtual absl::StatusOr<std::vector<double>> TrainingScores(std::span<const double> rows, int64_t n,
+                                                             const Context& ctx);
   /// Parts of the score and expected values, in units of unit(). Returns false when the algorithm has none.
-  virtual bool ExplainRow(std::span<const double> x, double score, std::span<double> contributions, std::span<double> expected) const;
+  virtual bool ExplainRow(std::span<const double> x, double score, std::span<double> contributions,
+                          std::span<double> expected) const;
   virtual std::string_view space() const { return "score"; }
   /// Rows between two looks at the context: at most 100 ms of work.
   virtual int64_t BlockRows() const { return 256; }
@@ -66,10 +87,23 @@ class RowDetector : public Detector {
   const RowUnit& unit() const { return unit_; }
   size_t d() const { return static_cast<size_t>(unit_.features()); }
 
+  /// Scores of rows [begin, end) of X: ScoreRow of each.
+  virtual void ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const;
+  static double Finite(double score);
+
  private:
   absl::Status ScoreInto(MatrixView X, std::span<double> scores, const Context& ctx) const;
   RowUnit unit_;
   std::vector<double> training_scores_;
+};
+
+/// The frame of those that score many rows at once: implement ScoreTile instead of ScoreRow. A row's bits must not
+/// depend on its tile's other rows or width.
+class TileDetector : public RowDetector {
+ protected:
+  virtual void ScoreTile(const RowTile& tile, double* scores) const = 0;
+  double ScoreRow(std::span<const double> x) const final;
+  void ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const final;
 };
 
 /// Squared Euclidean distance of two rows.

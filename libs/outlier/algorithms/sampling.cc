@@ -11,25 +11,24 @@
 namespace vedette::outlier {
 namespace {
 
-class Sampling final : public RowDetector {
+class Sampling final : public TileDetector {
  public:
   explicit Sampling(const ParamSet& params) : size_(params.Int("subset_size")) {}
 
  private:
-  absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
-    subset_.clear();
-    for (const int64_t row : Rng(ctx.seed).Sample(n, size_)) {
-      subset_.insert(subset_.end(), rows.begin() + row * features(), rows.begin() + (row + 1) * features());
-    }
-    search_ = NearestCenter(subset_, subset_.size() / d(), d());
+  absl::Status LearnFrom(MatrixView X, const Context& ctx) override {
+    const std::vector<int64_t> sample = Rng(ctx.seed).Sample(X.rows, size_);
+    subset_.assign(sample.size() * d(), 0);
+    for (size_t s = 0; s < sample.size(); ++s) unit().Read(X, sample[s], subset_.data() + s * d());
+    search_ = NearestCenter(subset_, sample.size(), d());
     return absl::OkStatus();
   }
-  double ScoreRow(std::span<const double> x) const override {
-    double squared = 0;
-    search_.Find(x.data(), &squared);
-    return unit().Unscaled(std::sqrt(squared));
+  void ScoreTile(const RowTile& tile, double* scores) const override {
+    search_.FindTile(tile.values, tile.lanes, search_.clusters(), scores, nullptr);
+    for (int r = 0; r < tile.lanes; ++r) scores[r] = unit().Unscaled(std::sqrt(scores[r]));
   }
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
     double squared = 0;
     const double* const nearest = subset_.data() + search_.Find(x.data(), &squared) * d();
     for (size_t j = 0; j < d(); ++j) {
@@ -72,8 +71,10 @@ extern const Descriptor k_sampling;
 const Descriptor k_sampling = {
     .name = "sampling",
     .family = "probabilistic",
-    .summary = "Distance to the nearest of twenty random rows: one pass over the data, often as good as all neighbours. Scores vary "
-               "much with the seed; needs comparable scales.",
+    .summary =
+        "Distance to the nearest of twenty random rows: one pass over the data, often as good as all neighbours. "
+        "Scores vary "
+        "much with the seed; needs comparable scales.",
     .paper = "M. Sugiyama, K. Borgwardt, Rapid distance-based outlier detection via sampling, NeurIPS, 2013",
     .params = kParams,
     .deterministic = false,

@@ -31,6 +31,12 @@ inline F64x4 Fma(F64x4 a, F64x4 b, F64x4 c) { return {_mm256_fmadd_pd(a.v, b.v, 
 inline F64x4 Min(F64x4 a, F64x4 b) { return {_mm256_min_pd(a.v, b.v)}; }
 inline F64x4 Max(F64x4 a, F64x4 b) { return {_mm256_max_pd(a.v, b.v)}; }
 inline F64x4 Abs(F64x4 a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v)}; }
+inline F64x4 operator/(F64x4 a, F64x4 b) { return {_mm256_div_pd(a.v, b.v)}; }
+inline F64x4 Floor(F64x4 a) { return {_mm256_floor_pd(a.v)}; }
+/// a where x <= y, else b (also where x or y is NaN).
+inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
+  return {_mm256_blendv_pd(b.v, a.v, _mm256_cmp_pd(x.v, y.v, _CMP_LE_OQ))};
+}
 #else
 struct F64x4 {
   double v[4];
@@ -71,6 +77,92 @@ inline F64x4 Max(F64x4 a, F64x4 b) {
 inline F64x4 Abs(F64x4 a) {
   for (double& x : a.v) x = std::fabs(x);
   return a;
+}
+inline F64x4 operator/(F64x4 a, F64x4 b) {
+  return {{a.v[0] / b.v[0], a.v[1] / b.v[1], a.v[2] / b.v[2], a.v[3] / b.v[3]}};
+}
+inline F64x4 Floor(F64x4 a) {
+  for (double& x : a.v) x = std::floor(x);
+  return a;
+}
+inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
+  for (int i = 0; i < 4; ++i) b.v[i] = x.v[i] <= y.v[i] ? a.v[i] : b.v[i];
+  return b;
+}
+#endif
+
+/// Eight floats side by side, likewise.
+#if VEDETTE_F64X4_AVX2
+struct F32x8 {
+  __m256 v;
+  static F32x8 Zero() { return {_mm256_setzero_ps()}; }
+  static F32x8 Set(float x) { return {_mm256_set1_ps(x)}; }
+  static F32x8 LoadAny(const float* p) { return {_mm256_loadu_ps(p)}; }
+  void Store(float* p) const { _mm256_storeu_ps(p, v); }
+  /// Bit i is set where lane i <= other's lane i.
+  unsigned NotAbove(F32x8 other) const {
+    return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(v, other.v, _CMP_LE_OQ)));
+  }
+};
+inline F32x8 operator+(F32x8 a, F32x8 b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline F32x8 operator-(F32x8 a, F32x8 b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline F32x8 operator*(F32x8 a, F32x8 b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline F32x8 Fma(F32x8 a, F32x8 b, F32x8 c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+inline F32x8 Min(F32x8 a, F32x8 b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline F32x8 Max(F32x8 a, F32x8 b) { return {_mm256_max_ps(a.v, b.v)}; }
+inline F32x8 Abs(F32x8 a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0F), a.v)}; }
+inline F32x8 Sqrt(F32x8 a) { return {_mm256_sqrt_ps(a.v)}; }
+inline F32x8 WhereNotAbove(F32x8 x, F32x8 y, F32x8 a, F32x8 b) {
+  return {_mm256_blendv_ps(b.v, a.v, _mm256_cmp_ps(x.v, y.v, _CMP_LE_OQ))};
+}
+#else
+struct F32x8 {
+  float v[8];
+  static F32x8 Zero() { return {}; }
+  static F32x8 Set(float x) { return {{x, x, x, x, x, x, x, x}}; }
+  static F32x8 LoadAny(const float* p) { return {{p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]}}; }
+  void Store(float* p) const {
+    for (int i = 0; i < 8; ++i) p[i] = v[i];
+  }
+  unsigned NotAbove(F32x8 other) const {
+    unsigned mask = 0;
+    for (int i = 0; i < 8; ++i) mask |= v[i] <= other.v[i] ? 1U << i : 0U;
+    return mask;
+  }
+};
+template <typename F>
+F32x8 EachLane(F32x8 a, F32x8 b, const F& f) {
+  for (int i = 0; i < 8; ++i) a.v[i] = f(a.v[i], b.v[i]);
+  return a;
+}
+inline F32x8 operator+(F32x8 a, F32x8 b) {
+  return EachLane(a, b, [](float x, float y) { return x + y; });
+}
+inline F32x8 operator-(F32x8 a, F32x8 b) {
+  return EachLane(a, b, [](float x, float y) { return x - y; });
+}
+inline F32x8 operator*(F32x8 a, F32x8 b) {
+  return EachLane(a, b, [](float x, float y) { return x * y; });
+}
+inline F32x8 Fma(F32x8 a, F32x8 b, F32x8 c) {
+  for (int i = 0; i < 8; ++i) c.v[i] = std::fma(a.v[i], b.v[i], c.v[i]);
+  return c;
+}
+inline F32x8 Min(F32x8 a, F32x8 b) {
+  return EachLane(a, b, [](float x, float y) { return x < y ? x : y; });
+}
+inline F32x8 Max(F32x8 a, F32x8 b) {
+  return EachLane(a, b, [](float x, float y) { return x > y ? x : y; });
+}
+inline F32x8 Abs(F32x8 a) {
+  return EachLane(a, a, [](float x, float) { return std::fabs(x); });
+}
+inline F32x8 Sqrt(F32x8 a) {
+  return EachLane(a, a, [](float x, float) { return std::sqrt(x); });
+}
+inline F32x8 WhereNotAbove(F32x8 x, F32x8 y, F32x8 a, F32x8 b) {
+  for (int i = 0; i < 8; ++i) b.v[i] = x.v[i] <= y.v[i] ? a.v[i] : b.v[i];
+  return b;
 }
 #endif
 
