@@ -1,11 +1,13 @@
-// iNNE (Bandaragoda et al. 2018): many small random subsets; around each of a subset's rows a ball that reaches to its nearest
-// fellow. A row in no ball of a subset is isolated in it (score 1); else the smallest ball that covers it tells how isolated
-// that place is: 1 - r(nearest fellow's ball) / r(ball). The score is the mean over the subsets.
+// iNNE (Bandaragoda et al. 2018): many small random subsets; around each of a subset's rows a ball that reaches to its
+// nearest fellow. A row in no ball of a subset is isolated in it (score 1); else the smallest ball that covers it tells
+// how isolated that place is: 1 - r(nearest fellow's ball) / r(ball). The score is the mean over the subsets.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "base/rng.h"
 #include "outlier/cost.h"
+#include "outlier/kernels/simd.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
@@ -13,96 +15,122 @@
 namespace vedette::outlier {
 namespace {
 
-constexpr double kFar = 1e130;
 constexpr double kSmallest = std::numeric_limits<double>::min();
 
-class Inne final : public RowDetector {
+/// As the tiles sum it, bit for bit: a ball reaches exactly to the fellow that it was measured by.
+double Squared(const double* a, const double* b, size_t d) {
+  double sum = 0;
+  for (size_t j = 0; j < d; ++j) sum = std::fma(a[j] - b[j], a[j] - b[j], sum);
+  return sum;
+}
+
+class Inne final : public TileDetector {
  public:
   explicit Inne(const ParamSet& params) : estimators_(params.Int("n_estimators")), wanted_(params.Int("max_samples")) {}
 
  private:
-  /// Balls of one subset: centers feature by feature, in lanes of eight, so that a row is compared with eight at once. Lanes
-  /// beyond psi lie far from everything.
-  static constexpr size_t kLanes = 8;
-  size_t Padded() const { return (static_cast<size_t>(psi_) + kLanes - 1) / kLanes * kLanes; }
-  const double* Centers(int64_t t) const { return centers_.data() + static_cast<size_t>(t) * Padded() * d(); }
-  double Center(int64_t t, size_t c, size_t j) const { return Centers(t)[(c / kLanes * d() + j) * kLanes + c % kLanes]; }
+  /// Balls of subset t are [t * psi, (t + 1) * psi), the largest first (of equal ones, the later drawn): the last one
+  /// that covers a row is the smallest.
+  const double* Center(size_t ball) const { return centers_.data() + ball * d(); }
 
-  absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
-    psi_ = std::min(wanted_, n);
-    const auto psi = static_cast<size_t>(psi_);
-    centers_.assign(static_cast<size_t>(estimators_) * Padded() * d(), kFar);
-    radius_.assign(static_cast<size_t>(estimators_) * psi, 0);
-    ratio_ = radius_;
-    return ParallelBlocks(ctx, estimators_, 8, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        const std::vector<int64_t> subset = Rng(ctx.seed, static_cast<uint64_t>(t)).Sample(n, psi_);
-        double* const centers = centers_.data() + static_cast<size_t>(t) * Padded() * d();
-        for (size_t c = 0; c < psi; ++c) {
-          for (size_t j = 0; j < d(); ++j) centers[(c / kLanes * d() + j) * kLanes + c % kLanes] = rows[static_cast<size_t>(subset[c]) * d() + j];
-        }
-        Radii(rows, subset, static_cast<size_t>(t) * psi);
-      }
-    });
+  absl::Status LearnFrom(MatrixView X, const Context& ctx) override {
+    psi_ = std::min(wanted_, X.rows);
+    const auto balls = static_cast<size_t>(estimators_ * psi_);
+    centers_.assign(balls * d(), 0);
+    radius_.assign(balls, 0);
+    ratio_.assign(balls, 0);
+    return ParallelBlocks(ctx, estimators_, std::clamp<int64_t>(20'000'000 / (psi_ * psi_ * features()), 1, 8),
+                          [&](int64_t begin, int64_t end) {
+                            std::vector<double> rows(static_cast<size_t>(psi_) * d());
+                            for (int64_t t = begin; t < end; ++t) {
+                              const std::vector<int64_t> subset =
+                                  Rng(ctx.seed, static_cast<uint64_t>(t)).Sample(X.rows, psi_);
+                              for (size_t c = 0; c < subset.size(); ++c)
+                                unit().Read(X, subset[c], rows.data() + c * d());
+                              MakeBalls(rows, static_cast<size_t>(t * psi_));
+                            }
+                          });
   }
 
-  void Radii(std::span<const double> rows, const std::vector<int64_t>& subset, size_t at) {
-    std::vector<size_t> fellow(subset.size(), 0);
-    for (size_t a = 0; a < subset.size(); ++a) {
-      double least = subset.size() == 1 ? 0 : std::numeric_limits<double>::infinity();
-      for (size_t b = 0; b < subset.size(); ++b) {
+  void MakeBalls(const std::vector<double>& rows, size_t at) {
+    const auto psi = static_cast<size_t>(psi_);
+    std::vector<size_t> fellow(psi, 0), order(psi);
+    std::vector<double> radius(psi, psi == 1 ? 0 : std::numeric_limits<double>::infinity());
+    for (size_t a = 0; a < psi; ++a) {
+      for (size_t b = 0; b < psi; ++b) {
         if (a == b) continue;
-        const double distance = SquaredDistance(rows.data() + static_cast<size_t>(subset[a]) * d(),
-                                                rows.data() + static_cast<size_t>(subset[b]) * d(), d());
-        if (distance < least) least = distance, fellow[a] = b;
+        const double distance = Squared(rows.data() + a * d(), rows.data() + b * d(), d());
+        if (distance < radius[a]) radius[a] = distance, fellow[a] = b;
       }
-      radius_[at + a] = least;
+      order[a] = psi - 1 - a;
     }
-    for (size_t a = 0; a < subset.size(); ++a) {
-      ratio_[at + a] = 1 - (radius_[at + fellow[a]] + kSmallest) / (radius_[at + a] + kSmallest);
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return radius[a] > radius[b]; });
+    for (size_t k = 0; k < psi; ++k) {
+      const size_t a = order[k];
+      std::copy_n(rows.data() + a * d(), d(), centers_.data() + (at + k) * d());
+      radius_[at + k] = radius[a];
+      ratio_[at + k] = 1 - (radius[fellow[a]] + kSmallest) / (radius[a] + kSmallest);
     }
   }
 
-  /// The isolation of x in subset t, and its nearest center.
-  double Isolation(std::span<const double> x, int64_t t, double* squared, size_t* nearest) const {
-    const auto psi = static_cast<size_t>(psi_);
-    const double* values = Centers(t);
-    for (size_t block = 0; block < Padded(); block += kLanes) {
-      double sum[kLanes] = {};
-      for (size_t j = 0; j < d(); ++j, values += kLanes) {
-        const double v = x[j];
-        for (size_t c = 0; c < kLanes; ++c) sum[c] += (v - values[c]) * (v - values[c]);
+  template <int kVectors>
+  void Tile(const double* tile, double* scores) const {
+    constexpr int kLanes = 4 * kVectors;
+    F64x4 total[kVectors];
+    for (F64x4& t : total) t = F64x4::Zero();
+    size_t ball = 0;
+    for (int64_t t = 0; t < estimators_; ++t) {
+      F64x4 isolation[kVectors];
+      for (F64x4& i : isolation) i = F64x4::Set(1);
+      for (int64_t k = 0; k < psi_; ++k, ++ball) {
+        F64x4 sum[kVectors];
+        for (F64x4& s : sum) s = F64x4::Zero();
+        const double* const center = Center(ball);
+        const double* x = tile;
+        for (size_t j = 0; j < d(); ++j, x += kLanes) {
+          const F64x4 value = F64x4::Set(center[j]);
+          for (int v = 0; v < kVectors; ++v) {
+            const F64x4 gap = F64x4::LoadAny(x + 4 * v) - value;
+            sum[v] = Fma(gap, gap, sum[v]);
+          }
+        }
+        const F64x4 radius = F64x4::Set(radius_[ball]), ratio = F64x4::Set(ratio_[ball]);
+        for (int v = 0; v < kVectors; ++v) isolation[v] = WhereNotAbove(sum[v], radius, ratio, isolation[v]);
       }
-      for (size_t c = 0; c < kLanes; ++c) squared[block + c] = sum[c];
+      for (int v = 0; v < kVectors; ++v) total[v] = total[v] + isolation[v];
     }
-    const size_t at = static_cast<size_t>(t) * psi;
-    double smallest = std::numeric_limits<double>::infinity(), isolation = 1;
-    for (size_t c = 0; c < psi; ++c) {
-      if (squared[c] <= radius_[at + c] && radius_[at + c] < smallest) smallest = radius_[at + c], isolation = ratio_[at + c];
-    }
-    if (nearest != nullptr) *nearest = static_cast<size_t>(std::min_element(squared, squared + psi) - squared);
-    return isolation;
+    const F64x4 count = F64x4::Set(static_cast<double>(estimators_));
+    for (int v = 0; v < kVectors; ++v) (total[v] / count).Store(scores + 4 * v);
   }
 
-  double ScoreRow(std::span<const double> x) const override {
-    std::vector<double> squared(Padded());
-    double sum = 0;
-    for (int64_t t = 0; t < estimators_; ++t) sum += Isolation(x, t, squared.data(), nullptr);
-    return sum / static_cast<double>(estimators_);
+  void ScoreTile(const RowTile& tile, double* scores) const override {
+    if (tile.lanes == RowTile::kWide)
+      Tile<4>(tile.values, scores);
+    else
+      Tile<1>(tile.values, scores);
+  }
+  int64_t BlockRows() const override {
+    return std::clamp<int64_t>(100'000'000 / (estimators_ * psi_ * features()) / 16 * 16, 16, 1024);
   }
 
   /// Each subset's isolation is shared out by the squared gaps to the nearest center.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
-    std::vector<double> squared(Padded());
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
     std::fill(parts.begin(), parts.end(), 0.0);
     std::fill(expected.begin(), expected.end(), 0.0);
     const double share = 1 / static_cast<double>(estimators_);
-    for (int64_t t = 0; t < estimators_; ++t) {
-      size_t nearest = 0;
-      const double isolation = Isolation(x, t, squared.data(), &nearest);
+    const auto psi = static_cast<size_t>(psi_);
+    for (size_t at = 0; at < radius_.size(); at += psi) {
+      size_t nearest = at;
+      double least = std::numeric_limits<double>::infinity(), isolation = 1;
+      for (size_t ball = at; ball < at + psi; ++ball) {
+        const double squared = Squared(x.data(), Center(ball), d());
+        if (squared <= radius_[ball]) isolation = ratio_[ball];
+        if (squared < least) least = squared, nearest = ball;
+      }
       for (size_t j = 0; j < d(); ++j) {
-        const double center = Center(t, nearest, j), gap = x[j] - center;
-        parts[j] += share * isolation * (squared[nearest] > 0 ? gap * gap / squared[nearest] : 1 / static_cast<double>(d()));
+        const double center = Center(nearest)[j], gap = x[j] - center;
+        parts[j] += share * isolation * (least > 0 ? gap * gap / least : 1 / static_cast<double>(d()));
         expected[j] += share * center;
       }
     }
@@ -118,17 +146,18 @@ class Inne final : public RowDetector {
   void LoadState(ByteReader& in) override {
     psi_ = ReadInt(in, "the subset size", 1, 100000);
     const int64_t balls = psi_ * estimators_;
-    centers_ = ReadDoubles(in, "the centers", estimators_ * static_cast<int64_t>(Padded()) * features());
+    centers_ = ReadDoubles(in, "the centers", balls * features());
     radius_ = ReadDoubles(in, "the radii", balls);
     ratio_ = ReadDoubles(in, "the ratios", balls);
     if (!in.ok()) return;
     for (const double v : centers_) {
-      if (!(std::fabs(v) <= kFar)) return in.Fail("a center is out of range");
+      if (!(std::fabs(v) <= RowUnit::kMaxValue)) return in.Fail("a center is out of range");
     }
     for (const double v : ratio_) {
       if (!(std::fabs(v) <= 1e300)) return in.Fail("a ratio is out of range");
     }
   }
+  uint32_t state_version() const override { return 2; }
 
   int64_t estimators_, wanted_, psi_ = 0;
   std::vector<double> centers_, radius_, ratio_;
@@ -155,10 +184,13 @@ extern const Descriptor k_inne;
 const Descriptor k_inne = {
     .name = "inne",
     .family = "ensemble",
-    .summary = "How isolated a row is among many small random subsets, by balls around their rows: local and global anomalies, in "
-               "linear time, any shape of normal data. Needs comparable scales.",
-    .paper = "T. Bandaragoda et al., Isolation-based anomaly detection using nearest-neighbor ensembles, Computational "
-             "Intelligence, 2018",
+    .summary =
+        "How isolated a row is among many small random subsets, by balls around their rows: local and global "
+        "anomalies, in "
+        "linear time, any shape of normal data. Needs comparable scales.",
+    .paper =
+        "T. Bandaragoda et al., Isolation-based anomaly detection using nearest-neighbor ensembles, Computational "
+        "Intelligence, 2018",
     .params = kParams,
     .deterministic = false,
     .wants_scaling = true,
