@@ -5,9 +5,12 @@
 // comparison, the default does not.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/rng.h"
+#include "outlier/columns.h"
 #include "outlier/cost.h"
+#include "outlier/kernels/simd.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
@@ -17,45 +20,83 @@ namespace {
 
 constexpr double kEmpty = 1e-12;  // added to every count
 
-class Loda final : public RowDetector {
+class Loda final : public TileDetector {
  public:
   explicit Loda(const ParamSet& params)
       : bins_(params.Int("n_bins")), cuts_(params.Int("n_random_cuts")), as_pyod_(params.Choice("lookup") == "pyod") {}
 
  private:
-  absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
+  absl::Status LearnFrom(MatrixView X, const Context& ctx) override {
     const auto bins = static_cast<size_t>(bins_), cuts = static_cast<size_t>(cuts_);
     projection_.assign(cuts * d(), 0);
     used_.assign(cuts, {});
     low_.assign(cuts, 0);
     width_.assign(cuts, 0);
     log_.assign(cuts * bins, 0);
+    center_.assign(d(), 0);
     const int64_t kept = std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(d()))));
-    return ParallelBlocks(ctx, cuts_, 1, [&](int64_t begin, int64_t) {
+    RETURN_IF_ERROR(ParallelBlocks(ctx, cuts_, 1, [&](int64_t begin, int64_t) {
       const auto c = static_cast<size_t>(begin);
       Rng rng(ctx.seed, c);
       double* const w = projection_.data() + c * d();
       for (const int64_t j : rng.Sample(features(), kept)) w[j] = rng.Normal();
       ListColumns(c);
-      std::vector<double> values(static_cast<size_t>(n));
-      for (size_t i = 0; i < values.size(); ++i) values[i] = Project(rows.data() + i * d(), c);
-      const auto [least, most] = std::minmax_element(values.begin(), values.end());
+      std::vector<double> values(static_cast<size_t>(X.rows), 0.0);
+      Project(X, c, values);
+      const Range range = RangeOf(values);
       // As numpy's histogram: a range of no width is widened by one half to both sides.
-      low_[c] = *least == *most ? *least - 0.5 : *least;
-      width_[c] = ((*least == *most ? *most + 0.5 : *most) - low_[c]) / static_cast<double>(bins_);
-      std::vector<double> counts(bins, kEmpty);
-      for (const double v : values) counts[Bin(v, c, false)] += 1;
-      double sum = 0;
-      for (const double count : counts) sum += count;
-      for (size_t b = 0; b < bins; ++b) log_[c * bins + b] = std::log(counts[b] / sum);
+      const bool flat = range.low == range.high;
+      low_[c] = flat ? range.low - 0.5 : range.low;
+      width_[c] = ((flat ? range.high + 0.5 : range.high) - low_[c]) / static_cast<double>(bins_);
+      CountBins(values, c);
+    }));
+    Derive();
+    return ParallelBlocks(ctx, features(), 1, [&](int64_t j, int64_t) {
+      std::vector<double> column(static_cast<size_t>(X.rows));
+      unit().Column(X, j, 0, X.rows, column.data());
+      const auto middle = column.begin() + X.rows / 2;
+      std::nth_element(column.begin(), middle, column.end());
+      center_[static_cast<size_t>(j)] = *middle;
     });
   }
 
-  double Project(const double* x, size_t c) const {
-    double sum = 0;
-    for (const auto& [j, w] : used_[c]) sum += x[j] * w;
-    return sum;
+  void Project(MatrixView X, size_t c, std::span<double> values) const {
+    constexpr int64_t kBlock = 512;
+    double column[kBlock];
+    for (int64_t begin = 0; begin < X.rows; begin += kBlock) {
+      const int64_t count = std::min(kBlock, X.rows - begin);
+      double* const out = values.data() + begin;
+      for (const auto& [j, w] : used_[c]) {
+        unit().Column(X, static_cast<int64_t>(j), begin, count, column);
+        for (int64_t i = 0; i < count; ++i) out[i] = std::fma(column[i], w, out[i]);
+      }
+    }
   }
+
+  void CountBins(const std::vector<double>& values, size_t c) {
+    constexpr size_t kBlock = 512, kLanes = 4;  // separate counters: increments of one bin do not wait for each other
+    const auto bins = static_cast<size_t>(bins_);
+    std::vector<int64_t> counts(kLanes * bins, 0);
+    const double low = low_[c], divisor = Divisor(c), last = static_cast<double>(bins_ - 1);
+    int32_t bin[kBlock];
+    for (size_t begin = 0; begin < values.size(); begin += kBlock) {
+      const size_t count = std::min(kBlock, values.size() - begin);
+      for (size_t i = 0; i < count; ++i) {
+        const double at = (values[begin + i] - low) / divisor;
+        bin[i] = static_cast<int32_t>(at < last ? at : last);  // not negative
+      }
+      for (size_t i = 0; i < count; ++i) ++counts[i % kLanes * bins + static_cast<size_t>(bin[i])];
+    }
+    const double sum = static_cast<double>(values.size()) + kEmpty * static_cast<double>(bins_);
+    for (size_t b = 0; b < bins; ++b) {
+      int64_t count = 0;
+      for (size_t lane = 0; lane < kLanes; ++lane) count += counts[lane * bins + b];
+      log_[c * bins + b] = std::log((static_cast<double>(count) + kEmpty) / sum);
+    }
+  }
+
+  /// A range that is too narrow for its bins has one.
+  double Divisor(size_t c) const { return width_[c] > 0 ? width_[c] : std::numeric_limits<double>::infinity(); }
   /// The few columns that a projection uses.
   void ListColumns(size_t c) {
     used_[c].clear();
@@ -63,34 +104,79 @@ class Loda final : public RowDetector {
       if (projection_[c * d() + j] != 0) used_[c].emplace_back(j, projection_[c * d() + j]);
     }
   }
-  /// Of a value within the range; with `shifted`, as PyOD finds it.
-  size_t Bin(double v, size_t c, bool shifted) const {
-    const double at = width_[c] > 0 ? (v - low_[c]) / width_[c] : 0;
-    double bin = shifted ? std::ceil(at) : std::floor(at);
-    if (shifted) bin = std::min(bin, static_cast<double>(bins_ - 1));
-    return static_cast<size_t>(std::clamp(bin, 0.0, static_cast<double>(bins_ - 1)));
-  }
-  double LogProbability(double v, size_t c) const {
-    const double at = v - low_[c];
-    if (!as_pyod_ && (at < -1e-9 * width_[c] || at > width_[c] * (static_cast<double>(bins_) + 1e-9))) return std::log(kEmpty);
-    return log_[c * static_cast<size_t>(bins_) + Bin(v, c, as_pyod_)];
+  /// The table that scores are looked up in: minus the logarithms, and behind each cut's bins what lies beyond its
+  /// range.
+  void Derive() {
+    const auto bins = static_cast<size_t>(bins_);
+    rarity_.clear();
+    for (size_t c = 0; c < low_.size(); ++c) {
+      for (size_t b = 0; b < bins; ++b) rarity_.push_back(-log_[c * bins + b]);
+      rarity_.push_back(-std::log(kEmpty));
+    }
   }
 
-  double ScoreRow(std::span<const double> x) const override {
-    double sum = 0;
-    for (size_t c = 0; c < low_.size(); ++c) sum -= LogProbability(Project(x.data(), c), c);
-    return sum / static_cast<double>(cuts_);
+  /// rarity[r] = minus the log of the probability of the bin of row r in cut c.
+  template <int kVectors>
+  void Rarities(const double* tile, size_t c, double* rarity) const {
+    constexpr int kLanes = 4 * kVectors;
+    F64x4 sum[kVectors];
+    for (F64x4& s : sum) s = F64x4::Zero();
+    for (const auto& [j, w] : used_[c]) {
+      const F64x4 weight = F64x4::Set(w);
+      for (int v = 0; v < kVectors; ++v)
+        sum[v] = Fma(F64x4::LoadAny(tile + j * kLanes + static_cast<size_t>(4 * v)), weight, sum[v]);
+    }
+    const double bins = static_cast<double>(bins_), width = width_[c];
+    const F64x4 low = F64x4::Set(low_[c]), divisor = F64x4::Set(Divisor(c)), last = F64x4::Set(bins - 1),
+                beyond = F64x4::Set(bins);
+    const F64x4 least = F64x4::Set(-1e-9 * width), most = F64x4::Set(width * (bins + 1e-9));
+    double bin[kLanes];
+    for (int v = 0; v < kVectors; ++v) {
+      const F64x4 offset = sum[v] - low, at = offset / divisor;
+      F64x4 index = Max(Min(at, last), F64x4::Zero());
+      if (as_pyod_) {  // the next bin, except where the value lies on an edge
+        index = Max(Min(F64x4::Zero() - Floor(F64x4::Zero() - at), last), F64x4::Zero());
+      } else {
+        index = WhereNotAbove(least, offset, WhereNotAbove(offset, most, index, beyond), beyond);
+      }
+      index.Store(bin + 4 * v);
+    }
+    const double* const table = rarity_.data() + c * static_cast<size_t>(bins_ + 1);
+    for (int r = 0; r < kLanes; ++r) rarity[r] = table[static_cast<int32_t>(bin[r])];
+  }
+
+  template <int kVectors>
+  void Tile(const double* tile, double* scores) const {
+    constexpr int kLanes = 4 * kVectors;
+    double sum[kLanes] = {}, rarity[kLanes];
+    for (size_t c = 0; c < low_.size(); ++c) {
+      Rarities<kVectors>(tile, c, rarity);
+      for (int r = 0; r < kLanes; ++r) sum[r] += rarity[r];
+    }
+    for (int r = 0; r < kLanes; ++r) scores[r] = sum[r] / static_cast<double>(cuts_);
+  }
+  void ScoreTile(const RowTile& tile, double* scores) const override {
+    if (tile.lanes == RowTile::kWide)
+      Tile<4>(tile.values, scores);
+    else
+      Tile<1>(tile.values, scores);
   }
 
   /// How much rarer the row is where a feature is part of a projection than where it is not (Pevny 2016, section 3.3).
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
-    std::vector<double> with(d()), without(d()), count(d());
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
+    std::vector<double> with(d()), without(d()), count(d()), tile(d() * RowTile::kNarrow);
+    for (size_t j = 0; j < d(); ++j) tile[j * RowTile::kNarrow] = x[j];
     for (size_t c = 0; c < low_.size(); ++c) {
-      const double rare = -LogProbability(Project(x.data(), c), c);
+      double rarity[RowTile::kNarrow];
+      Rarities<1>(tile.data(), c, rarity);
+      const double rare = rarity[0];
       const double* const w = projection_.data() + c * d();
       for (size_t j = 0; j < d(); ++j) {
-        if (w[j] != 0) with[j] += rare, count[j] += 1;
-        else without[j] += rare;
+        if (w[j] != 0)
+          with[j] += rare, count[j] += 1;
+        else
+          without[j] += rare;
       }
     }
     for (size_t j = 0; j < d(); ++j) {
@@ -101,17 +187,6 @@ class Loda final : public RowDetector {
     return true;
   }
   std::string_view space() const override { return "mean of -log probability, with the feature less without it"; }
-
-  absl::StatusOr<std::vector<double>> TrainingScores(std::span<const double> rows, int64_t n, const Context&) override {
-    center_.assign(d(), 0);
-    std::vector<double> column(static_cast<size_t>(n));
-    for (size_t j = 0; j < d(); ++j) {
-      for (size_t i = 0; i < column.size(); ++i) column[i] = rows[i * d() + j];
-      std::nth_element(column.begin(), column.begin() + n / 2, column.end());
-      center_[j] = column[static_cast<size_t>(n / 2)];
-    }
-    return std::vector<double>();
-  }
 
   void SaveState(ByteWriter& out) const override {
     for (const auto* v : {&projection_, &low_, &width_, &log_, &center_}) out.Doubles(*v);
@@ -131,16 +206,23 @@ class Loda final : public RowDetector {
     for (const double l : log_) {
       if (!(l <= 0 && l > -1000)) return in.Fail("a probability is out of range");
     }
+    Derive();
   }
 
   int64_t bins_, cuts_;
   bool as_pyod_;
   std::vector<std::vector<std::pair<size_t, double>>> used_;
   std::vector<double> projection_, low_, width_, log_, center_;
+  std::vector<double> rarity_;  ///< derived: cuts x (bins + 1)
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_bins", .type = ParamType::kInt, .default_value = "10", .min = 2, .max = 1000, .summary = "Bins of each histogram."},
+    {.name = "n_bins",
+     .type = ParamType::kInt,
+     .default_value = "10",
+     .min = 2,
+     .max = 1000,
+     .summary = "Bins of each histogram."},
     {.name = "n_random_cuts",
      .type = ParamType::kInt,
      .default_value = "100",
@@ -160,8 +242,10 @@ extern const Descriptor k_loda;
 const Descriptor k_loda = {
     .name = "loda",
     .family = "ensemble",
-    .summary = "How rare a row is in the histograms of a hundred sparse random projections: very fast, any number of rows. Weak where "
-               "columns differ much in scale, and on local anomalies.",
+    .summary =
+        "How rare a row is in the histograms of a hundred sparse random projections: very fast, any number of rows. "
+        "Weak where "
+        "columns differ much in scale, and on local anomalies.",
     .paper = "T. Pevny, Loda: Lightweight on-line detector of anomalies, Machine Learning, 2016",
     .params = kParams,
     .deterministic = false,
