@@ -2,8 +2,8 @@
 // cluster's center, a row of a small one its distance to the nearest large center.
 //
 // Large are the first clusters, by size, that hold the share alpha of the rows and end where the next is beta times
-// smaller; where no place satisfies both, the first that satisfies alpha, then beta (as PyOD). Where none satisfies either
-// (PyOD refuses), all clusters are large.
+// smaller; where no place satisfies both, the first that satisfies alpha, then beta (as PyOD). Where none satisfies
+// either (PyOD refuses), all clusters are large.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -17,7 +17,7 @@
 namespace vedette::outlier {
 namespace {
 
-class Cblof final : public RowDetector {
+class Cblof final : public TileDetector {
  public:
   explicit Cblof(const ParamSet& params)
       : alpha_(params.Real("alpha")), beta_(params.Real("beta")), weighted_(params.Bool("use_weights")) {
@@ -68,12 +68,18 @@ class Cblof final : public RowDetector {
     }
     return centers_.data() + c * d();
   }
-  double ScoreRow(std::span<const double> x) const override {
-    double squared = 0, weight = 1;
-    CenterOf(x, &squared, &weight);
-    return unit().Unscaled(std::sqrt(squared) * weight);
+  /// Large clusters come first: the nearest of those is what every row is measured from.
+  void ScoreTile(const RowTile& tile, double* scores) const override {
+    double nearest[RowTile::kWide], all[RowTile::kWide];
+    if (weighted_) search_.FindTile(tile.values, tile.lanes, sizes_.size(), all, nearest);
+    search_.FindTile(tile.values, tile.lanes, static_cast<size_t>(large_), scores, nullptr);
+    for (int r = 0; r < tile.lanes; ++r) {
+      const double weight = weighted_ ? static_cast<double>(sizes_[static_cast<size_t>(nearest[r])]) : 1;
+      scores[r] = unit().Unscaled(std::sqrt(scores[r]) * weight);
+    }
   }
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
     double squared = 0, weight = 1;
     const double* const center = CenterOf(x, &squared, &weight);
     for (size_t j = 0; j < d(); ++j) {
@@ -95,7 +101,8 @@ class Cblof final : public RowDetector {
     sizes_ = in.Ints();
     centers_ = ReadDoubles(in, "the centers", static_cast<int64_t>(sizes_.size()) * features());
     if (!in.ok()) return;
-    if (sizes_.empty() || large_ > static_cast<int64_t>(sizes_.size())) return in.Fail("there are fewer clusters than large ones");
+    if (sizes_.empty() || large_ > static_cast<int64_t>(sizes_.size()))
+      return in.Fail("there are fewer clusters than large ones");
     for (const double v : centers_) {
       if (!(std::fabs(v) <= RowUnit::kMaxValue)) return in.Fail("a center is out of range");
     }
@@ -112,7 +119,12 @@ class Cblof final : public RowDetector {
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_clusters", .type = ParamType::kInt, .default_value = "8", .min = 1, .max = 1000, .summary = "Number of clusters of k-means."},
+    {.name = "n_clusters",
+     .type = ParamType::kInt,
+     .default_value = "8",
+     .min = 1,
+     .max = 1000,
+     .summary = "Number of clusters of k-means."},
     {.name = "alpha",
      .type = ParamType::kReal,
      .default_value = "0.9",
@@ -128,7 +140,8 @@ constexpr ParamSpec kParams[] = {
     {.name = "use_weights",
      .type = ParamType::kBool,
      .default_value = "false",
-     .summary = "Multiplies the distance by the size of the row's cluster, as the paper does; PyOD does not by default."},
+     .summary =
+         "Multiplies the distance by the size of the row's cluster, as the paper does; PyOD does not by default."},
 };
 
 }  // namespace
@@ -137,8 +150,10 @@ extern const Descriptor k_cblof;
 const Descriptor k_cblof = {
     .name = "cblof",
     .family = "proximity",
-    .summary = "Distance to the nearest large cluster: rows of small clusters count as far from all that is normal, so groups of "
-               "anomalies are found, too. Needs about the right number of clusters.",
+    .summary =
+        "Distance to the nearest large cluster: rows of small clusters count as far from all that is normal, so groups "
+        "of "
+        "anomalies are found, too. Needs about the right number of clusters.",
     .paper = "Z. He, X. Xu, S. Deng, Discovering cluster-based local outliers, Pattern Recognition Letters, 2003",
     .params = kParams,
     .deterministic = false,

@@ -1,5 +1,5 @@
-// Distance to the nearest center of a k-means clustering. Clusters of very few rows are no centers to be near to: a lone
-// outlier gets a cluster of its own.
+// Distance to the nearest center of a k-means clustering. Clusters of very few rows are no centers to be near to: a
+// lone outlier gets a cluster of its own.
 #include "outlier/kernels/kmeans.h"
 
 #include <cmath>
@@ -11,7 +11,7 @@
 namespace vedette::outlier {
 namespace {
 
-class KMeansDistance final : public RowDetector {
+class KMeansDistance final : public TileDetector {
  public:
   explicit KMeansDistance(const ParamSet& params) : least_share_(params.Real("min_cluster_share")) {
     options_.clusters = params.Int("n_clusters");
@@ -31,12 +31,12 @@ class KMeansDistance final : public RowDetector {
     search_ = NearestCenter(centers_, centers_.size() / d(), d());
     return absl::OkStatus();
   }
-  double ScoreRow(std::span<const double> x) const override {
-    double squared = 0;
-    search_.Find(x.data(), &squared);
-    return unit().Unscaled(std::sqrt(squared));
+  void ScoreTile(const RowTile& tile, double* scores) const override {
+    search_.FindTile(tile.values, tile.lanes, search_.clusters(), scores, nullptr);
+    for (int r = 0; r < tile.lanes; ++r) scores[r] = unit().Unscaled(std::sqrt(scores[r]));
   }
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
     double squared = 0;
     const double* const center = centers_.data() + search_.Find(x.data(), &squared) * d();
     for (size_t j = 0; j < d(); ++j) {
@@ -85,8 +85,10 @@ extern const Descriptor k_kmeans;
 const Descriptor k_kmeans = {
     .name = "kmeans",
     .family = "proximity",
-    .summary = "Distance to the nearest of a few cluster centers: plain and fast where normal rows form round groups. A group of "
-               "anomalies can get a center of its own.",
+    .summary =
+        "Distance to the nearest of a few cluster centers: plain and fast where normal rows form round groups. A group "
+        "of "
+        "anomalies can get a center of its own.",
     .paper = "S. Lloyd, Least squares quantization in PCM, IEEE Transactions on Information Theory, 1982",
     .params = kParams,
     .deterministic = false,
@@ -97,7 +99,9 @@ const Descriptor k_kmeans = {
       const double k = static_cast<double>(p.Int("n_clusters"));
       return PassCost(n, d, 4 + 60 * k, 1 + k / 2, 16 * k * static_cast<double>(d));
     },
-    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<KMeansDistance>(params); },
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> {
+      return std::make_unique<KMeansDistance>(params);
+    },
 };
 
 }  // namespace vedette::outlier

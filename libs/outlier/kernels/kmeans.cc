@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "outlier/kernels/row_blocks.h"
+#include "outlier/kernels/simd.h"
 #include "outlier/parallel.h"
 
 namespace vedette::outlier {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int64_t kBlock = 1024;
 constexpr double kFar = 1e200;  // centers that fill up a vector lie here: nearer to nothing
+constexpr size_t kTileRows = 16;
 
 double Squared(const double* a, const double* b, size_t d) {
   double sum = 0;
@@ -20,12 +22,114 @@ double Squared(const double* a, const double* b, size_t d) {
   return sum;
 }
 
+/// Sum in eight lanes.
+double LaneSum(const double* values, size_t n) {
+  double sum[8] = {};
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    for (size_t r = 0; r < 8; ++r) sum[r] += values[i + r];
+  }
+  for (; i < n; ++i) sum[0] += values[i];
+  return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+/// The rows in float32, centred and scaled, sixteen side by side: the nearest center of a row is found there, and
+/// looked for again in double only where rounding might have decided.
+class Screen {
+ public:
+  Screen(std::span<const double> rows, size_t n, size_t d)
+      : rows_(rows), n_(n), d_(d), middle_(d, 0), values_((n + kTileRows - 1) / kTileRows * kTileRows * d, 0.0F) {
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = 0; j < d; ++j) middle_[j] += rows[i * d + j];
+    }
+    for (double& m : middle_) m /= static_cast<double>(n);
+    double most = 0;
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = 0; j < d; ++j) most = std::max(most, std::fabs(rows[i * d + j] - middle_[j]));
+    }
+    scale_ = most > 0 ? std::ldexp(1.0, std::clamp(-std::ilogb(most), -400, 400)) : 1;
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = 0; j < d; ++j) {
+        values_[(i / kTileRows * d + j) * kTileRows + i % kTileRows] =
+            static_cast<float>((rows[i * d + j] - middle_[j]) * scale_);
+      }
+    }
+    // Values lie within [-2, 2]: operands and their difference are off by 2^-24 of that each, a root of d such squares
+    // by sqrt(d) times as much; rounding of the sum adds (d + 2) 2^-24 of it. Doubled, for the comparison of two.
+    absolute_ = static_cast<float>(2 * 6 * 0x1p-23 * std::sqrt(static_cast<double>(d)));
+    relative_ = static_cast<float>(2 * (static_cast<double>(d) + 4) * 0x1p-24);
+  }
+
+  /// Centers as Nearest takes them.
+  std::vector<float> Prepare(const std::vector<double>& centers) const {
+    std::vector<float> out(centers.size());
+    for (size_t i = 0; i < out.size(); ++i)
+      out[i] = static_cast<float>(std::clamp((centers[i] - middle_[i % d_]) * scale_, -4.0, 4.0));
+    return out;
+  }
+
+  /// labels[r] = nearest of k centers to row 16 tile + r, of equally near ones the lowest.
+  void Nearest(size_t tile, const std::vector<float>& prepared, const std::vector<double>& centers, size_t k,
+               int32_t* labels) const {
+    F32x8 first[2], second[2], best[2];
+    for (int v = 0; v < 2; ++v)
+      first[v] = second[v] = F32x8::Set(std::numeric_limits<float>::infinity()), best[v] = F32x8::Zero();
+    for (size_t c = 0; c < k; ++c) {
+      F32x8 sum[2] = {F32x8::Zero(), F32x8::Zero()};
+      const float* x = values_.data() + tile * d_ * kTileRows;
+      const float* const center = prepared.data() + c * d_;
+      for (size_t j = 0; j < d_; ++j, x += kTileRows) {
+        const F32x8 value = F32x8::Set(center[j]);
+        const F32x8 a = F32x8::LoadAny(x) - value, b = F32x8::LoadAny(x + 8) - value;
+        sum[0] = Fma(a, a, sum[0]);
+        sum[1] = Fma(b, b, sum[1]);
+      }
+      const F32x8 index = F32x8::Set(static_cast<float>(c));
+      for (int v = 0; v < 2; ++v) {
+        best[v] = WhereNotAbove(first[v], sum[v], best[v], index);
+        second[v] = Min(second[v], Max(first[v], sum[v]));
+        first[v] = Min(first[v], sum[v]);
+      }
+    }
+    unsigned doubtful = 0;
+    float index[kTileRows];
+    for (int v = 0; v < 2; ++v) {
+      const F32x8 near = Sqrt(first[v]), far = Sqrt(second[v]);
+      doubtful |= (far - near).NotAbove(F32x8::Set(absolute_) + far * F32x8::Set(relative_)) << (8 * v);
+      best[v].Store(index + 8 * v);
+    }
+    const size_t begin = tile * kTileRows, count = std::min(kTileRows, n_ - begin);
+    for (size_t r = 0; r < count; ++r) {
+      labels[r] = k > 1 && (doubtful >> r & 1U) != 0 ? Exactly(begin + r, centers, k) : static_cast<int32_t>(index[r]);
+    }
+  }
+
+ private:
+  int32_t Exactly(size_t row, const std::vector<double>& centers, size_t k) const {
+    double least = std::numeric_limits<double>::infinity();
+    size_t best = 0;
+    for (size_t c = 0; c < k; ++c) {
+      const double squared = Squared(rows_.data() + row * d_, centers.data() + c * d_, d_);
+      if (squared < least) least = squared, best = c;
+    }
+    return static_cast<int32_t>(best);
+  }
+
+  std::span<const double> rows_;
+  size_t n_, d_;
+  std::vector<double> middle_;
+  std::vector<float> values_;
+  double scale_ = 1;
+  float absolute_ = 0, relative_ = 0;
+};
+
 struct Run {
   std::span<const double> rows;
   size_t n, d;
   const KMeansOptions& options;
   const Context& ctx;
   const RowBlocks& blocks;
+  const Screen& screen;
 
   const double* Row(size_t i) const { return rows.data() + i * d; }
 
@@ -38,18 +142,19 @@ struct Run {
     const int trials = 2 + static_cast<int>(std::log(static_cast<double>(options.clusters)));
     while (static_cast<int64_t>(centers.size() / d) < options.clusters) {
       RETURN_IF_ERROR(ctx.Check());
+      std::vector<double> share;  // of each block of rows
+      for (size_t begin = 0; begin < n; begin += kBlock)
+        share.push_back(LaneSum(nearest.data() + begin, std::min<size_t>(kBlock, n - begin)));
       double total = 0;
-      for (size_t i = 0; i < n; ++i) total += nearest[i];
+      for (const double s : share) total += s;
       if (!(total > 0)) break;  // fewer distinct rows than clusters
       double least = std::numeric_limits<double>::infinity();
       size_t chosen = 0;
       for (int t = 0; t < trials; ++t) {
-        double left = rng.Uniform() * total;
-        size_t at = 0;
-        while (at + 1 < n && (left -= nearest[at]) > 0) ++at;
+        const size_t at = Drawn(rng.Uniform() * total, share, nearest);
         blocks.SquaredDistances(Row(at), trial.data());
-        double sum = 0;
-        for (size_t i = 0; i < n; ++i) sum += trial[i] = std::min(nearest[i], trial[i]);
+        for (size_t i = 0; i < n; ++i) trial[i] = trial[i] < nearest[i] ? trial[i] : nearest[i];
+        const double sum = LaneSum(trial.data(), n);
         if (sum < least) least = sum, chosen = at, best.swap(trial);
       }
       nearest.swap(best);
@@ -58,102 +163,110 @@ struct Run {
     return centers;
   }
 
-  /// Lloyd's rounds with Hamerly's bounds (2010): a row whose own center is surely nearer than any other is not looked at.
+  /// The row in which the running sum of `nearest` passes `left`.
+  size_t Drawn(double left, const std::vector<double>& share, const std::vector<double>& nearest) const {
+    size_t block = 0;
+    while (block + 1 < share.size() && left > share[block]) left -= share[block++];
+    size_t at = block * kBlock;
+    while (at + 1 < n && (left -= nearest[at]) > 0) ++at;
+    return at;
+  }
+
+  /// Sums and numbers of the clusters' rows.
+  struct Sums {
+    std::vector<double> sum;
+    std::vector<int64_t> count;
+  };
+
+  /// Lloyd's rounds. Sums follow the rows that change sides, and are added up anew before a run may end.
   absl::StatusOr<KMeansFit> Lloyd(std::vector<double> centers, double tolerance) const {
     KMeansFit fit{.centers = std::move(centers), .labels = std::vector<int32_t>(n, 0), .sizes = {}, .inertia = 0};
     const size_t k = fit.centers.size() / d;
-    Bounds bounds{std::vector<double>(n, std::numeric_limits<double>::infinity()), std::vector<double>(n, 0)};
+    std::vector<int32_t> labels(n);
+    Sums sums;
+    bool fresh = false;
     for (int64_t round = 0; round < options.iterations; ++round) {
-      ASSIGN_OR_RETURN(const bool moved, Assign(fit, bounds));
-      if (!moved && round > 0) break;
-      std::vector<double> step(k);
-      const double shift = Move(fit, step);
-      const double most = *std::max_element(step.begin(), step.end());
-      for (size_t i = 0; i < n; ++i) {
-        bounds.upper[i] += step[static_cast<size_t>(fit.labels[i])];
-        bounds.lower[i] -= most;
+      RETURN_IF_ERROR(Assign(fit, labels));
+      size_t changed = 0;
+      for (size_t i = 0; i < n; ++i) changed += labels[i] != fit.labels[i];
+      if (changed == 0 && fresh) break;
+      if (round == 0 || changed == 0 || changed > n / 4) {
+        fit.labels = labels;
+        sums = AddUp(fit.labels, k);
+        fresh = true;
+      } else {
+        Follow(labels, fit.labels, sums);
+        fresh = false;
       }
-      if (shift <= tolerance) break;
+      if (Move(sums, fit) > tolerance) continue;
+      if (fresh) break;
+      sums = AddUp(fit.labels, k);
+      fresh = true;
+      if (Move(sums, fit) <= tolerance) break;
     }
-    const NearestCenter search(fit.centers, k, d);
-    std::vector<double> squared(n);
-    RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(n), kBlock, [&](int64_t begin, int64_t end) {
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        fit.labels[i] = static_cast<int32_t>(search.Find(Row(i), &squared[i]));
-      }
-    }));
+    RETURN_IF_ERROR(Assign(fit, fit.labels));
     fit.sizes.assign(k, 0);
     for (const int32_t label : fit.labels) ++fit.sizes[static_cast<size_t>(label)];
-    for (const double v : squared) fit.inertia += v;
+    for (size_t i = 0; i < n; ++i)
+      fit.inertia += Squared(Row(i), fit.centers.data() + static_cast<size_t>(fit.labels[i]) * d, d);
     return fit;
   }
 
-  /// Distances: at most `upper` to a row's own center, at least `lower` to any other.
-  struct Bounds {
-    std::vector<double> upper, lower;
-  };
-
-  absl::StatusOr<bool> Assign(KMeansFit& fit, Bounds& bounds) const {
+  absl::Status Assign(const KMeansFit& fit, std::vector<int32_t>& labels) const {
+    const std::vector<float> prepared = screen.Prepare(fit.centers);
     const size_t k = fit.centers.size() / d;
-    const NearestCenter search(fit.centers, k, d);
-    std::vector<double> half(k, std::numeric_limits<double>::infinity());
-    for (size_t a = 0; a < k; ++a) {
-      for (size_t b = 0; b < k; ++b) {
-        if (a != b) half[a] = std::min(half[a], 0.5 * std::sqrt(Squared(fit.centers.data() + a * d, fit.centers.data() + b * d, d)));
+    return ParallelBlocks(ctx, static_cast<int64_t>(n), kBlock, [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i += kTileRows) {
+        screen.Nearest(i / kTileRows, prepared, fit.centers, k, labels.data() + i);
       }
-    }
-    std::atomic<bool> moved{false};
-    RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(n), kBlock, [&](int64_t begin, int64_t end) {
-      bool any = false;
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        const auto own = static_cast<size_t>(fit.labels[i]);
-        const double safe = std::max(half[own], bounds.lower[i]);
-        if (bounds.upper[i] < safe) continue;
-        bounds.upper[i] = std::sqrt(Squared(Row(i), fit.centers.data() + own * d, d));
-        if (bounds.upper[i] < safe) continue;
-        double first = 0, second = 0;
-        const size_t nearest = search.FindTwo(Row(i), &first, &second);
-        any |= nearest != own;
-        fit.labels[i] = static_cast<int32_t>(nearest);
-        bounds.upper[i] = std::sqrt(first);
-        bounds.lower[i] = std::sqrt(second);
-      }
-      if (any) moved = true;
-    }));
-    return moved.load();
+    });
   }
 
-  /// Centers to the means of their rows; `step` gets how far each went. An empty cluster takes the row that is farthest from
-  /// its center. Returns the sum of squared moves.
-  double Move(KMeansFit& fit, std::vector<double>& step) const {
-    const size_t k = fit.centers.size() / d;
-    std::vector<double> sum(k * d, 0);
-    std::vector<int64_t> count(k, 0);
+  Sums AddUp(const std::vector<int32_t>& labels, size_t k) const {
+    Sums sums{std::vector<double>(k * d, 0), std::vector<int64_t>(k, 0)};
+    for (size_t i = 0; i < n; ++i) Add(i, labels[i], 1, sums);
+    return sums;
+  }
+  void Follow(const std::vector<int32_t>& labels, std::vector<int32_t>& before, Sums& sums) const {
     for (size_t i = 0; i < n; ++i) {
-      const auto label = static_cast<size_t>(fit.labels[i]);
-      ++count[label];
-      for (size_t j = 0; j < d; ++j) sum[label * d + j] += Row(i)[j];
+      if (labels[i] == before[i]) continue;
+      Add(i, before[i], -1, sums);
+      Add(i, labels[i], 1, sums);
+      before[i] = labels[i];
     }
+  }
+  void Add(size_t row, int32_t label, int64_t sign, Sums& sums) const {
+    sums.count[static_cast<size_t>(label)] += sign;
+    double* const sum = sums.sum.data() + static_cast<size_t>(label) * d;
+    const double* const x = Row(row);
+    const auto factor = static_cast<double>(sign);
+    for (size_t j = 0; j < d; ++j) sum[j] += factor * x[j];
+  }
+
+  /// Centers to the means of their rows. An empty cluster takes the row that is farthest from its center. Returns the
+  /// sum of squared moves.
+  double Move(const Sums& sums, KMeansFit& fit) const {
+    const size_t k = fit.centers.size() / d;
     std::vector<double> far;
     double shift = 0;
     for (size_t c = 0; c < k; ++c) {
-      if (count[c] == 0) {
+      const double* from = sums.sum.data() + c * d;
+      double count = static_cast<double>(sums.count[c]);
+      if (sums.count[c] == 0) {
         if (far.empty()) {
-          for (size_t i = 0; i < n; ++i) far.push_back(Squared(Row(i), fit.centers.data() + static_cast<size_t>(fit.labels[i]) * d, d));
+          for (size_t i = 0; i < n; ++i)
+            far.push_back(Squared(Row(i), fit.centers.data() + static_cast<size_t>(fit.labels[i]) * d, d));
         }
         const auto at = static_cast<size_t>(std::max_element(far.begin(), far.end()) - far.begin());
         far[at] = -1;
-        std::copy(Row(at), Row(at) + d, sum.begin() + static_cast<int64_t>(c * d));
-        count[c] = 1;
+        from = Row(at);
+        count = 1;
       }
-      double moved = 0;
       for (size_t j = 0; j < d; ++j) {
-        const double mean = sum[c * d + j] / static_cast<double>(count[c]), move = mean - fit.centers[c * d + j];
-        moved += move * move;
+        const double mean = from[j] / count, move = mean - fit.centers[c * d + j];
+        shift += move * move;
         fit.centers[c * d + j] = mean;
       }
-      step[c] = std::sqrt(moved);
-      shift += moved;
     }
     return shift;
   }
@@ -186,32 +299,48 @@ size_t NearestCenter::Find(const double* x, double* squared) const {
   return best;
 }
 
-size_t NearestCenter::FindTwo(const double* x, double* first, double* second) const {
-  *first = *second = std::numeric_limits<double>::infinity();
-  size_t best = 0;
-  for (size_t block = 0; block < padded_ / 8; ++block) {
-    double sum[8] = {};
-    const double* values = values_.data() + block * d_ * 8;
-    for (size_t j = 0; j < d_; ++j, values += 8) {
-      const double v = x[j];
-      for (size_t c = 0; c < 8; ++c) sum[c] += (v - values[c]) * (v - values[c]);
-    }
-    for (size_t c = 0; c < 8 && block * 8 + c < clusters_; ++c) {
-      if (sum[c] < *first) {
-        *second = *first;
-        *first = sum[c];
-        best = block * 8 + c;
-      } else {
-        *second = std::min(*second, sum[c]);
+template <int kVectors>
+void NearestCenter::Tile(const double* tile, size_t clusters, double* squared, double* nearest) const {
+  constexpr int kLanes = 4 * kVectors;
+  F64x4 least[kVectors], best[kVectors];
+  for (int v = 0; v < kVectors; ++v)
+    least[v] = F64x4::Set(std::numeric_limits<double>::infinity()), best[v] = F64x4::Zero();
+  for (size_t c = 0; c < clusters; ++c) {
+    F64x4 sum[kVectors];
+    for (F64x4& s : sum) s = F64x4::Zero();
+    const double* center = values_.data() + c / 8 * d_ * 8 + c % 8;
+    const double* x = tile;
+    for (size_t j = 0; j < d_; ++j, center += 8, x += kLanes) {
+      const F64x4 value = F64x4::Set(*center);
+      for (int v = 0; v < kVectors; ++v) {
+        const F64x4 gap = F64x4::LoadAny(x + 4 * v) - value;
+        sum[v] = Fma(gap, gap, sum[v]);
       }
     }
+    if (nearest != nullptr) {
+      const F64x4 index = F64x4::Set(static_cast<double>(c));
+      for (int v = 0; v < kVectors; ++v) best[v] = WhereNotAbove(least[v], sum[v], best[v], index);
+    }
+    for (int v = 0; v < kVectors; ++v) least[v] = Min(sum[v], least[v]);
   }
-  return best;
+  for (int v = 0; v < kVectors; ++v) {
+    least[v].Store(squared + 4 * v);
+    if (nearest != nullptr) best[v].Store(nearest + 4 * v);
+  }
 }
 
-absl::StatusOr<KMeansFit> KMeans(std::span<const double> rows, int64_t n, int64_t d, const KMeansOptions& options, const Context& ctx) {
+void NearestCenter::FindTile(const double* tile, int lanes, size_t clusters, double* squared, double* nearest) const {
+  if (lanes == 16)
+    Tile<4>(tile, clusters, squared, nearest);
+  else
+    Tile<1>(tile, clusters, squared, nearest);
+}
+
+absl::StatusOr<KMeansFit> KMeans(std::span<const double> rows, int64_t n, int64_t d, const KMeansOptions& options,
+                                 const Context& ctx) {
   const RowBlocks blocks(rows, static_cast<size_t>(n), static_cast<size_t>(d));
-  const Run run{rows, static_cast<size_t>(n), static_cast<size_t>(d), options, ctx, blocks};
+  const Screen screen(rows, static_cast<size_t>(n), static_cast<size_t>(d));
+  const Run run{rows, static_cast<size_t>(n), static_cast<size_t>(d), options, ctx, blocks, screen};
   double variance = 0;
   for (size_t j = 0; j < run.d; ++j) {
     double mean = 0, sum = 0;

@@ -1,5 +1,5 @@
-// k-means clustering (Lloyd 1982), started by greedy k-means++ (Arthur, Vassilvitskii 2007): the meaning of scikit-learn's
-// KMeans. The same seed gives the same bits at any thread count.
+// k-means clustering (Lloyd 1982), started by greedy k-means++ (Arthur, Vassilvitskii 2007): the meaning of
+// scikit-learn's KMeans. The same seed gives the same bits at any thread count.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -13,10 +13,10 @@
 namespace vedette::outlier {
 
 struct KMeansFit {
-  std::vector<double> centers;   ///< clusters x d, row-major; clusters <= what was asked for (distinct rows)
-  std::vector<int32_t> labels;   ///< of each row
+  std::vector<double> centers;  ///< clusters x d, row-major; clusters <= what was asked for (distinct rows)
+  std::vector<int32_t> labels;  ///< of each row
   std::vector<int64_t> sizes;
-  double inertia = 0;            ///< sum of squared distances
+  double inertia = 0;  ///< sum of squared distances
 };
 
 struct KMeansOptions {
@@ -25,7 +25,8 @@ struct KMeansOptions {
 };
 
 /// rows: n x d, row-major, |values| <= 1e100. The best of `starts` runs.
-absl::StatusOr<KMeansFit> KMeans(std::span<const double> rows, int64_t n, int64_t d, const KMeansOptions& options, const Context& ctx);
+absl::StatusOr<KMeansFit> KMeans(std::span<const double> rows, int64_t n, int64_t d, const KMeansOptions& options,
+                                 const Context& ctx);
 
 /// Finds the nearest of a few centers: centers are held feature by feature, so that a row is compared with all at once.
 class NearestCenter {
@@ -34,11 +35,15 @@ class NearestCenter {
   NearestCenter(std::span<const double> centers, size_t clusters, size_t d);
   /// Index of the nearest center (the lowest of several) and its squared distance.
   size_t Find(const double* x, double* squared) const;
-  /// The same, with the squared distance of the second nearest (infinite when there is one center only).
-  size_t FindTwo(const double* x, double* first, double* second) const;
+  /// Squared distances of the rows of a tile (see RowTile: feature by feature, 4 or 16 rows side by side) to the
+  /// nearest of the first `clusters` centers; `nearest` gets which those are, unless it is null.
+  void FindTile(const double* tile, int lanes, size_t clusters, double* squared, double* nearest) const;
   size_t clusters() const { return clusters_; }
 
  private:
+  template <int kVectors>
+  void Tile(const double* tile, size_t clusters, double* squared, double* nearest) const;
+
   size_t clusters_ = 0, padded_ = 0, d_ = 0;
   std::vector<double> values_;
 };
