@@ -24,6 +24,11 @@ class RowBlocks {
   double at(size_t row, size_t feature) const { return values_[(row / kWidth * d_ + feature) * kWidth + row % kWidth]; }
 
  private:
+  template <int kBlocks, bool kGaps>
+  void Some(const double* values, const double* x, double* out) const;
+  template <bool kGaps>
+  void All(const double* x, double* out) const;
+
   size_t n_ = 0, d_ = 0;
   std::vector<double> values_;
 };
