@@ -81,7 +81,7 @@ void Observe(runtime::Metrics& metrics, const llm::ChatRequest& request, const l
   tokens("prompt", done.prompt_tokens);
   tokens("completion", done.completion_tokens);
   if (!done.ok) {
-    runtime::LogWarning("no answer from the language model", {{"use", request.use},
+    runtime::LogInfo("no answer from the language model", {{"use", request.use},
                                                               {"reason", done.reason},
                                                               {"calls", done.attempts},
                                                               {"seconds", absl::ToDoubleSeconds(done.latency)}});

@@ -8,6 +8,7 @@
 namespace vedette::triage {
 
 v1::Config DefaultConfig();
+absl::Status Validate(const v1::Config& config);
 absl::Status Build(const v1::Config& config, runtime::App& app);
 
 }  // namespace vedette::triage

@@ -22,6 +22,7 @@ const runtime::FilterSchema& AnomalyFilter() {
                  {.name = "dataset", .sql = "dataset"},
                  {.name = "severity", .sql = "severity", .type = Type::kEnum, .values = {"LOW", "MEDIUM", "HIGH", "CRITICAL"}, .sql_values = {"1", "2", "3", "4"}},
                  {.name = "status", .sql = "status", .type = Type::kEnum, .values = {"OPEN", "ACKNOWLEDGED", "RESOLVED", "DISMISSED"}},
+                 {.name = "opinion", .sql = "triage_verdict->>'opinion'", .type = Type::kEnum, .values = {"INCONCLUSIVE", "LIKELY_TRUE", "LIKELY_FALSE"}},
                  {.name = "anomaly_score", .sql = "anomaly_score", .type = Type::kNumber},
                  {.name = "probability", .sql = "probability", .type = Type::kNumber},
                  {.name = "row_index", .sql = "row_index", .type = Type::kInteger},
@@ -108,6 +109,15 @@ grpc::ServerUnaryReactor* TriageGrpc::GetAnomalyStatistics(Context* ctx, const v
     }
     out->mutable_by_status()->insert(stats.by_status.begin(), stats.by_status.end());
     out->mutable_by_method()->insert(stats.by_method.begin(), stats.by_method.end());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* TriageGrpc::TriageAnomaly(Context* ctx, const v1::TriageAnomalyRequest* rq, v1::TriageVerdict* rs) {
+  return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("anomaly", "anomalies", request.anomaly()));
+    ASSIGN_OR_RETURN(const TriageVerdict verdict, triager_.Triage(call.tenant, id, request.refresh(), call.deadline, call.stop));
+    ToProto(verdict, out);
     return absl::OkStatus();
   });
 }

@@ -71,4 +71,28 @@ std::map<std::string, std::string> CellsFromJson(std::string_view text) {
   return cells;
 }
 
+std::string VerdictToJson(const TriageVerdict& v) {
+  return Dump({{"opinion", Name(v.opinion)},
+               {"confidence", v.confidence},
+               {"reason", Clean(v.reason)},
+               {"next_checks", v.next_checks},
+               {"source", v.source},
+               {"degraded_reason", v.degraded_reason},
+               {"create_time_us", absl::ToUnixMicros(v.create_time)}});
+}
+
+std::optional<TriageVerdict> VerdictFromJson(std::string_view text) {
+  const json j = json::parse(text, nullptr, false);
+  if (!j.is_object()) return std::nullopt;
+  TriageVerdict v;
+  v.opinion = ParseOpinion(j.value("opinion", ""));
+  v.confidence = j.value("confidence", 0.0);
+  v.reason = j.value("reason", "");
+  v.next_checks = j.value("next_checks", std::vector<std::string>());
+  v.source = j.value("source", kNoSource);
+  v.degraded_reason = j.value("degraded_reason", "");
+  v.create_time = absl::FromUnixMicros(j.value("create_time_us", int64_t{0}));
+  return v;
+}
+
 }  // namespace vedette::triage

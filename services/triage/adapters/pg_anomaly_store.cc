@@ -1,5 +1,7 @@
 #include "services/triage/adapters/pg_anomaly_store.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include "base/ids.h"
 #include "base/status.h"
 #include "services/triage/adapters/json.h"
@@ -17,7 +19,7 @@ using storage::Tx;
 
 constexpr char kColumns[] =
     "anomaly_id, job, dataset, row_index, entity, metric, anomaly_score, probability, confidence, severity, threshold, "
-    "features, summary, detection_methods, model, raw_data, metadata, status, detect_time, create_time, update_time";
+    "features, summary, detection_methods, model, raw_data, metadata, status, detect_time, create_time, update_time, triage_verdict";
 constexpr char kFeedbackColumns[] = "feedback_id, verdict, feedback_confidence, comment, business_context, author, create_time";
 
 Anomaly Read(const Row& r) {
@@ -43,6 +45,7 @@ Anomaly Read(const Row& r) {
   a.detect_time = r.Time("detect_time");
   a.create_time = r.Time("create_time");
   a.update_time = r.Time("update_time");
+  if (!r.IsNull("triage_verdict")) a.verdict = VerdictFromJson(r.Text("triage_verdict"));
   return a;
 }
 
@@ -109,6 +112,24 @@ absl::Status AddStored(Tx& tx, const TaskResult& result, int64_t anomaly_count) 
   message.subject = "facts.anomaly.stored";
   message.type = "vedette.anomaly.stored.v1";
   message.payload = stored.SerializeAsString();
+  return storage::Outbox::Add(tx, std::move(message)).status();
+}
+
+/// The fact that a person judged an anomaly, in the transaction that says so.
+absl::Status AddGiven(Tx& tx, const std::string& anomaly_id, const Feedback& feedback) {
+  events::v1::FeedbackGiven given;
+  given.set_tenant(tx.tenant());
+  given.set_anomaly("anomalies/" + anomaly_id);
+  given.set_feedback(fmt::format("anomalies/{}/feedback/{}", anomaly_id, feedback.id));
+  given.set_verdict(std::string(Name(feedback.verdict)));
+  given.set_confidence(feedback.confidence);
+  *given.mutable_create_time() =
+      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(feedback.create_time));
+  storage::OutboxMessage message;
+  message.id = "feedback/" + feedback.id;
+  message.subject = "facts.feedback.given";
+  message.type = "vedette.feedback.given.v1";
+  message.payload = given.SerializeAsString();
   return storage::Outbox::Add(tx, std::move(message)).status();
 }
 
@@ -227,6 +248,35 @@ absl::StatusOr<Anomaly> PgAnomalyStore::SetStatus(const std::string& tenant, con
   return anomaly;
 }
 
+absl::Status PgAnomalyStore::SetVerdict(const std::string& tenant, const std::string& id, const TriageVerdict& verdict) {
+  return storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
+    return tx.Exec("update anomalies set triage_verdict = $3::jsonb where tenant_id = $1 and anomaly_id = $2::uuid and "
+                   "($4 <> 'none' or coalesce(triage_verdict->>'source', 'none') = 'none')",
+                   {tx.tenant(), id, VerdictToJson(verdict), verdict.source}).status();
+  });
+}
+
+absl::StatusOr<std::vector<Judged>> PgAnomalyStore::ListJudged(const std::string& tenant, const Anomaly& like) {
+  std::vector<Judged> all;
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, [&](Tx& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(const auto rows,
+                     tx.Exec("with newest as (select anomaly_id, verdict, create_time, feedback_id from anomaly_feedback "
+                             "where tenant_id = $1 order by create_time desc, feedback_id limit 1000), "
+                             "last as (select distinct on (anomaly_id) anomaly_id, verdict from newest "
+                             "order by anomaly_id, create_time desc, feedback_id) "
+                             "select a.features, a.entity, last.verdict from last join anomalies a on a.tenant_id = $1 and "
+                             "a.anomaly_id = last.anomaly_id where a.anomaly_id <> $2::uuid and a.detection_methods && $3::text[]",
+                             {tx.tenant(), like.id, like.detection_methods}));
+    all.clear();
+    for (const Row row : rows) {
+      all.push_back({.features = FeaturesFromJson(row.Text("features")), .entity = std::string(row.Text("entity")),
+                     .verdict = ParseVerdict(row.Text("verdict"))});
+    }
+    return absl::OkStatus();
+  }));
+  return all;
+}
+
 absl::StatusOr<Feedback> PgAnomalyStore::AddFeedback(const std::string& tenant, const std::string& anomaly_id,
                                                      const Feedback& feedback, const std::string& request_id) {
   Feedback stored;
@@ -249,9 +299,11 @@ absl::StatusOr<Feedback> PgAnomalyStore::AddFeedback(const std::string& tenant, 
       return absl::OkStatus();
     }
     stored = ReadFeedback(rows[0]);
+    if (absl::Status added = AddGiven(tx, anomaly_id, stored); !added.ok()) return added;
     return tx.Exec("update anomalies set status = $3 where tenant_id = $1 and anomaly_id = $2::uuid",
                    {tx.tenant(), anomaly_id, Name(StatusAfter(feedback.verdict))}).status();
   }));
+  stored_();
   return stored;
 }
 

@@ -17,6 +17,8 @@ class PgAnomalyStore final : public AnomalyStore {
   absl::StatusOr<Page> List(const std::string& tenant, const Listing& listing) override;
   absl::StatusOr<Statistics> Count(const std::string& tenant, const Listing& listing) override;
   absl::StatusOr<Anomaly> SetStatus(const std::string& tenant, const std::string& id, Status status) override;
+  absl::Status SetVerdict(const std::string& tenant, const std::string& id, const TriageVerdict& verdict) override;
+  absl::StatusOr<std::vector<Judged>> ListJudged(const std::string& tenant, const Anomaly& like) override;
   absl::StatusOr<Feedback> AddFeedback(const std::string& tenant, const std::string& anomaly_id,
                                        const Feedback& feedback, const std::string& request_id) override;
   absl::StatusOr<std::vector<Feedback>> ListFeedback(const std::string& tenant, const std::string& anomaly_id) override;

@@ -42,6 +42,8 @@ absl::StatusOr<Anomaly> FromEvent(const events::v1::AnomaliesDetected& event, co
   a.job = event.job();
   a.dataset = event.dataset();
   a.row_index = d.row_index();
+  a.entity = d.entity();
+  a.metric = d.metric();
   a.score = d.score();
   a.probability = std::clamp(std::isnan(d.probability()) ? 0.0 : d.probability(), 0.0, 1.0);
   a.confidence = std::clamp(std::isnan(d.confidence()) ? 0.0 : d.confidence(), 0.0, 1.0);
@@ -96,6 +98,17 @@ void ToProto(const Anomaly& a, v1::Anomaly* out) {
   *out->mutable_detect_time() = Stamp(a.detect_time);
   *out->mutable_create_time() = Stamp(a.create_time);
   *out->mutable_update_time() = Stamp(a.update_time);
+  if (a.verdict) ToProto(*a.verdict, out->mutable_triage_verdict());
+}
+
+void ToProto(const TriageVerdict& v, v1::TriageVerdict* out) {
+  out->set_opinion(static_cast<v1::TriageVerdict::Opinion>(static_cast<int>(v.opinion) + 1));
+  out->set_confidence(v.confidence);
+  out->set_reason(v.reason);
+  for (const std::string& check : v.next_checks) out->add_next_checks(check);
+  out->set_source(v.source);
+  out->set_degraded_reason(v.degraded_reason);
+  *out->mutable_create_time() = Stamp(v.create_time);
 }
 
 void ToProto(const std::string& anomaly_id, const Feedback& f, v1::Feedback* out) {

@@ -13,6 +13,7 @@
 namespace vedette::triage {
 
 void ToProto(const Anomaly& anomaly, v1::Anomaly* out);
+void ToProto(const TriageVerdict& verdict, v1::TriageVerdict* out);
 void ToProto(const std::string& anomaly_id, const Feedback& feedback, v1::Feedback* out);
 
 /// What a detector found. INVALID_ARGUMENT for anything that the store could not hold (a bad id, a NaN score).

@@ -7,9 +7,10 @@ namespace vedette::triage {
 namespace {
 constexpr std::array<std::string_view, 4> kStatus = {"OPEN", "ACKNOWLEDGED", "RESOLVED", "DISMISSED"};
 constexpr std::array<std::string_view, 4> kVerdict = {"CONFIRMED", "FALSE_ALARM", "EXPECTED", "NEW_TREND"};
+constexpr std::array<std::string_view, 3> kOpinion = {"INCONCLUSIVE", "LIKELY_TRUE", "LIKELY_FALSE"};
 
-template <typename Enum>
-Enum Parse(const std::array<std::string_view, 4>& names, std::string_view name) {
+template <typename Enum, size_t N>
+Enum Parse(const std::array<std::string_view, N>& names, std::string_view name) {
   const auto it = std::find(names.begin(), names.end(), name);
   return static_cast<Enum>(it == names.end() ? 0 : it - names.begin());
 }
@@ -17,6 +18,8 @@ Enum Parse(const std::array<std::string_view, 4>& names, std::string_view name) 
 
 std::string_view Name(Status status) { return kStatus[static_cast<size_t>(status)]; }
 std::string_view Name(Verdict verdict) { return kVerdict[static_cast<size_t>(verdict)]; }
+std::string_view Name(Opinion opinion) { return kOpinion[static_cast<size_t>(opinion)]; }
+Opinion ParseOpinion(std::string_view name) { return Parse<Opinion>(kOpinion, name); }
 Status ParseStatus(std::string_view name) { return Parse<Status>(kStatus, name); }
 Verdict ParseVerdict(std::string_view name) { return Parse<Verdict>(kVerdict, name); }
 

@@ -32,6 +32,24 @@ struct Feature {
   std::optional<double> expected_number;
 };
 
+/// What a language model thinks of an anomaly.
+enum class Opinion { kInconclusive, kLikelyTrue, kLikelyFalse };
+std::string_view Name(Opinion opinion);
+Opinion ParseOpinion(std::string_view name);
+
+inline constexpr char kNoSource[] = "none";
+
+/// A second opinion. Advice: nothing else of the anomaly follows from it.
+struct TriageVerdict {
+  Opinion opinion = Opinion::kInconclusive;
+  double confidence = 0;                 ///< the model's own
+  std::string reason;
+  std::vector<std::string> next_checks;  ///< most useful first
+  std::string source = kNoSource;        ///< llm, cache or none
+  std::string degraded_reason;
+  absl::Time create_time;
+};
+
 struct Anomaly {
   std::string id;  ///< UUID
   std::string job;
@@ -51,6 +69,7 @@ struct Anomaly {
   std::map<std::string, std::string> raw_data;
   std::string metadata = "{}";  ///< JSON object
   Status status = Status::kOpen;
+  std::optional<TriageVerdict> verdict;
   absl::Time detect_time;
   absl::Time create_time;
   absl::Time update_time;

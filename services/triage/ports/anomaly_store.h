@@ -29,6 +29,13 @@ struct Page {
   std::vector<std::string> next_cursor;  ///< empty: no further page
 };
 
+/// An anomaly that somebody has judged.
+struct Judged {
+  std::vector<Feature> features;
+  std::string entity;
+  Verdict verdict = Verdict::kConfirmed;
+};
+
 class AnomalyStore {
  public:
   virtual ~AnomalyStore() = default;
@@ -41,6 +48,12 @@ class AnomalyStore {
   virtual absl::StatusOr<Page> List(const std::string& tenant, const Listing& listing) = 0;
   virtual absl::StatusOr<Statistics> Count(const std::string& tenant, const Listing& listing) = 0;
   virtual absl::StatusOr<Anomaly> SetStatus(const std::string& tenant, const std::string& id, Status status) = 0;
+
+  /// Keeps a second opinion; nothing else of the anomaly changes. One without a source never replaces one that has it.
+  virtual absl::Status SetVerdict(const std::string& tenant, const std::string& id, const TriageVerdict& verdict) = 0;
+  /// Other anomalies by one of the same methods that somebody has judged, each with its last verdict: of the newest
+  /// 1000 entries of feedback.
+  virtual absl::StatusOr<std::vector<Judged>> ListJudged(const std::string& tenant, const Anomaly& like) = 0;
 
   /// Adds the feedback and sets the anomaly's status by its verdict. A request_id that was seen before answers that
   /// entry.
