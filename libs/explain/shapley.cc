@@ -47,10 +47,11 @@ absl::Status CoalitionValues::Evaluate(std::span<const uint64_t> masks, std::spa
   const int64_t n = background.rows();
   const auto per_batch = static_cast<size_t>(std::max<int64_t>(1, kBatchRows / n));
   std::vector<double> scores;
+  Matrix X;
   for (size_t begin = 0; begin < masks.size(); begin += per_batch) {
     RETURN_IF_ERROR(ctx.Check());
     const size_t count = std::min(per_batch, masks.size() - begin);
-    Matrix X(static_cast<int64_t>(count) * n, background.cols());
+    if (const int64_t rows = static_cast<int64_t>(count) * n; X.rows() != rows) X = Matrix(rows, background.cols());
     for (int64_t j = 0; j < X.cols(); ++j) {
       for (size_t c = 0; c < count; ++c) {
         std::copy_n(background.col(j).data(), n, X.col(j).data() + static_cast<int64_t>(c) * n);

@@ -15,6 +15,63 @@ namespace {
 constexpr double kMaxNorm = 1e30;           // of a squared norm after scaling; sums of products stay finite in float32
 constexpr double kUnderflow = 1e-30;        // more than what underflowing products can lose
 constexpr int64_t kChunkFloats = 16 << 10;  // of panels: 64 KiB stay in the second-level cache for all groups of a tile
+constexpr int64_t kSeedRows = 1024;         // at most, for a seed
+constexpr int64_t kSeedFloats = 256 << 10;  // of their panels at most
+constexpr int64_t kMostGroup = 12;          // queries of any kernel's tile
+
+typedef float Floats __attribute__((vector_size(32), may_alias));
+typedef int32_t Counts __attribute__((vector_size(32)));
+
+/// The k-th smallest of 8 kVectors values, k in [1, 8 kVectors].
+template <int kVectors>
+float KthSmallest(const float* values, int64_t k) {
+  const auto* v = reinterpret_cast<const Floats*>(values);
+  Counts not_above[kVectors] = {};  // minus the number of values that are not above each
+  for (int i = 0; i < 8 * kVectors; ++i) {
+    const Floats other = Floats{} + values[i];
+    for (int part = 0; part < kVectors; ++part) not_above[part] += other <= v[part];
+  }
+  const Floats infinity = Floats{} + std::numeric_limits<float>::infinity();
+  const Counts enough = Counts{} - static_cast<int32_t>(k);
+  Floats best = infinity;
+  for (int part = 0; part < kVectors; ++part) {
+    const Floats own = not_above[part] <= enough ? v[part] : infinity;
+    best = own < best ? own : best;
+  }
+  float least = best[0];
+  for (int lane = 1; lane < 8; ++lane) least = best[lane] < least ? best[lane] : least;
+  return least;
+}
+
+/// An upper bound of the k-th smallest of `count` values (a multiple of 32), k <= 24: the k-th smallest of the least
+/// values of 16 or 32 classes of them.
+float UpperBoundOfKth(const float* values, int64_t count, int64_t k) {
+  alignas(32) float least[32];
+  std::copy_n(values, 32, least);
+  for (int64_t i = 32; i < count; i += 32) {
+    for (int64_t c = 0; c < 32; ++c) least[c] = values[i + c] < least[c] ? values[i + c] : least[c];
+  }
+  if (k > 8) return KthSmallest<4>(least, k);
+  for (int64_t c = 0; c < 16; ++c) least[c] = least[c + 16] < least[c] ? least[c + 16] : least[c];
+  return KthSmallest<2>(least, k);
+}
+
+/// Bit r is set where values[r] <= bound, for kPanelRows values.
+inline uint32_t NotAbove(const float* values, float bound) {
+#if VEDETTE_F64X4_AVX2
+  const __m256 limit = _mm256_set1_ps(bound);
+  uint32_t mask = 0;
+  for (int part = 0; part < 4; ++part) {
+    const __m256 inside = _mm256_cmp_ps(_mm256_load_ps(values + 8 * part), limit, _CMP_LE_OQ);
+    mask |= static_cast<uint32_t>(_mm256_movemask_ps(inside)) << (8 * part);
+  }
+  return mask;
+#else
+  uint32_t mask = 0;
+  for (int64_t r = 0; r < kPanelRows; ++r) mask |= (values[r] <= bound ? 1U : 0U) << r;
+  return mask;
+#endif
+}
 
 }  // namespace
 
@@ -26,8 +83,13 @@ bool DenseTilePortable(const DenseTile& t) {
     for (int64_t r = 0; r < kPanelRows; ++r) {
       float sum = t.norms[r];
       for (int64_t j = 0; j < t.features; ++j) sum += t.queries[j * kGroup + q] * t.panel[j * kPanelRows + r];
-      if (sum <= t.bounds[q]) mask |= uint32_t{1} << r;
+      if (t.kept != nullptr) {
+        t.kept[q * t.kept_stride + r] = sum;
+      } else if (sum <= t.bounds[q]) {
+        mask |= uint32_t{1} << r;
+      }
     }
+    if (t.kept != nullptr) continue;
     t.masks[q] = mask;
     any |= mask != 0;
   }
@@ -54,6 +116,13 @@ bool DenseTileAvx2(const DenseTile& t) {
         a[q] = _mm256_fmadd_ps(xq, ya, a[q]);
         b[q] = _mm256_fmadd_ps(xq, yb, b[q]);
       }
+    }
+    if (t.kept != nullptr) {
+      for (int q = 0; q < kGroup; ++q) {
+        _mm256_store_ps(t.kept + q * t.kept_stride + 16 * half, a[q]);
+        _mm256_store_ps(t.kept + q * t.kept_stride + 16 * half + 8, b[q]);
+      }
+      continue;
     }
     for (int q = 0; q < kGroup; ++q) {
       const __m256 bound = _mm256_broadcast_ss(t.bounds + q);
@@ -115,6 +184,7 @@ DenseSearch::DenseSearch(const UniqueRows& rows) : rows_(&rows) {
   for (int64_t i = 0; i < m; ++i) {
     const double norm =
         Pack(rows.at(slots_[i]), 1, kPanelRows, panels_.get() + i / kPanelRows * kPanelRows * d + i % kPanelRows);
+    largest_norm_ = std::max(largest_norm_, norm);
     norms_[i] =
         std::isfinite(norm) ? static_cast<float>((1 - margin_) * norm) : -FLT_MAX;  // out of range: always enters
   }
@@ -149,44 +219,102 @@ void DenseSearch::Search(std::span<const double* const> queries, std::span<TopK>
   }
 }
 
-void DenseSearch::SearchTile(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
-                             const DenseKernel& kernel) const {
-  const auto count = static_cast<int64_t>(queries.size());
-  const int64_t d = rows_->features(), stride = rows_->stride();
-  const RankOf<MetricKind::kEuclidean> rank{2};
-  AlignedArray<float> packed(kTileQueries * d);
+/// A tile of queries on their way through the panels.
+struct DenseSearch::Tile {
+  std::span<const double* const> queries;
+  std::span<TopK> tops;
+  AlignedArray<float> packed;
   float bounds[kTileQueries];
   double norms[kTileQueries];
-  std::fill_n(packed.get(), packed.size(), 0.0F);
-  std::fill_n(bounds, kTileQueries, -FLT_MAX);  // slots without a query: nothing enters
-  const auto group_of = [&](int64_t q) { return packed.get() + q / kernel.group * kernel.group * d; };
-  for (int64_t q = 0; q < count; ++q) {
-    norms[q] = Pack(queries[q], -2, kernel.group, group_of(q) + q % kernel.group);
-    bounds[q] = Bound(tops[q].bound(), norms[q]);
+  int32_t slots[kSeedRows];  // of rows that may enter one query
+  double ranks[kSeedRows];
+  int64_t found = 0;
+
+  int64_t count() const { return static_cast<int64_t>(queries.size()); }
+  void Add(int64_t panel, uint32_t mask) {
+    for (; mask != 0; mask &= mask - 1)
+      slots[found++] = static_cast<int32_t>(panel * kPanelRows + std::countr_zero(mask));
+  }
+};
+
+/// Offers what was found to the query. First all distances, which do not wait for each other, then all offers.
+void DenseSearch::Measure(Tile& tile, int64_t query) const {
+  const RankOf<MetricKind::kEuclidean> rank{2};
+  const double* row = tile.queries[static_cast<size_t>(query)];
+  TopK& top = tile.tops[static_cast<size_t>(query)];
+  for (int64_t i = 0; i < tile.found; ++i) {
+    tile.slots[i] = slots_[tile.slots[i]];
+    tile.ranks[i] = rank.Between(row, rows_->at(tile.slots[i]), rows_->stride());
+  }
+  for (int64_t i = 0; i < tile.found; ++i) {
+    if (tile.ranks[i] <= top.bound()) top.Offer(tile.ranks[i], rows_->members(tile.slots[i]));
+  }
+  tile.found = 0;
+  tile.bounds[query] = Bound(top.bound(), tile.norms[query]);
+}
+
+int64_t DenseSearch::Seed(Tile& tile, const DenseKernel& kernel, const StopFn& stop) const {
+  const int64_t d = rows_->features(), k = tile.tops.front().k();
+  const int64_t most = std::clamp<int64_t>(kSeedFloats / (kPanelRows * d), 1, kSeedRows / kPanelRows);
+  const int64_t panels = std::min(panel_count_, most), stride = panels * kPanelRows;
+  if (!std::isfinite(largest_norm_) || k > 24 || stride < 8 * k) return 0;
+  const AlignedArray<float> kept(kMostGroup * stride);
+  for (int64_t first = 0; first < tile.count() && !stop(); first += kernel.group) {
+    for (int64_t p = 0; p < panels; ++p) {
+      kernel.tile({.panel = panels_.get() + p * kPanelRows * d,
+                   .norms = norms_.get() + p * kPanelRows,
+                   .queries = tile.packed.get() + first * d,
+                   .features = d,
+                   .kept = kept.get() + p * kPanelRows,
+                   .kept_stride = stride});
+    }
+    for (int64_t q = first; q < std::min(tile.count(), first + kernel.group); ++q) {
+      const float* values = kept.get() + (q - first) * stride;
+      // The true value is above the kept one by (1 - c)|x|^2 less and at most c (2 |x|^2 + 2 |y|^2); half as much
+      // again.
+      const double lost = 3 * margin_ * (tile.norms[q] + largest_norm_) + kUnderflow;
+      const double limit = static_cast<double>(UpperBoundOfKth(values, stride, k)) + lost;
+      float bound =
+          limit < kMaxNorm * 4 ? std::nextafter(static_cast<float>(limit), FLT_MAX) : FLT_MAX;  // also when NaN
+      bound = std::min(bound, tile.bounds[q]);
+      for (int64_t p = 0; p < panels; ++p) {
+        tile.Add(p, NotAbove(values + p * kPanelRows, bound));
+      }
+      Measure(tile, q);
+    }
+  }
+  return panels;
+}
+
+void DenseSearch::SearchTile(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
+                             const DenseKernel& kernel) const {
+  const int64_t d = rows_->features();
+  Tile tile{.queries = queries, .tops = tops, .packed = AlignedArray<float>(kTileQueries * d)};
+  std::fill_n(tile.packed.get(), tile.packed.size(), 0.0F);
+  std::fill_n(tile.bounds, kTileQueries, -FLT_MAX);  // slots without a query: nothing enters
+  const auto group_of = [&](int64_t q) { return tile.packed.get() + q / kernel.group * kernel.group * d; };
+  for (int64_t q = 0; q < tile.count(); ++q) {
+    tile.norms[q] = Pack(queries[q], -2, kernel.group, group_of(q) + q % kernel.group);
+    tile.bounds[q] = Bound(tops[q].bound(), tile.norms[q]);
   }
   const int64_t chunk = std::max<int64_t>(1, kChunkFloats / (kPanelRows * d));
   uint32_t masks[16];
-  for (int64_t begin = 0; begin < panel_count_; begin += chunk) {
+  for (int64_t begin = Seed(tile, kernel, stop); begin < panel_count_; begin += chunk) {
     if (stop()) return;
     const int64_t end = std::min(panel_count_, begin + chunk);
-    for (int64_t first = 0; first < count; first += kernel.group) {
+    for (int64_t first = 0; first < tile.count(); first += kernel.group) {
       for (int64_t p = begin; p < end; ++p) {
-        const DenseTile tile{panels_.get() + p * kPanelRows * d,
-                             norms_.get() + p * kPanelRows,
-                             group_of(first),
-                             bounds + first,
-                             d,
-                             masks};
-        if (!kernel.tile(tile)) continue;
-        for (int64_t q = first; q < std::min(count, first + kernel.group); ++q) {
+        const bool any = kernel.tile({.panel = panels_.get() + p * kPanelRows * d,
+                                      .norms = norms_.get() + p * kPanelRows,
+                                      .queries = group_of(first),
+                                      .bounds = tile.bounds + first,
+                                      .features = d,
+                                      .masks = masks});
+        if (!any) continue;
+        for (int64_t q = first; q < std::min(tile.count(), first + kernel.group); ++q) {
           if (masks[q - first] == 0) continue;
-          for (uint32_t mask = masks[q - first]; mask != 0; mask &= mask - 1) {
-            const int64_t slot = p * kPanelRows + std::countr_zero(mask);
-            const int32_t location = slots_[slot];
-            const double r = rank.Between(queries[q], rows_->at(location), stride);
-            if (r <= tops[q].bound()) tops[q].Offer(r, rows_->members(location));
-          }
-          bounds[q] = Bound(tops[q].bound(), norms[q]);
+          tile.Add(p, masks[q - first]);
+          Measure(tile, q);
         }
       }
     }

@@ -5,6 +5,11 @@
 //     c = (features + 8) 2^-23,   lower(x, y) = (1 - c)(|x|^2 + |y|^2) - 2 x.y <= |x - y|^2
 // (a bound on every rounding of the product and of its operands), a pair with lower > k-th best so far cannot enter.
 // The few others are measured again in double from the rows themselves: the result is exact.
+//
+// A query starts without a bound, and would measure the first k rows, then every row that beats one of them: about
+// k ln(rows / k). So its values for the first rows are kept; the rows fall into 32 or 16 classes, and the
+// k-th smallest of the classes' least bounds, plus what float32 may have lost, is one that the k-th best distance
+// cannot exceed.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +23,8 @@
 
 namespace vedette::outlier {
 
-/// Computes lower(x, y) for groups of queries against panels of rows, and reports which pairs may enter.
+/// Computes lower(x, y) - (1 - c)|x|^2 for groups of queries against panels of rows: keeps it, or reports which pairs
+/// may enter.
 struct DenseTile {
   const float* panel = nullptr;    ///< [feature][kPanelRows] of the rows
   const float* norms = nullptr;    ///< (1 - c)|y|^2 of the rows
@@ -26,11 +32,13 @@ struct DenseTile {
   const float* bounds = nullptr;   ///< per query: k-th best - (1 - c)|x|^2
   int64_t features = 0;
   uint32_t* masks = nullptr;  ///< per query: bit r is set where lower <= bound for row r
+  float* kept = nullptr;      ///< when not null: [query][kept_stride], the values go there instead; 64-byte aligned
+  int64_t kept_stride = 0;
 };
 
 struct DenseKernel {
   int64_t group = 0;                         ///< queries of a tile
-  bool (*tile)(const DenseTile&) = nullptr;  ///< whether any bit is set
+  bool (*tile)(const DenseTile&) = nullptr;  ///< whether any bit is set; false where values are kept
 };
 
 inline constexpr int64_t kPanelRows = 32;
@@ -60,11 +68,16 @@ class DenseSearch {
   double Pack(const double* row, float factor, int64_t step, float* out) const;
   void SearchTile(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
                   const DenseKernel& kernel) const;
+  struct Tile;
+  /// Offers to the tile's queries what may be among their best of the first panels; returns how many panels that were.
+  int64_t Seed(Tile& tile, const DenseKernel& kernel, const StopFn& stop) const;
+  void Measure(Tile& tile, int64_t query) const;
   float Bound(double rank, double norm) const;
 
   const UniqueRows* rows_ = nullptr;
   std::vector<double> center_;
   double scale_ = 1, margin_ = 0;
+  double largest_norm_ = 0;  // of a row; infinite when one is out of range
   AlignedArray<float> panels_, norms_;
   int64_t panel_count_ = 0;
   std::vector<int32_t> slots_;  // locations in a shuffled order: bounds tighten early however the data is sorted

@@ -28,6 +28,14 @@ bool DenseTileAvx512(const DenseTile& t) {
       b[q] = _mm512_fmadd_ps(xq, yb, b[q]);
     }
   }
+  if (t.kept != nullptr) {
+#pragma GCC unroll 12
+    for (int q = 0; q < kGroup; ++q) {
+      _mm512_store_ps(t.kept + q * t.kept_stride, a[q]);
+      _mm512_store_ps(t.kept + q * t.kept_stride + 16, b[q]);
+    }
+    return false;
+  }
   uint32_t any = 0;
 #pragma GCC unroll 12
   for (int q = 0; q < kGroup; ++q) {

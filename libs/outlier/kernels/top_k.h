@@ -1,11 +1,12 @@
 // The k best candidates of one query, sorted by (rank, row): ties go to the lower row.
 #pragma once
 
+#include <absl/container/inlined_vector.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <vector>
 
 #include "outlier/kernels/simd.h"
 
@@ -13,8 +14,10 @@ namespace vedette::outlier {
 
 class TopK {
  public:
-  explicit TopK(int64_t k)
+  /// Of the rows of one location, at most `per_location` are taken, the lowest.
+  explicit TopK(int64_t k, size_t per_location = std::numeric_limits<size_t>::max())
       : k_(k),
+        per_location_(per_location),
         chunks_((k + 3) / 4),
         rank_(static_cast<size_t>(4 + 4 * chunks_)),
         row_(static_cast<size_t>(4 + 4 * chunks_)) {
@@ -29,6 +32,7 @@ class TopK {
   }
   /// Nothing above this rank can enter.
   double bound() const { return bound_; }
+  int64_t k() const { return k_; }
   int64_t size() const { return size_; }
   bool full() const { return size_ == k_; }
   /// Nothing above `rank` is wanted.
@@ -38,7 +42,7 @@ class TopK {
 
   /// Offers the rows of one location (ascending), all at `rank`.
   void Offer(double rank, std::span<const int32_t> rows) {
-    for (const int32_t row : rows) {
+    for (const int32_t row : rows.first(std::min(rows.size(), per_location_))) {
       if (!Insert(rank, row)) return;
     }
   }
@@ -105,9 +109,13 @@ class TopK {
     rows[at] = row;
   }
 
-  int64_t k_, chunks_;
-  std::vector<double> rank_;  // beyond k: candidates that fell out, or infinity
-  std::vector<int32_t> row_;
+  int64_t k_;
+  size_t per_location_;
+  int64_t chunks_;
+  static constexpr size_t kInline =
+      16;  // up to 12 candidates need no memory of their own: there is one of these a query
+  absl::InlinedVector<double, kInline> rank_;  // beyond k: candidates that fell out, or infinity
+  absl::InlinedVector<int32_t, kInline> row_;
   int64_t size_ = 0;
   double bound_ = 0;
 };
