@@ -45,6 +45,7 @@ Contribution FromFeature(const outlier::FeatureContribution& f) {
       f.actual_text.empty() ? std::isfinite(f.expected) : std::isfinite(f.actual) && ParseWhole(f.actual_text, &cell);
   if (c.numeric && !f.actual_text.empty()) c.actual = cell;
   if (!c.numeric) c.actual = c.expected = std::numeric_limits<double>::quiet_NaN();
+  if (c.numeric && !f.actual_text.empty()) c.percentile = f.percentile;
   c.direction = DirectionOf(c);
   return c;
 }

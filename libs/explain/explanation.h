@@ -3,6 +3,7 @@
 // the command line uses them as they are, the explainer service fills its messages from them.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,10 @@ struct Contribution {
   std::string expected_text;
   Direction direction = Direction::kUsual;
   bool numeric = true;  ///< false: only the texts mean something
+  /// Of the actual value among the model's background rows, [0, 100]; NaN where there is none.
+  double percentile = std::numeric_limits<double>::quiet_NaN();
+  /// Of the contribution; NaN where the method draws no samples.
+  double standard_error = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct Explanation {

@@ -28,7 +28,9 @@ std::vector<double> RowOf(MatrixView X) {
 }
 
 ScoreFn ScoreOf(const outlier::Model& model) {
-  return [&model](MatrixView X, std::span<double> scores, const Context& ctx) { return model.detector().Score(X, scores, ctx); };
+  return [&model](MatrixView X, std::span<double> scores, const Context& ctx) {
+    return model.detector().Score(X, scores, ctx);
+  };
 }
 
 absl::Status NeedBackground(const outlier::Model& model) {
@@ -36,12 +38,13 @@ absl::Status NeedBackground(const outlier::Model& model) {
   return FailedPrecondition("the model keeps no background rows to explain against");
 }
 
-MethodResult Against(const outlier::Model& model, std::string explained, std::string_view space) {
+MethodResult Against(const outlier::Model& model, const MethodOptions& options, std::string explained,
+                     std::string_view space) {
   MethodResult out;
   out.explained = std::move(explained);
   out.space = space;
-  out.background = BackgroundId(model);
-  out.background_rows = model.background().rows();
+  out.background = BackgroundId(model, options.background_rows);
+  out.background_rows = BackgroundOf(model, options.background_rows).rows();
   return out;
 }
 
@@ -66,7 +69,8 @@ std::vector<double> BySource(const outlier::Model& model, MatrixView parts) {
   return out;
 }
 
-absl::StatusOr<MethodResult> RunNative(const outlier::Model& model, MatrixView X, const MethodOptions&, const Context& ctx) {
+absl::StatusOr<MethodResult> RunNative(const outlier::Model& model, MatrixView X, const MethodOptions&,
+                                       const Context& ctx) {
   ASSIGN_OR_RETURN(const outlier::Attribution parts, model.Attribute(X, ctx));
   MethodResult out;
   out.explained = "anomaly score";
@@ -82,7 +86,8 @@ absl::StatusOr<const outlier::ForestSource*> ForestOf(const outlier::Model& mode
 }
 
 /// -phi / c(psi) adds up on log2 of the score 2^(-E[h] / c(psi)), and points towards anomalous.
-absl::StatusOr<MethodResult> RunTreeShap(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx) {
+absl::StatusOr<MethodResult> RunTreeShap(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+                                         const Context& ctx) {
   ASSIGN_OR_RETURN(const outlier::ForestSource* source, ForestOf(model));
   const outlier::ForestView forest = source->Forest();
   ASSIGN_OR_RETURN(const TreeShap shap, TreeShap::Make(forest));
@@ -94,8 +99,9 @@ absl::StatusOr<MethodResult> RunTreeShap(const outlier::Model& model, MatrixView
   TreeShapResult values;
   if (interventional) {
     RETURN_IF_ERROR(NeedBackground(model));
-    out = Against(model, out.explained, out.space);
-    ASSIGN_OR_RETURN(const TreeShap::Background background, shap.Prepare(source->ForestRows(model.background()), ctx));
+    out = Against(model, options, out.explained, out.space);
+    const Matrix rows = BackgroundOf(model, options.background_rows);
+    ASSIGN_OR_RETURN(const TreeShap::Background background, shap.Prepare(source->ForestRows(rows), ctx));
     ASSIGN_OR_RETURN(values, shap.Interventional(row, background, ctx));
   } else {
     ASSIGN_OR_RETURN(values, shap.PathDependent(row, ctx));
@@ -110,38 +116,52 @@ absl::StatusOr<MethodResult> RunTreeShap(const outlier::Model& model, MatrixView
   return out;
 }
 
-absl::StatusOr<MethodResult> FromShapley(const outlier::Model& model, MatrixView X, const Context& ctx,
-                                         absl::StatusOr<ShapleyValues> (*solve)(const Game&, int64_t, const Context&), int64_t samples) {
+absl::StatusOr<MethodResult> FromShapley(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+                                         const Context& ctx,
+                                         absl::StatusOr<ShapleyValues> (*solve)(const Game&, int64_t, const Context&)) {
   RETURN_IF_ERROR(NeedBackground(model));
-  const Game game{ScoreOf(model), RowOf(X), model.background(), SourceColumnsOf(model).features};
-  ASSIGN_OR_RETURN(ShapleyValues values, solve(game, samples, ctx));
-  MethodResult out = Against(model, "anomaly score", kScoreSpace);
+  const Game game{ScoreOf(model), RowOf(X), BackgroundOf(model, options.background_rows),
+                  SourceColumnsOf(model).features};
+  ASSIGN_OR_RETURN(ShapleyValues values, solve(game, options.samples > 0 ? options.samples : kDefaultCoalitions, ctx));
+  MethodResult out = Against(model, options, "anomaly score", kScoreSpace);
   out.contributions = std::move(values.phi);
   out.standard_error = std::move(values.standard_error);
   out.expected = values.expected;
   out.output = values.output;
   out.exact = values.exact;
-  if (values.cut_short) out.warnings.push_back(fmt::format("the deadline allowed {} coalitions only", values.coalitions));
+  out.cut_short = values.cut_short;
+  if (values.cut_short)
+    out.warnings.push_back(fmt::format("the deadline allowed {} coalitions only", values.coalitions));
   CheckSum(&out);
   return out;
 }
 
-absl::StatusOr<MethodResult> RunExact(const outlier::Model& model, MatrixView X, const MethodOptions&, const Context& ctx) {
-  return FromShapley(model, X, ctx, [](const Game& game, int64_t, const Context& c) { return ExactShapley(game, c); }, 0);
+absl::StatusOr<MethodResult> RunExact(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+                                      const Context& ctx) {
+  return FromShapley(model, X, options, ctx,
+                     [](const Game& game, int64_t, const Context& c) { return ExactShapley(game, c); });
 }
 
-absl::StatusOr<MethodResult> RunKernelShap(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx) {
-  const auto solve = [](const Game& game, int64_t samples, const Context& c) { return KernelShap(game, {.coalitions = samples}, c); };
-  return FromShapley(model, X, ctx, solve, options.samples > 0 ? options.samples : kDefaultCoalitions);
+absl::StatusOr<MethodResult> RunKernelShap(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+                                           const Context& ctx) {
+  const auto solve = [](const Game& game, int64_t samples, const Context& c) {
+    return KernelShap(game, {.coalitions = samples}, c);
+  };
+  return FromShapley(model, X, options, ctx, solve);
 }
 
-absl::StatusOr<MethodResult> RunLime(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx) {
+absl::StatusOr<MethodResult> RunLime(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+                                     const Context& ctx) {
   RETURN_IF_ERROR(NeedBackground(model));
   LimeOptions lime;
   lime.samples = options.samples > 0 ? options.samples : kDefaultDraws;
-  lime.mode = options.mode == "quartile" ? LimeMode::kQuartile : options.mode == "around_mean" ? LimeMode::kAroundMean : LimeMode::kAroundRow;
-  ASSIGN_OR_RETURN(const LimeFit fit, Lime(ScoreOf(model), RowOf(X), model.background(), lime, ctx));
-  MethodResult out = Against(model, "local linear model of the anomaly score", "anomaly score, by a linear model near the row");
+  lime.mode = options.mode == "quartile"      ? LimeMode::kQuartile
+              : options.mode == "around_mean" ? LimeMode::kAroundMean
+                                              : LimeMode::kAroundRow;
+  ASSIGN_OR_RETURN(const LimeFit fit,
+                   Lime(ScoreOf(model), RowOf(X), BackgroundOf(model, options.background_rows), lime, ctx));
+  MethodResult out = Against(model, options, "local linear model of the anomaly score",
+                             "anomaly score, by a linear model near the row");
   for (const auto& features : SourceColumnsOf(model).features) {
     double sum = 0, variance = 0;
     for (const int64_t f : features) {
@@ -158,14 +178,16 @@ absl::StatusOr<MethodResult> RunLime(const outlier::Model& model, MatrixView X, 
   out.r2 = fit.r2;
   CheckSum(&out);
   if (!(fit.r2 >= kLimeUsable)) {
-    out.warnings.push_back(fmt::format("R^2 is {:.2f}, below {}: the score is not linear near this row", fit.r2, kLimeUsable));
+    out.warnings.push_back(
+        fmt::format("R^2 is {:.2f}, below {}: the score is not linear near this row", fit.r2, kLimeUsable));
   }
   return out;
 }
 
 /// DIFFI for one row (Carletti, Terzi, Susto, "Interpretable anomaly detection with DIFFI", 2023): per feature the mean
 /// over its splits on the row's paths of 1 / leaf depth - 1 / deepest leaf. It has no sign: it only says who isolates.
-absl::StatusOr<MethodResult> RunDiffi(const outlier::Model& model, MatrixView X, const MethodOptions&, const Context& ctx) {
+absl::StatusOr<MethodResult> RunDiffi(const outlier::Model& model, MatrixView X, const MethodOptions&,
+                                      const Context& ctx) {
   ASSIGN_OR_RETURN(const outlier::ForestSource* source, ForestOf(model));
   RETURN_IF_ERROR(ctx.Check());
   const Matrix row = source->ForestRows(X);
@@ -177,7 +199,8 @@ absl::StatusOr<MethodResult> RunDiffi(const outlier::Model& model, MatrixView X,
     for (size_t node = 0; node < depth.size(); ++node) {
       deepest = std::max(deepest, depth[node]);
       if (tree.feature[node] < 0) continue;
-      for (const int32_t child : {tree.left[node], tree.right[node]}) depth[static_cast<size_t>(child)] = depth[node] + 1;
+      for (const int32_t child : {tree.left[node], tree.right[node]})
+        depth[static_cast<size_t>(child)] = depth[node] + 1;
     }
     std::vector<int32_t> path;
     size_t node = 0;
@@ -202,9 +225,11 @@ absl::StatusOr<MethodResult> RunDiffi(const outlier::Model& model, MatrixView X,
 }
 
 /// What each changed column alone would take off the score, and the counterfactual itself.
-absl::StatusOr<MethodResult> RunCounterfactual(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx) {
+absl::StatusOr<MethodResult> RunCounterfactual(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+                                               const Context& ctx) {
   ASSIGN_OR_RETURN(Counterfactual found, CounterfactualOf(model, X, options, ctx));
-  MethodResult out = Against(model, "anomaly score", "anomaly score that changing this column alone would take away");
+  MethodResult out =
+      Against(model, options, "anomaly score", "anomaly score that changing this column alone would take away");
   const SourceColumns columns = SourceColumnsOf(model);
   out.contributions.assign(columns.names.size(), 0);
   if (!found.changed.empty()) {
@@ -254,13 +279,27 @@ SourceColumns SourceColumnsOf(const outlier::Model& model) {
   return out;
 }
 
-std::string BackgroundId(const outlier::Model& model) {
-  const Matrix& rows = model.background();
+Matrix BackgroundOf(const outlier::Model& model, int64_t rows) {
+  const Matrix& all = model.background();
+  if (rows <= 0 || rows >= all.rows()) return all;
+  Matrix out(rows, all.cols());
+  for (int64_t j = 0; j < all.cols(); ++j) {
+    for (int64_t i = 0; i < rows; ++i) out(i, j) = all(i * all.rows() / rows, j);
+  }
+  return out;
+}
+
+std::string BackgroundId(const outlier::Model& model, int64_t count) {
+  const Matrix rows = BackgroundOf(model, count);
   const auto bytes = static_cast<size_t>(rows.rows() * rows.cols()) * sizeof(double);
   return "bg-" + Sha256Hex({reinterpret_cast<const char*>(rows.data()), bytes}).substr(0, 16);
 }
 
 std::span<const Method> Methods() { return kMethods; }
+
+std::string_view ShapMethodFor(const outlier::Model& model) {
+  return dynamic_cast<const outlier::ForestSource*>(&model.detector()) != nullptr ? "tree_shap" : "kernel_shap";
+}
 
 absl::StatusOr<const Method*> FindMethod(std::string_view name) {
   std::string known;
@@ -279,7 +318,8 @@ absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X
   const std::string modes = fmt::format("|{}|", method.modes);
   if (chosen.mode.empty()) chosen.mode = method.modes.substr(0, method.modes.find('|'));
   if (!chosen.mode.empty() && modes.find(fmt::format("|{}|", chosen.mode)) == std::string::npos) {
-    return InvalidArgument("{} has {}", method.name, method.modes.empty() ? "no modes" : fmt::format("the modes {}", method.modes));
+    return InvalidArgument("{} has {}", method.name,
+                           method.modes.empty() ? "no modes" : fmt::format("the modes {}", method.modes));
   }
   // Every request for this row draws the same numbers, whoever asks.
   Context own = ctx;
@@ -296,6 +336,36 @@ absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X
   return out;
 }
 
+namespace {
+
+/// Ranges in the units of the matrix.
+absl::Status SetRanges(const outlier::Model& model, const std::vector<AllowedRange>& ranges,
+                       CounterfactualOptions* how) {
+  if (ranges.empty()) return absl::OkStatus();
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  const auto& features = model.preparation().features();
+  how->low.assign(features.size(), -kNone);
+  how->high.assign(features.size(), kNone);
+  for (const AllowedRange& range : ranges) {
+    const table::ColumnSchema* column = nullptr;
+    for (const auto& c : model.preparation().schema()) column = c.name == range.column ? &c : column;
+    const auto f =
+        std::find_if(features.begin(), features.end(), [&](const auto& x) { return x.source_column == range.column; });
+    if (column == nullptr || f == features.end())
+      return InvalidArgument("the model uses no column '{}' that could have a range", range.column);
+    if (column->type != table::ColumnType::kNumeric)
+      return InvalidArgument("column '{}' holds no numbers; it can be frozen, but has no range", range.column);
+    if (!(range.low <= range.high))
+      return InvalidArgument("column '{}': no value lies between {} and {}", range.column, range.low, range.high);
+    const auto j = static_cast<size_t>(f - features.begin());
+    how->low[j] = (range.low - f->offset) / f->scale;
+    how->high[j] = (range.high - f->offset) / f->scale;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, MatrixView X, const MethodOptions& options,
                                                 const Context& ctx) {
   RETURN_IF_ERROR(NeedBackground(model));
@@ -306,10 +376,12 @@ absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, Mat
   how.frozen.assign(columns.names.size(), false);
   for (const std::string& name : options.frozen) {
     const auto found = std::find(columns.names.begin(), columns.names.end(), name);
-    if (found == columns.names.end()) return InvalidArgument("the model uses no column '{}' that could be frozen", name);
+    if (found == columns.names.end())
+      return InvalidArgument("the model uses no column '{}' that could be frozen", name);
     how.frozen[static_cast<size_t>(found - columns.names.begin())] = true;
   }
-  return FindCounterfactual(ScoreOf(model), RowOf(X), model.background(), how, ctx);
+  RETURN_IF_ERROR(SetRanges(model, options.ranges, &how));
+  return FindCounterfactual(ScoreOf(model), RowOf(X), BackgroundOf(model, options.background_rows), how, ctx);
 }
 
 absl::StatusOr<Explanation> ExplainWith(const outlier::Model& model, MatrixView X, const MethodResult& result,
@@ -329,11 +401,17 @@ absl::StatusOr<Explanation> ExplainWith(const outlier::Model& model, MatrixView 
   request.features = std::move(features[0]);
   Explanation out = Explain(request);
   out.method = result.method;
+  for (auto& c : out.contributions) {
+    const auto place = static_cast<size_t>(std::find(columns.names.begin(), columns.names.end(), c.feature_name) -
+                                           columns.names.begin());
+    if (place < result.standard_error.size()) c.standard_error = result.standard_error[place];
+  }
   return out;
 }
 
-absl::StatusOr<std::vector<Change>> ChangesOf(const outlier::Model& model, MatrixView X, const Counterfactual& counterfactual,
-                                              const table::Table* table, const Context& ctx) {
+absl::StatusOr<std::vector<Change>> ChangesOf(const outlier::Model& model, MatrixView X,
+                                              const Counterfactual& counterfactual, const table::Table* table,
+                                              const Context& ctx) {
   Matrix changed(1, X.cols);
   for (int64_t j = 0; j < X.cols; ++j) changed(0, j) = counterfactual.row[static_cast<size_t>(j)];
   ASSIGN_OR_RETURN(const auto before, model.Explain(X, ctx, nullptr, table));

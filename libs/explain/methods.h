@@ -4,6 +4,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,40 +19,53 @@
 
 namespace vedette::explain {
 
+/// Bounds in the column's own unit; infinite: none.
+struct AllowedRange {
+  std::string column;
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+};
+
 struct MethodOptions {
-  std::string mode;                  ///< one of the method's modes; empty: its first
-  int64_t samples = 0;               ///< coalitions or draws, 0: the method's default
-  std::vector<std::string> frozen;   ///< source columns that a counterfactual may not change
+  std::string mode;                       ///< one of the method's modes; empty: its first
+  int64_t samples = 0;                    ///< coalitions or draws; 0: 2048 and 5000
+  std::vector<std::string> frozen;        ///< source columns that a counterfactual may not change
+  std::vector<AllowedRange> ranges = {};  ///< of the values that it may give numeric source columns
+  int64_t background_rows = 0;            ///< rows of the model's background that are used, evenly spaced; 0: all
 };
 
 /// What a method says of one row. Positive = pushes towards anomalous, always.
 struct MethodResult {
   std::string method, mode;
-  std::string explained;    ///< the output that is explained: "anomaly score", "log2(anomaly score)", "path length"
-  std::string space;        ///< what contributions add up to or measure, in words
-  std::string background;   ///< id of the rows that stood for "absent"; empty when none did
+  std::string explained;   ///< the output that is explained: "anomaly score", "log2(anomaly score)", "path length"
+  std::string space;       ///< what contributions add up to or measure, in words
+  std::string background;  ///< id of the rows that stood for "absent"; empty when none did
   int64_t background_rows = 0;
-  std::vector<double> contributions;    ///< per source column, see SourceColumns
-  std::vector<double> standard_error;   ///< per source column; empty when the method has none
-  bool additive = false;                ///< expected + sum of contributions should be the output
-  double expected = 0;                  ///< with `additive`: the output that nothing known gives
-  double output = 0;                    ///< with `additive`: the row's
-  double additivity_error = 0;          ///< with `additive`: |expected + sum - output|
+  std::vector<double> contributions;   ///< per source column, see SourceColumns
+  std::vector<double> standard_error;  ///< per source column; empty when the method has none
+  bool additive = false;               ///< expected + sum of contributions should be the output
+  double expected = 0;                 ///< with `additive`: the output that nothing known gives
+  double output = 0;                   ///< with `additive`: the row's
+  double additivity_error = 0;         ///< with `additive`: |expected + sum - output|
   bool exact = false;
-  std::optional<double> r2;             ///< LIME's fit
-  std::vector<std::string> warnings;    ///< why it should be read with care
+  bool cut_short = false;                        ///< the deadline ended the sampling early: later it may be better
+  std::optional<double> r2;                      ///< LIME's fit
+  std::vector<std::string> warnings;             ///< why it should be read with care
   std::optional<Counterfactual> counterfactual;  ///< players are source columns
 };
 
-/// Columns of the user's table that the model uses, in order of first use, with their features of the matrix: the players.
+/// Columns of the user's table that the model uses, in order of first use, with their features of the matrix: the
+/// players.
 struct SourceColumns {
   std::vector<std::string> names;
   std::vector<std::vector<int64_t>> features;
 };
 SourceColumns SourceColumnsOf(const outlier::Model& model);
 
-/// "bg-" and 16 hexadecimal digits of the background's SHA-256: fixed with the model.
-std::string BackgroundId(const outlier::Model& model);
+/// The rows that stand for "absent": the model's background, or `rows` of it, evenly spaced.
+Matrix BackgroundOf(const outlier::Model& model, int64_t rows = 0);
+/// "bg-" and 16 hexadecimal digits of their SHA-256: fixed with the model.
+std::string BackgroundId(const outlier::Model& model, int64_t rows = 0);
 
 struct Method {
   std::string_view name;
@@ -59,19 +73,23 @@ struct Method {
   std::string_view modes;    ///< "a|b", the first is the default; empty: none
   /// X: one row of the model's matrix, checked. Errors: FAILED_PRECONDITION when the method does not fit this model,
   /// naming why; those of the method.
-  absl::StatusOr<MethodResult> (*run)(const outlier::Model& model, MatrixView X, const MethodOptions& options, const Context& ctx);
+  absl::StatusOr<MethodResult> (*run)(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+                                      const Context& ctx);
 };
 std::span<const Method> Methods();
+/// "tree_shap" for an isolation forest, else "kernel_shap".
+std::string_view ShapMethodFor(const outlier::Model& model);
 /// NOT_FOUND with the list.
 absl::StatusOr<const Method*> FindMethod(std::string_view name);
 
-/// Runs a method on a row that the model's preparation made. The seed of what is drawn comes from ctx.seed and the row, so
-/// that the same request gives the same bits. Errors: INVALID_ARGUMENT for the row's shape or values, an unknown mode or
-/// column, or numbers out of range; those of Method::run.
+/// Runs a method on a row that the model's preparation made. The seed of what is drawn comes from ctx.seed and the row,
+/// so that the same request gives the same bits. Errors: INVALID_ARGUMENT for the row's shape or values, an unknown
+/// mode or column, or numbers out of range; those of Method::run.
 absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X, const Method& method,
                                        const MethodOptions& options, const Context& ctx);
 
-/// The fewest changes that make the row normal by this model's threshold, towards its background.
+/// The fewest changes that make the row normal by this model's threshold, towards its background. INVALID_ARGUMENT for
+/// a column that the model does not use, and a range that is empty or of a column without numbers.
 absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, MatrixView X, const MethodOptions& options,
                                                 const Context& ctx);
 
@@ -85,7 +103,8 @@ absl::StatusOr<Explanation> ExplainWith(const outlier::Model& model, MatrixView 
 struct Change {
   std::string feature, from, to;
 };
-absl::StatusOr<std::vector<Change>> ChangesOf(const outlier::Model& model, MatrixView X, const Counterfactual& counterfactual,
-                                              const table::Table* table, const Context& ctx);
+absl::StatusOr<std::vector<Change>> ChangesOf(const outlier::Model& model, MatrixView X,
+                                              const Counterfactual& counterfactual, const table::Table* table,
+                                              const Context& ctx);
 
 }  // namespace vedette::explain

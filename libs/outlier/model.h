@@ -4,6 +4,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,6 +34,7 @@ struct RowScore {
   double confidence = 0;
   bool anomaly = false;
   Severity severity = Severity::kNone;
+  bool rejected = false;  ///< better left to a person; set by Decide (decision.h) alone
 };
 
 /// One feature's part in a row's score, in the user's own units.
@@ -44,6 +46,8 @@ struct FeatureContribution {
   double expected = 0;      ///< NaN when not a number
   std::string actual_text;  ///< what the cell says (category or number)
   std::string expected_text;
+  /// Share of the background that the value is above, ties by half, [0, 100]; NaN where there is no number or no background.
+  double percentile = std::numeric_limits<double>::quiet_NaN();
 };
 
 class Model {

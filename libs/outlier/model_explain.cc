@@ -41,6 +41,18 @@ Attribution RobustZ(MatrixView X, const Matrix& background) {
   return a;
 }
 
+/// Share of the finite values that x is above, ties by half, in percent.
+double PercentileIn(std::span<const double> values, double x) {
+  int64_t below = 0, equal = 0, finite = 0;
+  for (const double v : values) {
+    finite += std::isfinite(v) ? 1 : 0;
+    below += v < x ? 1 : 0;  // not for NaN; -inf does not occur in a model's rows
+    equal += v == x ? 1 : 0;
+  }
+  if (finite == 0 || !std::isfinite(x)) return kNone;
+  return 100 * (static_cast<double>(below) + 0.5 * static_cast<double>(equal)) / static_cast<double>(finite);
+}
+
 /// Shares of the positive contributions, then the largest first.
 void Finish(std::vector<FeatureContribution>& row) {
   double largest = 0;
@@ -117,6 +129,7 @@ absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(Mat
       out.contribution += parts.contributions(i, j);
       if (features[f].category.empty()) {
         Describe(f, coded[f], X(i, j), parts.expected(i, j), out);
+        if (!coded[f]) out.percentile = PercentileIn(background_.col(j), X(i, j));
         continue;
       }
       out.actual = out.expected = kNone;
@@ -129,7 +142,7 @@ absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(Mat
     for (size_t p = 0; p < row.size(); ++p) {
       if (cells[p] == nullptr) continue;
       row[p].actual_text = cells[p]->Text(i);
-      if (cells[p]->IsMissing(i)) row[p].actual = kNone;
+      if (cells[p]->IsMissing(i)) row[p].actual = row[p].percentile = kNone;
     }
     Finish(row);
   }

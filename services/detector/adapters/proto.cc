@@ -28,6 +28,7 @@ void ToProto(const outlier::FeatureContribution& f, common::v1::FeatureContribut
   out->set_expected_value(f.expected_text);
   if (std::isfinite(f.actual)) out->set_actual_number(f.actual);
   if (std::isfinite(f.expected)) out->set_expected_number(f.expected);
+  if (std::isfinite(f.percentile)) out->set_percentile(f.percentile);
 }
 
 void ToProto(const outlier::Descriptor& d, v1::Algorithm* out) {

@@ -49,6 +49,12 @@ void ToProto(const Found& found, const pb::ScoreTask& task, pb::DetectedAnomaly*
   for (const auto& f : found.features) detector::ToProto(f, out->add_features());
   out->mutable_raw_data()->insert(found.raw_data.begin(), found.raw_data.end());
   out->set_summary(found.summary);
+  out->set_entity(found.entity);
+  out->set_metric(found.metric);
+  // Timestamps hold years 1 to 9999.
+  if (found.time >= absl::FromUnixSeconds(-62135596800) && found.time <= absl::FromUnixSeconds(253402300799)) {
+    *out->mutable_event_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(found.time));
+  }
 }
 
 /// The task's result, split so that no message grows too large. At least one part: "nothing found" is a result too.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <functional>
 #include <map>
@@ -51,6 +52,9 @@ struct Found {
   std::vector<outlier::FeatureContribution> features;  ///< largest first, at most top_features
   std::map<std::string, std::string> raw_data;
   std::string summary;
+  std::string entity = {};  ///< entities/{id}, where the row names one
+  std::string metric = {};  ///< metrics/{id}, likewise
+  absl::Time time = absl::InfinitePast();  ///< in the row's first timestamp column; InfinitePast: not known
 };
 
 struct ScoreOutcome {

@@ -1,14 +1,45 @@
 #include "services/detector/core/findings.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "base/status.h"
 #include "explain/explanation.h"
 #include "table/rows.h"
 
 namespace vedette::detector {
+namespace {
 
-absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model, MatrixView features, const table::Table& table,
-                                                    std::span<const int64_t> row_index, std::span<const outlier::RowScore> scores,
-                                                    int top_features, const Context& ctx, std::string* space) {
+bool IsResourceId(std::string_view id) {
+  const auto alnum = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  return !id.empty() && id.size() <= 128 && alnum(id.front()) && std::all_of(id.begin(), id.end(), [&](char c) {
+    return alnum(c) || c == '.' || c == '_' || c == ':' || c == '-';
+  });
+}
+
+/// "entities/{id}" from a cell that holds an id or the whole name; "" when it holds neither.
+std::string NameIn(std::string_view collection, std::string_view cell) {
+  if (cell.starts_with(collection)) cell.remove_prefix(collection.size());
+  return IsResourceId(cell) ? fmt::format("{}{}", collection, cell) : "";
+}
+
+/// What the row says of where and when it belongs: columns "entity" and "metric", and its first timestamp.
+void Place(const table::Table& rows, int64_t row, Found* found) {
+  for (const table::Column& column : rows.columns) {
+    if (column.name == "entity") found->entity = NameIn("entities/", column.Text(row));
+    if (column.name == "metric") found->metric = NameIn("metrics/", column.Text(row));
+    if (column.type == table::ColumnType::kTimestamp && found->time == absl::InfinitePast() && !column.IsMissing(row)) {
+      found->time = absl::UnixEpoch() + absl::Seconds(column.values[static_cast<size_t>(row)]);
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model, MatrixView features,
+                                                    const table::Table& table, std::span<const int64_t> row_index,
+                                                    std::span<const outlier::RowScore> scores, int top_features,
+                                                    const Context& ctx, std::string* space) {
   std::vector<int64_t> odd;
   for (size_t i = 0; i < scores.size(); ++i) {
     if (scores[i].anomaly) odd.push_back(static_cast<int64_t>(i));
@@ -32,9 +63,11 @@ absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model,
                                   .score = f.score,
                                   .threshold = model.scale().threshold(),
                                   .space = *space,
-                                  .features = f.features}).text;
+                                  .features = f.features})
+                    .text;
     if (static_cast<int>(f.features.size()) > top_features) f.features.resize(static_cast<size_t>(top_features));
     for (const table::Column& column : rows.columns) f.raw_data[column.name] = column.Text(row);
+    Place(rows, row, &f);
     found.push_back(std::move(f));
   }
   return found;

@@ -5,7 +5,9 @@
 
 namespace vedette::explainer {
 
-/// facts.anomaly.detected: the native explanation of each finding, from the contributions that came with it.
+/// facts.anomaly.detected: findings and their native explanations are stored.
 messaging::Handler DetectedHandler(Explainer& explainer);
+/// facts.feedback.given: what people said of findings.
+messaging::Handler FeedbackHandler(Explainer& explainer);
 
 }  // namespace vedette::explainer

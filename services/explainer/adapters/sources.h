@@ -6,9 +6,10 @@
 #include <string>
 #include <unordered_map>
 
+#include "outlier/model.h"
 #include "outlier/registry.h"
 #include "runtime/client.h"
-#include "services/explainer/core/explainer.h"
+#include "services/explainer/ports/sources.h"
 
 namespace vedette::explainer {
 
@@ -27,8 +28,9 @@ class ModelCache {
   std::unordered_map<std::string, std::list<Entry>::iterator> index_;
 };
 
-/// Triage, model-cache and feature-engine as `out` sees them. References must outlive what is returned.
+/// Triage, model-cache, feature-engine, ingest and benchmark as `out` sees them. `before`: how long before a finding
+/// changes still count. References must outlive what is returned.
 Sources RemoteSources(runtime::Channels& channels, const outlier::Catalog& catalog, ModelCache& models,
-                      std::string tenant, runtime::Outgoing out);
+                      absl::Duration before, std::string tenant, runtime::Outgoing out);
 
 }  // namespace vedette::explainer

@@ -35,7 +35,8 @@ struct Fixture {
     REQUIRE(preparation.ok());
     const auto X = preparation->Apply(rows);
     REQUIRE(X.ok());
-    auto fitted = outlier::Model::Fit(catalog, {.algorithm = algorithm, .contamination = 0.02}, *preparation, *X, Context{});
+    auto fitted =
+        outlier::Model::Fit(catalog, {.algorithm = algorithm, .contamination = 0.02}, *preparation, *X, Context{});
     REQUIRE(fitted.ok());
     model = std::move(*fitted);
     row = Matrix(1, X->cols());
@@ -62,7 +63,9 @@ TEST_CASE("every method names the planted column, positive towards anomalous, an
       }
       REQUIRE(result.ok());
       REQUIRE(result->contributions.size() == 6);
-      CHECK(std::max_element(result->contributions.begin(), result->contributions.end()) - result->contributions.begin() == 2);
+      CHECK(std::max_element(result->contributions.begin(), result->contributions.end()) -
+                result->contributions.begin() ==
+            2);
       CHECK(result->contributions[2] > 0);
       CHECK_FALSE(result->explained.empty());
       if (result->additive) CHECK(result->additivity_error < 1e-9);
@@ -108,13 +111,65 @@ TEST_CASE("a counterfactual respects frozen columns and is verified") {
   const auto frozen = CounterfactualOf(*knn.model, knn.row, {.frozen = {"c"}}, Context{});
   REQUIRE(frozen.ok());
   CHECK_FALSE(frozen->found);
-  CHECK(CounterfactualOf(*knn.model, knn.row, {.frozen = {"z"}}, Context{}).status().code() == absl::StatusCode::kInvalidArgument);
+  CHECK(CounterfactualOf(*knn.model, knn.row, {.frozen = {"z"}}, Context{}).status().code() ==
+        absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("ranges are in the column's own unit, and only numbers have them") {
+  const Fixture knn("knn");
+  const auto within = CounterfactualOf(*knn.model, knn.row, {.ranges = {{"c", 6, 20}}}, Context{});
+  REQUIRE(within.ok());
+  const auto changes = ChangesOf(*knn.model, knn.row, *within, nullptr, Context{});
+  REQUIRE(changes.ok());
+  for (const auto& change : *changes) {
+    if (change.feature == "c") CHECK(std::stod(change.to) >= 6 - 1e-9);
+  }
+  const auto wide = CounterfactualOf(*knn.model, knn.row, {.ranges = {{"c", -100, 100}}}, Context{});
+  REQUIRE(wide.ok());
+  CHECK(wide->found);
+  for (const AllowedRange& wrong : {AllowedRange{"z"}, AllowedRange{"colour", 0, 1}, AllowedRange{"c", 2, 1}}) {
+    CHECK(CounterfactualOf(*knn.model, knn.row, {.ranges = {wrong}}, Context{}).status().code() ==
+          absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST_CASE("fewer background rows are some of the model's, always the same") {
+  const Fixture knn("knn");
+  const Matrix all = BackgroundOf(*knn.model), some = BackgroundOf(*knn.model, 10);
+  CHECK(all.rows() == 100);
+  REQUIRE(some.rows() == 10);
+  CHECK(some(3, 0) == all(30, 0));
+  CHECK(BackgroundOf(*knn.model, 1000).rows() == 100);
+  const auto result = knn.Run("kernel_shap", {.background_rows = 10});
+  REQUIRE(result.ok());
+  CHECK(result->background_rows == 10);
+  CHECK(result->background == BackgroundId(*knn.model, 10));
+  CHECK(result->background != BackgroundId(*knn.model));
+  CHECK(ShapMethodFor(*knn.model) == "kernel_shap");
+  CHECK(ShapMethodFor(*Fixture("iforest").model) == "tree_shap");
+}
+
+TEST_CASE("a contribution says where its value lies among usual ones, and how sure its number is") {
+  const Fixture knn("knn");
+  const auto result = knn.Run("kernel_shap", {.samples = 20});
+  REQUIRE(result.ok());
+  const auto words = ExplainWith(*knn.model, knn.row, *result, (*knn.model->Score(knn.row, Context{}))[0], "Row 200",
+                                 nullptr, Context{});
+  REQUIRE(words.ok());
+  for (const auto& c : words->contributions) {
+    CAPTURE(c.feature_name);
+    CHECK(std::isfinite(c.standard_error));
+    CHECK(std::isnan(c.percentile) == (c.feature_name == "colour"));
+    if (c.feature_name == "c") CHECK(c.percentile == 100);
+    if (c.feature_name != "colour") CHECK((c.percentile >= 0 && c.percentile <= 100));
+  }
 }
 
 TEST_CASE("one-hot groups change as a whole, and ranges are kept") {
   // Anomalous while the first column is large or the group is not "10".
   const ScoreFn score = [](MatrixView X, std::span<double> out, const Context&) {
-    for (int64_t i = 0; i < X.rows; ++i) out[static_cast<size_t>(i)] = X(i, 0) + 5 * X(i, 2) - 5 * X(i, 1) + (X(i, 1) + X(i, 2) == 1 ? 0 : 100);
+    for (int64_t i = 0; i < X.rows; ++i)
+      out[static_cast<size_t>(i)] = X(i, 0) + 5 * X(i, 2) - 5 * X(i, 1) + (X(i, 1) + X(i, 2) == 1 ? 0 : 100);
     return absl::OkStatus();
   };
   const std::vector<double> row = {4, 0, 1};
