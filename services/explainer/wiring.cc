@@ -5,9 +5,11 @@
 #include "boosting/algorithms.h"
 #include "messaging/streams.h"
 #include "neural/algorithms.h"
+#include "platform/llm.h"
 #include "platform/platform.h"
 #include "services/explainer/adapters/fact_handlers.h"
 #include "services/explainer/adapters/grpc_service.h"
+#include "services/explainer/adapters/llm_wording.h"
 #include "services/explainer/adapters/pg_explanation_store.h"
 #include "services/explainer/adapters/sources.h"
 #include "services/explainer/adapters/tasks.h"
@@ -28,6 +30,7 @@ v1::Config DefaultConfig() {
   config.set_background_seconds(120);
   config.set_change_hours(168);
   config.set_similar_incidents(3);
+  *config.mutable_llm() = platform::DefaultLlmConfig();
   return config;
 }
 
@@ -36,6 +39,7 @@ absl::Status Validate(const v1::Config& config) {
     return value >= lo && value <= hi ? absl::OkStatus()
                                       : InvalidArgument("{}: {} is not within {}-{}", name, value, lo, hi);
   };
+  RETURN_IF_ERROR(platform::ValidateLlm(config.llm()));
   RETURN_IF_ERROR(check("cached_models", config.cached_models(), 1, 1000));
   RETURN_IF_ERROR(check("background_samples", config.background_samples(), 10, 100));
   RETURN_IF_ERROR(check("background_workers", config.background_workers(), 1, 64));
@@ -91,8 +95,10 @@ absl::Status Build(const v1::Config& config, runtime::App& app) {
   auto* queue = app.Own(std::make_unique<NatsTaskQueue>(publisher));
   const int threads = config.compute_threads() == 0 ? AvailableCpus() : static_cast<int>(config.compute_threads());
   auto* pool = app.Own(std::make_unique<ThreadPool>(threads));
+  ASSIGN_OR_RETURN(llm::Assistant* const assistant, platform::OpenLlm(app, config.llm()));
+  Wording* const wording = assistant->on() ? app.Own(std::make_unique<LlmWording>(assistant)) : nullptr;
   auto* explainer =
-      app.Own(std::make_unique<Explainer>(store, queue, OptionsOf(config), nullptr, AccountIn(app.metrics())));
+      app.Own(std::make_unique<Explainer>(store, queue, OptionsOf(config), wording, AccountIn(app.metrics())));
 
   const absl::Duration before = absl::Hours(config.change_hours()), limit = absl::Seconds(config.background_seconds());
   const auto see = [&app, catalog, models, before](const std::string& tenant, runtime::Outgoing out) {
