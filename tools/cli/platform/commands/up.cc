@@ -17,12 +17,22 @@
 namespace vedette::cli {
 namespace {
 
+/// Services that may ask a language model.
+constexpr const char* kAskModels[] = {"explainer", "triage"};
+
 constexpr Flag kUp[] = {
     {.name = "ports", .type = FlagType::kText, .value_name = "BASE", .default_value = "7100",
      .doc = "REST on BASE, services on BASE+1 to BASE+9, NATS on BASE+22, PostgreSQL on BASE+32, metrics from BASE+101; or auto: any that are free"},
     {.name = "tenant", .type = FlagType::kText, .value_name = "ID", .default_value = "default", .doc = "tenant of the development token"},
     {.name = "set", .type = FlagType::kList, .value_name = "SERVICE:KEY=VALUE",
      .doc = "a setting of one service, for example detector:worker.concurrent_scores=4"},
+    {.name = "llm-url", .type = FlagType::kText, .value_name = "URL",
+     .doc = "a language model's OpenAI-compatible API for words and second opinions, for example http://localhost:11434/v1; without it nothing is asked"},
+    {.name = "llm-model", .type = FlagType::kText, .value_name = "NAME", .doc = "the model's name there"},
+    {.name = "llm-dialect", .type = FlagType::kChoice, .value_name = "KIND", .default_value = "ollama", .choices = "ollama|vllm|openai", .doc = "what the server understands"},
+    {.name = "llm-key-file", .type = FlagType::kText, .value_name = "FILE", .doc = "file with the key, for servers that want one"},
+    {.name = "llm-key-env", .type = FlagType::kText, .value_name = "VARIABLE", .doc = "environment variable with the key"},
+    {.name = "llm-raw-strings", .type = FlagType::kSwitch, .doc = "send names of columns and texts of cells as they are, not as column_1 and text_1"},
     {.name = "foreground", .type = FlagType::kSwitch, .doc = "stay in this terminal and stop with Ctrl-C"},
     {.name = "quiet", .type = FlagType::kSwitch, .doc = "print nothing when all is well", .letter = 'q'},
 };
@@ -38,9 +48,41 @@ void Check(const Args& args, std::vector<std::string>* mistakes) {
       mistakes->push_back(fmt::format("--set takes SERVICE:KEY=VALUE, not '{}'", setting));
     }
   }
+  if (args.Text("llm-url").empty() != args.Text("llm-model").empty()) mistakes->push_back("--llm-url and --llm-model belong together");
+  if (args.Text("llm-url").empty() && !(args.Text("llm-key-file") + args.Text("llm-key-env")).empty()) {
+    mistakes->push_back("--llm-key-file and --llm-key-env need --llm-url");
+  }
   const std::string& tenant = args.Text("tenant");
   if (tenant.empty() || tenant.size() > 63 || tenant.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos) {
     mistakes->push_back(fmt::format("--tenant must be 1 to 63 of a-z, 0-9 and -, not '{}'", tenant));
+  }
+}
+
+/// The settings of one service: those of the language model, then --set, which wins.
+void AddSettings(const Args& args, std::map<std::string, std::vector<std::string>>* arguments) {
+  const auto add = [&](const std::string& service, const std::string& setting) {
+    auto& all = (*arguments)[service];
+    all.insert(all.end(), {"--set", setting});
+  };
+  if (!args.Text("llm-url").empty()) {
+    std::error_code error;
+    const std::string& key = args.Text("llm-key-file");
+    const std::string key_file = key.empty() ? "" : std::filesystem::absolute(key, error).string();
+    for (const char* service : kAskModels) {
+      add(service, "llm.enabled=true");
+      for (const auto& [field, value] : {std::pair<const char*, const std::string&>{"base_url", args.Text("llm-url")},
+                                         {"model", args.Text("llm-model")},
+                                         {"dialect", args.Text("llm-dialect")},
+                                         {"api_key_file", key_file},
+                                         {"api_key_env", args.Text("llm-key-env")}}) {
+        if (!value.empty()) add(service, fmt::format("llm.{}={}", field, value));
+      }
+      if (args.Switch("llm-raw-strings")) add(service, "llm.raw_strings=true");
+    }
+  }
+  for (const std::string& setting : args.List("set")) {
+    const size_t colon = setting.find(':');
+    add(setting.substr(0, colon), setting.substr(colon + 1));
   }
 }
 
@@ -62,11 +104,7 @@ absl::StatusOr<int> RunSupervisor(const Args& args, const Home& home) {
   SupervisorOptions options{.home = home, .ports = {}, .tenant = args.Text("tenant"), .binaries = {}};
   ASSIGN_OR_RETURN(options.ports, wanted == "auto" ? Ports::Free() : Ports::From(std::stoi(wanted)));
   ASSIGN_OR_RETURN(options.binaries, OwnFolder());
-  for (const std::string& setting : args.List("set")) {
-    const size_t colon = setting.find(':');
-    auto& arguments = options.extra_arguments[setting.substr(0, colon)];
-    arguments.insert(arguments.end(), {"--set", setting.substr(colon + 1)});
-  }
+  AddSettings(args, &options.extra_arguments);
   Supervisor supervisor(std::move(options));
   if (absl::Status status = supervisor.Start(); !status.ok()) {
     supervisor.Stop();
@@ -99,6 +137,10 @@ absl::Status StartDetached(const Args& args, const Home& home) {
   devcluster::ProcessOptions process;
   process.argv = {folder + "/vedette", "up", "--foreground", "--home", home.root, "--ports", args.Text("ports"), "--tenant", args.Text("tenant")};
   for (const std::string& setting : args.List("set")) process.argv.insert(process.argv.end(), {"--set", setting});
+  for (const char* flag : {"llm-url", "llm-model", "llm-dialect", "llm-key-file", "llm-key-env"}) {
+    if (!args.Text(flag).empty()) process.argv.insert(process.argv.end(), {fmt::format("--{}", flag), args.Text(flag)});
+  }
+  if (args.Switch("llm-raw-strings")) process.argv.push_back("--llm-raw-strings");
   process.log_file = home.Log("supervisor");
   process.die_with_parent = false;
   ASSIGN_OR_RETURN(devcluster::Process supervisor, devcluster::Process::Spawn(process));
@@ -134,6 +176,7 @@ absl::StatusOr<int> Run(const Args& args) {
 const FlagGroup kGroups[] = {{"Starting", kUp}, kHomeFlags};
 constexpr Example kExamples[] = {{"vedette up", "start everything here"},
                                  {"vedette up --ports 8100", "when 7100 is taken"},
+                                 {"vedette up --llm-url http://localhost:11434/v1 --llm-model llama3.1", "with words by a model on this machine"},
                                  {"vedette up --home /srv/vedette", "keep the data there"}};
 
 }  // namespace
