@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/status.h"
+#include "explain/integrated_gradients_method.h"
 #include "explain/lime.h"
 #include "explain/shapley.h"
 #include "explain/tree_shap.h"
@@ -260,6 +261,8 @@ constexpr Method kMethods[] = {
     {"lime", "a linear model of the score near the row", "around_row|around_mean|quartile", RunLime},
     {"counterfactual", "the fewest changes that would make the row normal", "", RunCounterfactual},
     {"diffi", "which columns isolate the row early in an isolation forest, without direction", "", RunDiffi},
+    {"integrated_gradients", "the slope of a network's score on the way from a usual row", kIntegratedGradientsModes,
+     RunIntegratedGradients},
 };
 
 }  // namespace

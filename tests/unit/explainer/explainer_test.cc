@@ -46,6 +46,7 @@ TEST_CASE("every method explains the planted column, says what it explains, and 
     size_t stored = 0;
     for (const explain::Method& method : explain::Methods()) {
       if (algorithm == "knn" && (method.name == "tree_shap" || method.name == "diffi")) continue;
+      if (method.name == "integrated_gradients") continue;  // of networks
       CAPTURE(algorithm, std::string(method.name));
       const auto made = f.Ask_(std::string(method.name));
       REQUIRE(made.ok());

@@ -32,9 +32,9 @@ constexpr Flag kWhat[] = {
     {.name = "method",
      .type = FlagType::kChoice,
      .default_value = "native",
-     .choices = "native|tree_shap|exact|kernel_shap|lime|counterfactual|diffi",
+     .choices = "native|tree_shap|exact|kernel_shap|lime|counterfactual|diffi|integrated_gradients",
      .doc = "native: what the algorithm itself says of each feature's part; tree_shap and diffi: isolation forests; exact: "
-            "Shapley values of up to 13 columns; kernel_shap, lime: any algorithm; counterfactual: what to change"},
+            "Shapley values of up to 13 columns; kernel_shap, lime: any algorithm; integrated_gradients: networks; counterfactual: what to change"},
     {.name = "mode",
      .type = FlagType::kText,
      .value_name = "MODE",
