@@ -2,7 +2,6 @@
 
 #include "base/hash.h"
 #include "base/status.h"
-#include "runtime/log.h"
 #include "runtime/resource_name.h"
 #include "services/explainer/adapters/proto.h"
 #include "vedette/events/v1/events.pb.h"
@@ -64,8 +63,7 @@ messaging::Handler TaskHandler(
         };
         const absl::Status status = run();
         if (!IsFinal(status)) return messaging::Outcome::FromStatus(status, message.deliveries);
-        runtime::LogWarning("no explanation", {{"subject", message.subject}, {"error", Message(status)}});
-        return messaging::Outcome::Poison(std::string(Message(status)));
+            return messaging::Outcome::Poison(std::string(Message(status)));
       };
 }
 

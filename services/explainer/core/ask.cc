@@ -20,7 +20,9 @@ constexpr int64_t kMaxSamples = 1000000;
 bool IsName(const std::string& text) {
   return !text.empty() && text.size() <= kMaxName && text.find('\0') == std::string::npos;
 }
-bool DrawsSamples(const std::string& method) { return method == "kernel_shap" || method == "lime"; }
+bool TakesSamples(const std::string& method) {
+  return method == "kernel_shap" || method == "lime" || method == "integrated_gradients";
+}
 bool HasMode(const explain::Method& method, const std::string& mode) {
   return fmt::format("|{}|", method.modes).find(fmt::format("|{}|", mode)) != std::string::npos;
 }
@@ -40,7 +42,7 @@ absl::Status CheckMethod(Ask* ask) {
     return InvalidArgument("mode: {} has {}", ask->method,
                            (*method)->modes.empty() ? "no modes" : fmt::format("the modes {}", (*method)->modes));
   }
-  if (options.samples != 0 && !DrawsSamples(ask->method)) return InvalidArgument("samples: {} draws none", ask->method);
+  if (options.samples != 0 && !TakesSamples(ask->method)) return InvalidArgument("samples: {} takes none", ask->method);
   return absl::OkStatus();
 }
 
