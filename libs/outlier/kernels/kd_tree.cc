@@ -71,17 +71,46 @@ int32_t KdTree::Build(Range range) {
   return index;
 }
 
+// By the mean absolute deviation in a sample: the range would follow outliers, which are what such tables are searched
+// for, and cuts across it leave boxes that are wide everywhere else. -1: the sample shows no difference.
+int64_t KdTree::WidestFeature(Range range) const {
+  const int32_t step = std::max(1, range.size() / kSpreadSample);
+  const auto sum_of = [&](int64_t j, const auto& term) {
+    F64x4 sum = F64x4::Zero();
+    for (int32_t i = range.begin; i < range.end; i += step) sum = sum + term(F64x4::Load(rows_->at(order_[i]) + j));
+    return sum;
+  };
+  const F64x4 share = F64x4::Set(1 / static_cast<double>((range.size() + step - 1) / step));
+  double most = 0;
+  int64_t widest = -1;
+  for (int64_t j = 0; j < rows_->stride(); j += 4) {  // beyond the features there are zeros
+    const F64x4 mean = sum_of(j, [](F64x4 v) { return v; }) * share;
+    double deviations[4];
+    sum_of(j, [mean](F64x4 v) { return Abs(v - mean); }).Store(deviations);
+    for (int64_t f = 0; f < 4; ++f) {
+      if (deviations[f] > most) {
+        most = deviations[f];
+        widest = j + f;
+      }
+    }
+  }
+  return widest;
+}
+
 // At the median of the widest feature, by value: rows with equal values stay together.
 bool KdTree::Split(Range range, Range* left, Range* right) {
   if (range.size() <= kLeafRows) return false;
   const int64_t stride = rows_->stride();
   std::vector<double> low(stride), high(stride);
   Box(range, low.data(), high.data());
-  int64_t widest = 0;
-  for (int64_t j = 1; j < rows_->features(); ++j) {
-    if (high[j] - low[j] > high[widest] - low[widest]) widest = j;
+  int64_t widest = WidestFeature(range);
+  if (widest < 0 || !(high[widest] > low[widest])) {  // equal but for rounding, or but for rows outside the sample
+    widest = 0;
+    for (int64_t j = 1; j < rows_->features(); ++j) {
+      if (high[j] - low[j] > high[widest] - low[widest]) widest = j;
+    }
+    if (!(high[widest] > low[widest])) return false;
   }
-  if (!(high[widest] > low[widest])) return false;
   const auto value = [&](int32_t location) { return rows_->at(location)[widest]; };
   const auto begin = order_.begin() + range.begin, end = order_.begin() + range.end;
   const auto middle = begin + range.size() / 2;
@@ -216,6 +245,26 @@ void KdTree::SearchOne(const double* query, TopK& top, Work& work) const {
         std::swap(stack[i], stack[i - 1]);
     }
   }
+}
+
+int32_t KdTree::LeafNear(const double* query) const {
+  const int64_t d = rows_->features();
+  int32_t node = root_;
+  while (node >= 0) {
+    const Inner& inner = inner_[node];
+    const double* box = boxes_.data() + node * 2 * kFan * d;
+    F64x4 a = F64x4::Zero(), b = a;
+    for (int64_t j = 0; j < d; ++j, box += 2 * kFan) {
+      const F64x4 q = F64x4::Set(query[j]);
+      a = a + Max(Max(F64x4::LoadAny(box) - q, q - F64x4::LoadAny(box + 8)), F64x4::Zero());
+      b = b + Max(Max(F64x4::LoadAny(box + 4) - q, q - F64x4::LoadAny(box + 12)), F64x4::Zero());
+    }
+    double gaps[kFan];
+    a.Store(gaps);
+    b.Store(gaps + 4);
+    node = inner.child[std::min_element(gaps, gaps + inner.count) - gaps];
+  }
+  return -1 - node;
 }
 
 template <MetricKind kKind>

@@ -18,7 +18,7 @@ using StopFn = std::function<bool()>;
 
 class KdTree {
  public:
-  static constexpr int64_t kLeafRows = 16;
+  static constexpr int64_t kLeafRows = 24;
 
   KdTree() = default;
   /// Keeps a reference to `rows`.
@@ -26,6 +26,8 @@ class KdTree {
 
   /// Locations in tree order: neighbouring queries share what is in cache.
   std::span<const int32_t> order() const { return order_; }
+  /// The leaf whose box holds the query or is near it, in tree order: puts new queries in such an order, too.
+  int32_t LeafNear(const double* query) const;
 
   /// What a search looked at: the measure that the choice of structure rests on.
   struct Work {
@@ -39,6 +41,7 @@ class KdTree {
 
  private:
   static constexpr int kFan = 8;
+  static constexpr int32_t kSpreadSample = 256;  // rows that decide where a range is cut
 
   /// A range of order_ while the tree is built.
   struct Range {
@@ -56,6 +59,7 @@ class KdTree {
   };
 
   int32_t Build(Range range);
+  int64_t WidestFeature(Range range) const;
   bool Split(Range range, Range* left, Range* right);
   void Box(Range range, double* low, double* high) const;
   int32_t AddLeaf(Range range);

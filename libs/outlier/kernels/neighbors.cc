@@ -156,10 +156,20 @@ std::vector<TopK> NeighborIndex::SearchTies(std::span<const double* const> queri
       again.push_back(queries[i]);
     }
   }
-  std::vector<TopK> more(tied.size(), TopK(ties + self));
-  for (size_t i = 0; i < tied.size(); ++i) more[i].Limit(tops[tied[i]].bound());  // nothing beyond the tie is wanted
+  // The locations at that distance first: rows at one location tie for nothing, and real tables have thousands of such.
+  std::vector<TopK> more(tied.size(), TopK(ties + self, 1));
+  for (size_t i = 0; i < tied.size(); ++i) more[i].Only(tops[tied[i]].ranks().back());
   Search(again, more, stop);
-  for (size_t i = 0; i < tied.size(); ++i) tops[tied[i]] = std::move(more[i]);
+  if (stop()) return tops;
+  for (size_t i = 0; i < tied.size(); ++i) {
+    if (more[i].size() < 2) continue;
+    TopK& top = tops[tied[i]];
+    TopK all(ties + self);
+    const double last = top.ranks().back();
+    for (int64_t j = 0; top.ranks()[j] < last; ++j) all.Offer(top.ranks()[j], top.rows()[j]);
+    for (const int32_t row : more[i].rows()) all.Offer(last, unique_.members(unique_.location(row)));
+    top = std::move(all);
+  }
   return tops;
 }
 
@@ -182,23 +192,48 @@ absl::Status NeighborIndex::OfTrainingRows(int64_t k, const Context& ctx, const 
   });
 }
 
+void NeighborIndex::Pack(MatrixView X, int64_t row, double* out) const {
+  for (int64_t j = 0; j < X.cols; ++j) out[j] = X(row, j) * unit_ + 0.0;
+}
+
+// Rows that lie in the same leaf one after the other: what a search reads is still in cache, and what it found bounds
+// the next. Empty: as they come.
+absl::StatusOr<std::vector<int64_t>> NeighborIndex::TreeOrder(MatrixView X, const Context& ctx) const {
+  if (tree_ == nullptr || X.rows < kPiece) return std::vector<int64_t>();
+  std::vector<std::pair<int32_t, int64_t>> places(X.rows);
+  RETURN_IF_ERROR(Pieces(ctx, X.rows, [&](int64_t begin, int64_t end, const StopFn&) {
+    const AlignedArray<double> query(unique_.stride());
+    std::fill_n(query.get(), query.size(), 0.0);
+    for (int64_t i = begin; i < end; ++i) {
+      Pack(X, i, query.get());
+      places[i] = {tree_->LeafNear(query.get()), i};
+    }
+  }));
+  std::sort(places.begin(), places.end());
+  std::vector<int64_t> order(X.rows);
+  for (int64_t i = 0; i < X.rows; ++i) order[i] = places[i].second;
+  return order;
+}
+
 absl::Status NeighborIndex::Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const {
   k = std::min(k, rows());
   ties = std::min(ties, rows());
   const int64_t stride = unique_.stride();
+  ASSIGN_OR_RETURN(const std::vector<int64_t> order, TreeOrder(X, ctx));
+  const auto row_at = [&](int64_t i) { return order.empty() ? i : order[i]; };
   return Pieces(ctx, X.rows, [&](int64_t begin, int64_t end, const StopFn& stop) {
     const int64_t count = end - begin;
     const AlignedArray<double> values(count * stride);
     std::fill_n(values.get(), values.size(), 0.0);
-    for (int64_t j = 0; j < X.cols; ++j) {
-      for (int64_t i = 0; i < count; ++i) values[i * stride + j] = X(begin + i, j) * unit_ + 0.0;
-    }
     std::vector<const double*> queries;
-    for (int64_t i = 0; i < count; ++i) queries.push_back(values.get() + i * stride);
+    for (int64_t i = 0; i < count; ++i) {
+      Pack(X, row_at(begin + i), values.get() + i * stride);
+      queries.push_back(values.get() + i * stride);
+    }
     const std::vector<TopK> tops = SearchTies(queries, k, ties, 0, stop);
     if (stop()) return;
     Reporter reporter(unique_, k, ties, metric_);
-    for (int64_t i = 0; i < count; ++i) reporter.Report(tops[i], begin + i, -1, visit);
+    for (int64_t i = 0; i < count; ++i) reporter.Report(tops[i], row_at(begin + i), -1, visit);
   });
 }
 

@@ -61,6 +61,8 @@ class NeighborIndex {
   void MakeStructure(Structure structure);
   bool TreeIsCheaper() const;
   void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop) const;
+  void Pack(MatrixView X, int64_t row, double* out) const;
+  absl::StatusOr<std::vector<int64_t>> TreeOrder(MatrixView X, const Context& ctx) const;
   std::vector<TopK> SearchTies(std::span<const double* const> queries, int64_t k, int64_t ties, int64_t self,
                                const StopFn& stop) const;
 

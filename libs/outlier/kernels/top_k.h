@@ -37,12 +37,16 @@ class TopK {
   bool full() const { return size_ == k_; }
   /// Nothing above `rank` is wanted.
   void Limit(double rank) { bound_ = std::min(bound_, rank); }
+  /// Nothing but `rank` is wanted.
+  void Only(double rank) { floor_ = bound_ = rank; }
   std::span<const double> ranks() const { return {rank_.data() + kFront, static_cast<size_t>(size_)}; }
   std::span<const int32_t> rows() const { return {row_.data() + kFront, static_cast<size_t>(size_)}; }
 
   /// Offers the rows of one location (ascending), all at `rank`.
   void Offer(double rank, std::span<const int32_t> rows) {
-    for (const int32_t row : rows.first(std::min(rows.size(), per_location_))) {
+    rows = rows.first(std::min(rows.size(), per_location_));
+    if (rows.size() > 1 && InsertTogether(rank, rows)) return;
+    for (const int32_t row : rows) {
       if (!Insert(rank, row)) return;
     }
   }
@@ -53,7 +57,26 @@ class TopK {
  private:
   static constexpr int64_t kFront = 4;  // one slot that is never above, before the best; four keep the rest aligned
 
+  // All rows in one move; false, and nothing done, where the rank is not new.
+  bool InsertTogether(double rank, std::span<const int32_t> rows) {
+    if (rank > bound_ || rank < floor_) return true;
+    double* ranks = rank_.data() + kFront;
+    const int64_t at = std::lower_bound(ranks, ranks + size_, rank) - ranks;
+    if (at < size_ && ranks[at] == rank) return false;
+    const int64_t count = std::min(static_cast<int64_t>(rows.size()), k_ - at);
+    const int64_t moved = std::min(size_ - at, k_ - at - count);
+    int32_t* own = row_.data() + kFront;
+    std::copy_backward(ranks + at, ranks + at + moved, ranks + at + moved + count);
+    std::copy_backward(own + at, own + at + moved, own + at + moved + count);
+    std::fill_n(ranks + at, count, rank);
+    std::copy_n(rows.begin(), count, own + at);
+    size_ = std::min(k_, size_ + count);
+    bound_ = std::min(bound_, ranks[k_ - 1]);
+    return true;
+  }
+
   bool Insert(double rank, int32_t row) {
+    if (rank < floor_) return true;
     const double* ranks = rank_.data() + kFront;
     const int32_t* rows = row_.data() + kFront;
     if (size_ == k_) {
@@ -117,7 +140,7 @@ class TopK {
   absl::InlinedVector<double, kInline> rank_;  // beyond k: candidates that fell out, or infinity
   absl::InlinedVector<int32_t, kInline> row_;
   int64_t size_ = 0;
-  double bound_ = 0;
+  double bound_ = 0, floor_ = -std::numeric_limits<double>::infinity();
 };
 
 }  // namespace vedette::outlier
