@@ -29,6 +29,9 @@ absl::Status Check(const std::vector<double>& row, const CounterfactualOptions& 
   if ((!options.low.empty() && options.low.size() != d) || (!options.high.empty() && options.high.size() != d)) {
     return InvalidArgument("ranges must be given for all {} features or for none", d);
   }
+  if (!options.codes.empty() && options.codes.size() != d) {
+    return InvalidArgument("{} features are said to be codes or not, there are {}", options.codes.size(), d);
+  }
   if (options.max_changes < 1 || options.max_changes > 64 || options.max_evaluations < 1) {
     return InvalidArgument("at least one change and one evaluation must be allowed, at most 64 changes");
   }
@@ -215,7 +218,23 @@ absl::StatusOr<Counterfactual> Towards(const ScoreFn& score, const std::vector<d
   return out;
 }
 
-/// Medians; a group of several features takes its commonest pattern instead.
+/// The value that occurs most often, the least of such.
+double Commonest(std::vector<double>& values) {
+  std::sort(values.begin(), values.end());
+  double best = values.front();
+  std::ptrdiff_t most = 0;
+  for (auto first = values.begin(); first != values.end();) {
+    const auto last = std::upper_bound(first, values.end(), *first);
+    if (last - first > most) {
+      most = last - first;
+      best = *first;
+    }
+    first = last;
+  }
+  return best;
+}
+
+/// Medians, of codes the commonest; a group of several features takes its commonest pattern instead.
 std::vector<double> TypicalRow(MatrixView reference, const CounterfactualOptions& options) {
   std::vector<double> typical(static_cast<size_t>(reference.cols));
   for (int64_t j = 0; j < reference.cols; ++j) {
@@ -223,7 +242,8 @@ std::vector<double> TypicalRow(MatrixView reference, const CounterfactualOptions
     for (const double x : reference.col(j)) {
       if (std::isfinite(x)) values.push_back(x);
     }
-    typical[static_cast<size_t>(j)] = values.empty() ? 0 : outlier::MedianInPlace(values);
+    const bool code = !options.codes.empty() && options.codes[static_cast<size_t>(j)];
+    typical[static_cast<size_t>(j)] = values.empty() ? 0 : code ? Commonest(values) : outlier::MedianInPlace(values);
   }
   for (const auto& player : options.players) {
     if (player.size() < 2) continue;

@@ -19,6 +19,7 @@ struct CounterfactualOptions {
   std::vector<std::vector<int64_t>> players;   ///< features that change together (one-hot groups); empty: each alone
   std::vector<bool> frozen;                    ///< per player: may not change; empty: all may
   std::vector<double> low, high;               ///< per feature: the range of allowed values; empty: any
+  std::vector<bool> codes;                     ///< per feature: codes of categories, of which the commonest is usual; empty: none
   int max_changes = 8;                         ///< [1, 64]
   int64_t max_evaluations = 20000;             ///< rows scored at most
 };

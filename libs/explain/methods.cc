@@ -151,9 +151,23 @@ absl::StatusOr<MethodResult> RunKernelShap(const outlier::Model& model, MatrixVi
   return FromShapley(model, X, options, ctx, solve);
 }
 
+/// A column whose categories the algorithm splits on as they are; "" when there is none.
+std::string CategoriesAsTheyAre(const outlier::Model& model) {
+  const std::vector<int32_t> counts = model.preparation().category_counts();
+  for (size_t f = 0; f < counts.size(); ++f) {
+    if (counts[f] > 0) return model.preparation().features()[f].source_column;
+  }
+  return "";
+}
+
 absl::StatusOr<MethodResult> RunLime(const outlier::Model& model, MatrixView X, const MethodOptions& options,
                                      const Context& ctx) {
   RETURN_IF_ERROR(NeedBackground(model));
+  if (const std::string column = CategoriesAsTheyAre(model); !column.empty()) {
+    return FailedPrecondition("lime draws numbers near the row, but column '{}' holds categories as they are; kernel_shap "
+                              "explains every algorithm",
+                              column);
+  }
   LimeOptions lime;
   lime.samples = options.samples > 0 ? options.samples : kDefaultDraws;
   lime.mode = options.mode == "quartile"      ? LimeMode::kQuartile
@@ -207,7 +221,7 @@ absl::StatusOr<MethodResult> RunDiffi(const outlier::Model& model, MatrixView X,
     size_t node = 0;
     while (tree.feature[node] >= 0) {
       path.push_back(tree.feature[node]);
-      node = static_cast<size_t>(row(0, path.back()) <= tree.threshold[node] ? tree.left[node] : tree.right[node]);
+      node = static_cast<size_t>(outlier::GoesLeft(tree, node, row(0, path.back())) ? tree.left[node] : tree.right[node]);
     }
     if (path.empty()) continue;
     for (const int32_t f : path) {
@@ -383,6 +397,7 @@ absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, Mat
       return InvalidArgument("the model uses no column '{}' that could be frozen", name);
     how.frozen[static_cast<size_t>(found - columns.names.begin())] = true;
   }
+  for (const int32_t count : model.preparation().category_counts()) how.codes.push_back(count > 0);
   RETURN_IF_ERROR(SetRanges(model, options.ranges, &how));
   return FindCounterfactual(ScoreOf(model), RowOf(X), BackgroundOf(model, options.background_rows), how, ctx);
 }

@@ -17,7 +17,8 @@ constexpr int kStates = 3, kParts = 4;  // see Flow
 absl::Status CheckTree(const outlier::TreeView& tree, int64_t features) {
   const size_t n = tree.feature.size();
   if (n == 0 || tree.left.size() != n || tree.right.size() != n || tree.threshold.size() != n ||
-      tree.cover.size() != n || tree.value.size() != n) {
+      tree.cover.size() != n || tree.value.size() != n || (!tree.missing_left.empty() && tree.missing_left.size() != n) ||
+      (!tree.codes_left.empty() && tree.codes_left.size() != n)) {
     return InvalidArgument("a tree's arrays differ in length, or are empty");
   }
   std::vector<uint8_t> reached(n, 0);
@@ -27,6 +28,9 @@ absl::Status CheckTree(const outlier::TreeView& tree, int64_t features) {
     }
     if (tree.feature[node] < 0) continue;
     if (tree.feature[node] >= features) return InvalidArgument("a tree splits on a feature that is not there");
+    if (std::isnan(tree.threshold[node]) && (tree.codes_left.empty() || tree.codes_left[node].empty())) {
+      return InvalidArgument("node {} of a tree has neither a threshold nor categories", node);
+    }
     for (const int32_t child : {tree.left[node], tree.right[node]}) {
       if (child <= static_cast<int64_t>(node) || child >= static_cast<int64_t>(n) ||
           reached[static_cast<size_t>(child)]++ != 0) {
@@ -98,6 +102,8 @@ absl::Status TreeShap::AddTree(const outlier::TreeView& view, double weight, std
       open.push_back(std::move(next));
     }
     splits_.push_back(split);
+    missing_left_.push_back(view.missing_left.empty() ? 0 : view.missing_left[at.from]);
+    codes_left_.push_back(view.codes_left.empty() ? std::vector<uint8_t>() : view.codes_left[at.from]);
     shares.push_back(share);
   }
   tree.splits = static_cast<uint32_t>(splits_.size()) - tree.first_split;
@@ -105,6 +111,13 @@ absl::Status TreeShap::AddTree(const outlier::TreeView& view, double weight, std
   most_nodes_ = std::max(most_nodes_, tree.nodes);
   trees_.push_back(tree);
   return absl::OkStatus();
+}
+
+bool TreeShap::Otherwise(const Split& split, double x) const {
+  const auto at = static_cast<size_t>(&split - splits_.data());
+  if (std::isnan(x)) return missing_left_[at] != 0;
+  const std::vector<uint8_t>& codes = codes_left_[at];
+  return codes[std::min(static_cast<size_t>(x), codes.size() - 1)] != 0;
 }
 
 /// States of a split: 0 = the row left the feature's interval before, 1 = it goes right here, 2 = it goes left. Per

@@ -51,7 +51,7 @@ class TreeShap {
   /// path has more than kMaxPathFeatures distinct features.
   static absl::StatusOr<TreeShap> Make(const outlier::ForestView& forest);
 
-  /// `rows`: ForestRows, n x features. About 4 ns per split and row at 8 levels. Thread-safe.
+  /// `rows`: ForestRows, n x features, of the forest's own source. About 4 ns per split and row at 8 levels. Thread-safe.
   absl::StatusOr<TreeShapResult> PathDependent(MatrixView rows, const Context& ctx) const;
 
   /// What interventional values need of a background (ForestRows, 1 to 10 000 rows), made once.
@@ -92,7 +92,14 @@ class TreeShap {
 
   absl::Status AddTree(const outlier::TreeView& view, double weight, std::vector<Shares>& shares);
   void Tabulate(std::span<const Shares> shares);
-  static bool GoesLeft(const Split& split, const double* row) { return row[split.feature] <= split.threshold; }
+  bool GoesLeft(const Split& split, const double* row) const {
+    const double x = row[split.feature];
+    if (x <= split.threshold) return true;
+    if (x > split.threshold) return false;
+    return Otherwise(split, x);
+  }
+  /// Of a missing value, or a category.
+  bool Otherwise(const Split& split, double x) const;
   double OutputOf(const double* row) const;
   template <int kVectors>
   void Flow(const Tree& tree, const double* row, Scratch& scratch, double* sums) const;
@@ -105,6 +112,8 @@ class TreeShap {
   uint32_t most_nodes_ = 0, most_slots_ = 0;
   std::vector<Tree> trees_;
   std::vector<Split> splits_;
+  std::vector<uint8_t> missing_left_;             ///< per split, as in TreeView
+  std::vector<std::vector<uint8_t>> codes_left_;  ///< likewise
   std::vector<Leaf> leaves_;
   std::vector<int32_t> slot_features_;
   std::vector<int32_t> next_;             ///< per node: its split within the tree, or -1 - its leaf

@@ -43,6 +43,11 @@ class Detector {
   /// Fit alone is then FAILED_PRECONDITION. Errors as Fit's, and INVALID_ARGUMENT when the labels do not suffice.
   virtual absl::Status FitLabelled(MatrixView X, std::span<const Label> labels, const Context& ctx);
 
+  /// Learns from X where column j holds the codes 0 .. categories[j] - 1 of as many categories, or numbers where categories[j]
+  /// is 0; NaN is missing. Scored rows may hold other codes: categories that were not known. Only where the descriptor says
+  /// `categories`, else UNIMPLEMENTED. Errors as Fit's.
+  virtual absl::Status FitMixed(MatrixView X, std::span<const int32_t> categories, const Context& ctx);
+
   /// Learns from further rows without the earlier ones (rows in order of arrival). Only where the descriptor says
   /// `incremental`, else UNIMPLEMENTED; also after Load. Not thread-safe. After an error the object is not usable.
   virtual absl::Status Update(MatrixView X, const Context& ctx);
@@ -94,6 +99,7 @@ struct Descriptor {
   bool needs_labels = false;  ///< FitLabelled instead of Fit
   bool explains = true;       ///< has native contributions
   NanPolicy nan = NanPolicy::kImputed;
+  bool categories = false;    ///< FitMixed works; goes with NanPolicy::kNative
   bool wants_scaling = false;  ///< distances or gradients: `auto` and the CLI's default recipe standardise for it
   std::string_view fit_cost;   ///< "O(n log n d)"
   std::string_view score_cost; ///< per row: "O(log n d)"

@@ -74,6 +74,11 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Fit(const Catalog& catalog, const 
   model->seed_ = ctx.seed;
   RETURN_IF_ERROR(model->CheckInput(X));
   model->detector_ = descriptor->make(*params);
+  const std::vector<int32_t> categories = model->preparation_.category_counts();
+  const bool mixed = std::ranges::any_of(categories, [](int32_t count) { return count > 0; });
+  if (mixed && !descriptor->categories) {
+    return InvalidArgument("{} takes no categories as they are: encode them as onehot, frequency or ordinal", descriptor->name);
+  }
   absl::Status fitted;
   if (descriptor->needs_labels) {
     if (static_cast<int64_t>(options.labels.size()) != X.rows) {
@@ -82,7 +87,7 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Fit(const Catalog& catalog, const 
     }
     fitted = model->detector_->FitLabelled(X, options.labels, ctx);
   } else {
-    fitted = model->detector_->Fit(X, ctx);
+    fitted = mixed ? model->detector_->FitMixed(X, categories, ctx) : model->detector_->Fit(X, ctx);
   }
   if (!fitted.ok()) return Annotate(fitted, descriptor->name);
   const std::span<const double> scores = model->detector_->training_scores();

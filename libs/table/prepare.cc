@@ -189,7 +189,8 @@ void Preparation::AddCategorical(const Column& column, const Candidate& candidat
     counts.push_back(candidate.counts[c]);
   }
   const size_t k = source.categories.size();
-  if (source.encoding == Encoding::kOneHot && k > static_cast<size_t>(options_.one_hot_max)) {
+  const bool bounded = source.encoding == Encoding::kOneHot || source.encoding == Encoding::kNative;
+  if (bounded && k > static_cast<size_t>(options_.one_hot_max)) {
     source.encoding = Encoding::kFrequency;
     notes_.push_back(fmt::format("column '{}' has {} categories: encoded by their frequency", column.name, k));
   }
@@ -210,12 +211,13 @@ void Preparation::AddCategorical(const Column& column, const Candidate& candidat
       feature.fill = keep_missing ? kMissing : static_cast<double>(candidate.missing) / rows;
       break;
     case Encoding::kOrdinal:
+    case Encoding::kNative:
       for (size_t c = 0; c < k; ++c) source.numbers.push_back(static_cast<double>(c));
       feature.fill = keep_missing ? kMissing : static_cast<double>(std::max_element(counts.begin(), counts.end()) - counts.begin());
       break;
   }
   if (source.encoding != Encoding::kOneHot) {
-    if (options_.scaling != Scaling::kNone) {
+    if (options_.scaling != Scaling::kNone && source.encoding != Encoding::kNative) {
       std::vector<double> values(keep_missing ? 0 : static_cast<size_t>(candidate.missing), feature.fill);
       for (size_t c = 0; c < k; ++c) values.insert(values.end(), static_cast<size_t>(counts[c]), source.numbers[c]);
       const LocationScale ls = options_.scaling == Scaling::kStandard ? StandardScale(values) : RobustScale(std::move(values));
@@ -311,6 +313,15 @@ absl::Status Preparation::ApplySource(size_t s, const Column& column, Matrix* ou
     to[i] = Scaled(v, feature);
   }
   return absl::OkStatus();
+}
+
+std::vector<int32_t> Preparation::category_counts() const {
+  std::vector<int32_t> counts(features_.size(), 0);
+  for (const Source& source : sources_) {
+    if (source.type != ColumnType::kCategorical || source.encoding != Encoding::kNative) continue;
+    counts[static_cast<size_t>(source.first)] = static_cast<int32_t>(source.categories.size());
+  }
+  return counts;
 }
 
 std::string Preparation::CategoryOf(int64_t feature, double unscaled) const {

@@ -6,7 +6,8 @@
 //               values passes through bit by bit.
 //  categorical  one-hot (0/1, never scaled; a missing or unseen category is all zeros), or the category's share of the
 //               training rows (missing: the share of missing; unseen: 0), or its number in order of first appearance
-//               (missing: the most frequent; unseen: -1). With Imputation::kNone a missing category is NaN in the two latter.
+//               (missing: the most frequent; unseen: -1), or that number for algorithms that split on categories (native: never
+//               scaled). With Imputation::kNone a missing category is NaN in the three latter.
 //  timestamp    left out: a point in time grows without end, so every new row would be an outlier in it.
 //  left out     columns without any value, identifiers (see drop_identifiers), ignored columns; notes() says which and why.
 #pragma once
@@ -24,14 +25,14 @@
 namespace vedette::table {
 
 enum class Imputation { kMedian, kMean, kNone };     ///< kNone leaves NaN for algorithms that take it
-enum class Encoding { kOneHot, kFrequency, kOrdinal };
+enum class Encoding { kOneHot, kFrequency, kOrdinal, kNative };
 enum class Scaling { kNone, kStandard, kRobust };    ///< z-score; (x - median) / IQR
 
 struct PrepareOptions {
   std::vector<std::string> ignore_columns = {};  ///< a name that the table lacks is noted, not an error
   Imputation imputation = Imputation::kMedian;
   Encoding encoding = Encoding::kOneHot;
-  int one_hot_max = 20;                ///< columns with more categories are frequency-encoded
+  int one_hot_max = 20;                ///< columns with more categories are frequency-encoded, for kOneHot and kNative
   Scaling scaling = Scaling::kNone;
   /// Leave out columns that look like row ids: text that differs in every row; whole numbers that grow by exactly 1 from
   /// row to row (8 rows or more); whole numbers that differ in every row under a name like id, order_id, index, row, nr.
@@ -61,11 +62,13 @@ class Preparation {
   absl::StatusOr<Matrix> Apply(const Table& table) const;
 
   const std::vector<Feature>& features() const { return features_; }
+  /// Per feature: how many categories its numbers stand for where they are encoded as kNative, else 0.
+  std::vector<int32_t> category_counts() const;
   /// The columns that features are made of, as needed to read further files with the same types (CsvOptions::schema).
   const Schema& schema() const { return schema_; }
   /// One line per column that was left out, and why.
   const std::vector<std::string>& notes() const { return notes_; }
-  /// For a frequency- or ordinal-encoded feature: the (first) training category whose number is `unscaled`, to 1e-9; "" when
+  /// For a frequency-, ordinal- or native-encoded feature: the (first) training category whose number is `unscaled`, to 1e-9; "" when
   /// there is none, and for every other feature.
   std::string CategoryOf(int64_t feature, double unscaled) const;
 

@@ -1,4 +1,6 @@
-// The stored form of a Preparation, inside a model. Version 1; little-endian; see base/bytes.h.
+// The stored form of a Preparation, inside a model; little-endian; see base/bytes.h. Version 2 where a column is encoded as
+// kNative, which version 1 lacks, else version 1.
+#include <algorithm>
 #include <cmath>
 
 #include "base/status.h"
@@ -8,7 +10,7 @@ namespace vedette::table {
 namespace {
 
 constexpr uint32_t kMagic = 0x50455250;  // "PREP"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 1, kNativeVersion = 2;
 
 void SaveStrings(const std::vector<std::string>& strings, ByteWriter& out) {
   out.U64(strings.size());
@@ -59,7 +61,9 @@ Feature LoadFeature(ByteReader& in) {
 
 void Preparation::Save(ByteWriter& out) const {
   out.U32(kMagic);
-  out.U32(kVersion);
+  const auto is_native = [](const Source& s) { return s.encoding == Encoding::kNative; };
+  const bool native = options_.encoding == Encoding::kNative || std::any_of(sources_.begin(), sources_.end(), is_native);
+  out.U32(native ? kNativeVersion : kVersion);
   SaveStrings(options_.ignore_columns, out);
   out.U8(static_cast<uint8_t>(options_.imputation));
   out.U8(static_cast<uint8_t>(options_.encoding));
@@ -84,12 +88,14 @@ void Preparation::Save(ByteWriter& out) const {
 absl::StatusOr<Preparation> Preparation::Load(ByteReader& in) {
   Preparation p;
   if (in.U32() != kMagic) in.Fail("not a stored preparation");
-  if (const uint32_t version = in.U32(); in.ok() && version != kVersion) {
-    in.Fail(fmt::format("preparation of version {}, this program reads version {}", version, kVersion));
+  const uint32_t version = in.U32();
+  if (in.ok() && version != kVersion && version != kNativeVersion) {
+    in.Fail(fmt::format("preparation of version {}, this program reads versions {} and {}", version, kVersion, kNativeVersion));
   }
+  const Encoding last = version == kNativeVersion ? Encoding::kNative : Encoding::kOrdinal;
   p.options_.ignore_columns = LoadStrings(in);
   p.options_.imputation = LoadEnum(in, Imputation::kNone);
-  p.options_.encoding = LoadEnum(in, Encoding::kOrdinal);
+  p.options_.encoding = LoadEnum(in, last);
   const int64_t one_hot_max = in.I64();
   if (one_hot_max < 0 || one_hot_max > INT32_MAX) in.Fail("one_hot_max is out of range");
   p.options_.one_hot_max = in.ok() ? static_cast<int>(one_hot_max) : 0;
@@ -106,7 +112,7 @@ absl::StatusOr<Preparation> Preparation::Load(ByteReader& in) {
     Source s;
     column.name = in.String();
     column.type = s.type = LoadEnum(in, ColumnType::kCategorical);
-    s.encoding = LoadEnum(in, Encoding::kOrdinal);
+    s.encoding = LoadEnum(in, last);
     s.first = first;
     s.count = in.I64();
     s.categories = LoadStrings(in);

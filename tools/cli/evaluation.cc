@@ -156,12 +156,14 @@ absl::Status CrossValidate(const outlier::Descriptor& descriptor, const outlier:
 absl::Status FitAndScore(const outlier::Descriptor& descriptor, const outlier::ParamSet& params, const LabelledData& data,
                          const Context& ctx, std::span<double> scores, Seconds* seconds) {
   const auto detector = descriptor.make(params);
+  const bool native = descriptor.categories && data.native.rows() > 0;
+  const Matrix& X = native ? data.native : data.X;
   double wall = WallSeconds(), cpu = CpuSeconds();
-  RETURN_IF_ERROR(detector->Fit(data.X, ctx));
+  RETURN_IF_ERROR(native ? detector->FitMixed(X, data.categories, ctx) : detector->Fit(X, ctx));
   seconds->fit = WallSeconds() - wall;
   seconds->fit_cpu = CpuSeconds() - cpu;
   wall = WallSeconds(), cpu = CpuSeconds();
-  RETURN_IF_ERROR(detector->Score(data.X, scores, ctx));
+  RETURN_IF_ERROR(detector->Score(X, scores, ctx));
   seconds->score = WallSeconds() - wall;
   seconds->score_cpu = CpuSeconds() - cpu;
   std::ranges::copy(detector->training_scores(), scores.begin());
@@ -195,7 +197,15 @@ absl::StatusOr<LabelledData> SplitLabels(const table::Table& table, const LabelO
   if (options.scaling == "robust") prepare.scaling = table::Scaling::kRobust;
   ASSIGN_OR_RETURN(const auto preparation, table::Preparation::Fit(table, prepare));
   ASSIGN_OR_RETURN(out.X, preparation.Apply(table));
-  if (!plain) out.notes.push_back("categories are one-hot encoded and missing cells filled with the median");
+  if (!plain) {
+    prepare.encoding = table::Encoding::kNative;
+    prepare.imputation = table::Imputation::kNone;
+    ASSIGN_OR_RETURN(const auto as_it_is, table::Preparation::Fit(table, prepare));
+    ASSIGN_OR_RETURN(out.native, as_it_is.Apply(table));
+    out.categories = as_it_is.category_counts();
+    out.notes.push_back(
+        "categories are one-hot encoded and missing cells filled with the median, but for algorithms that take them as they are");
+  }
   for (const auto& note : preparation.notes()) out.notes.push_back(note);
   return out;
 }

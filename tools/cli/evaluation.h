@@ -18,6 +18,9 @@ namespace vedette::cli {
 /// What is measured on: features as numbers, and labels that the algorithm never sees.
 struct LabelledData {
   Matrix X;
+  /// Where there are categories or missing cells: the same columns for algorithms that take them as they are.
+  Matrix native;
+  std::vector<int32_t> categories;  ///< of native's columns, as Detector::FitMixed wants them
   std::vector<uint8_t> labels;     ///< 1 = anomaly
   std::vector<std::string> notes;  ///< what had to be done to the columns beyond taking their numbers
 };
@@ -30,7 +33,8 @@ struct LabelOptions {
 };
 
 /// Numeric columns are taken bit for bit: no scaling unless asked for, constants and identifiers kept. Only a table
-/// with categories or missing cells is prepared (one-hot, median), which the notes say. Errors: no such column (with
+/// with categories or missing cells is prepared (one-hot, median; as they are for algorithms that take them), which the notes
+/// say. Errors: no such column (with
 /// the nearest name), a row without a label, a label that is neither of two values.
 absl::StatusOr<LabelledData> SplitLabels(const table::Table& table, const LabelOptions& options);
 

@@ -111,6 +111,40 @@ TEST_CASE("prepare: categories as one-hot, frequency and ordinal, missing and un
   CHECK(few.notes()[0].find("2 categories: encoded by their frequency") != std::string::npos);
 }
 
+TEST_CASE("prepare: categories as they are, for algorithms that split on them") {
+  const Table t = Read("c,v\nred,1\nblue,20\nred,3\n,4\n"), other = Read("v,c\n1,green\n2,blue\n3,\n,red\n");
+  const Preparation p = Fitted(t, {.imputation = Imputation::kNone, .encoding = Encoding::kNative, .scaling = Scaling::kStandard});
+  CHECK(Names(p) == "c v");
+  CHECK(p.category_counts() == std::vector<int32_t>{2, 0});
+  const Matrix m = *p.Apply(other);
+  CHECK(m(0, 0) == -1);
+  CHECK(m(1, 0) == 1);
+  CHECK(std::isnan(m(2, 0)));
+  CHECK(m(3, 0) == 0);
+  CHECK(std::isnan(m(3, 1)));
+  CHECK(p.CategoryOf(0, 1) == "blue");
+  CHECK(p.CategoryOf(0, -1).empty());
+  CHECK(Fitted(t).category_counts() == std::vector<int32_t>{0, 0, 0});
+  // More categories than one_hot_max are a frequency, no category.
+  const Preparation few = Fitted(t, {.encoding = Encoding::kNative, .one_hot_max = 1});
+  CHECK(few.category_counts() == std::vector<int32_t>{0, 0});
+  CHECK(few.notes()[0].find("2 categories: encoded by their frequency") != std::string::npos);
+  // Stored as version 2, everything else still as version 1, which older programs read.
+  ByteWriter native, hot;
+  p.Save(native);
+  Fitted(t).Save(hot);
+  CHECK(native.bytes()[4] == 2);
+  CHECK(hot.bytes()[4] == 1);
+  ByteReader in(native.bytes());
+  const auto loaded = Preparation::Load(in);
+  REQUIRE(loaded.ok());
+  CHECK(loaded->category_counts() == p.category_counts());
+  std::string lied = native.bytes();
+  lied[4] = 1;
+  ByteReader older(lied);
+  CHECK(absl::IsDataLoss(Preparation::Load(older).status()));
+}
+
 TEST_CASE("prepare: identifiers, times and empty columns are left out, and said so") {
   const Table t = Read(
       "name,n,order_id,when,empty,v,w\na,1,17,2024-01-01,,5,5\nb,2,12,2024-01-02,,7,6\nc,3,90,2024-01-03,,6,7\nd,4,3,2024-01-04,,9,8\n"
@@ -157,7 +191,7 @@ TEST_CASE("prepare: a row gives the same result alone and in any batch") {
     c.codes.push_back(static_cast<int32_t>(rng.Below(4)) - 1);
   }
   t.columns = {v, c};
-  for (const Encoding encoding : {Encoding::kOneHot, Encoding::kFrequency, Encoding::kOrdinal}) {
+  for (const Encoding encoding : {Encoding::kOneHot, Encoding::kFrequency, Encoding::kOrdinal, Encoding::kNative}) {
     const Preparation p = Fitted(t, {.encoding = encoding, .scaling = Scaling::kRobust});
     const Matrix whole = *p.Apply(t);
     for (int i = 0; i < 200; ++i) {

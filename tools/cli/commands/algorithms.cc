@@ -64,6 +64,7 @@ Json ToJson(const outlier::Descriptor& d) {
   json["needs_labels"] = d.needs_labels;
   json["explains"] = d.explains;
   json["takes_missing_values"] = d.nan == outlier::NanPolicy::kNative;
+  json["takes_categories"] = d.categories;
   json["wants_scaling"] = d.wants_scaling;
   json["fit_cost"] = d.fit_cost;
   json["score_cost"] = d.score_cost;
@@ -106,6 +107,7 @@ void PrintOne(const outlier::Descriptor& d, size_t width) {
   Paragraph("paper", d.paper, width);
   Paragraph("random", d.deterministic ? "no: the same scores for every seed" : "yes: --seed decides", width);
   Paragraph("missing values", d.nan == outlier::NanPolicy::kNative ? "taken as they are" : "filled before", width);
+  Paragraph("categories", d.categories ? "taken as they are" : "made numbers before", width);
   Paragraph("scaling", d.wants_scaling ? "standardised unless --scaling says otherwise" : "not needed", width);
   if (d.needs_labels) Paragraph("labels", "needed: --label names the column that holds them", width);
   Paragraph("further rows", d.incremental ? "can be learned without the earlier ones" : "need a new fit", width);
