@@ -110,7 +110,7 @@ absl::StatusOr<table::PrepareOptions> FromProto(const common::v1::PrepareOptions
   options.imputation = pick("imputation", in.imputation(), options.imputation,
                             {{"median", table::Imputation::kMedian}, {"mean", table::Imputation::kMean}, {"none", table::Imputation::kNone}});
   options.encoding = pick("encoding", in.encoding(), options.encoding,
-                          {{"one_hot", table::Encoding::kOneHot}, {"frequency", table::Encoding::kFrequency}, {"ordinal", table::Encoding::kOrdinal}});
+                          {{"one_hot", table::Encoding::kOneHot}, {"frequency", table::Encoding::kFrequency}, {"ordinal", table::Encoding::kOrdinal}, {"native", table::Encoding::kNative}});
   options.scaling = pick("scaling", in.scaling(), scaling_default,
                          {{"none", table::Scaling::kNone}, {"standard", table::Scaling::kStandard}, {"robust", table::Scaling::kRobust}});
   if (!wrong.empty()) return InvalidArgument("{}", wrong);

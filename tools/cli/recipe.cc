@@ -103,15 +103,15 @@ constexpr Flag kPrepare[] = {
     {.name = "encoding",
      .type = FlagType::kChoice,
      .value_name = "HOW",
-     .default_value = "onehot",
-     .choices = "onehot|frequency|ordinal",
-     .doc = "how categories become numbers"},
+     .default_value = "auto",
+     .choices = "auto|onehot|frequency|ordinal|native",
+     .doc = "how categories become numbers; native only for algorithms that split on them; auto: native there, else onehot"},
     {.name = "imputation",
      .type = FlagType::kChoice,
      .value_name = "HOW",
-     .default_value = "median",
-     .choices = "median|mean|none",
-     .doc = "what a missing cell becomes; none only for algorithms that take missing values"},
+     .default_value = "auto",
+     .choices = "auto|median|mean|none",
+     .doc = "what a missing cell becomes; none only for algorithms that take missing values; auto: none there, else median"},
 };
 
 constexpr Flag kRun[] = {
@@ -250,6 +250,9 @@ void CheckRecipe(const Args& args, std::vector<std::string>* mistakes) {
   if (args.Text("imputation") == "none" && (*found)->nan != outlier::NanPolicy::kNative) {
     mistakes->push_back(fmt::format("--imputation none: {} cannot take missing values; use median or mean", algorithm));
   }
+  if (args.Text("encoding") == "native" && !(*found)->categories) {
+    mistakes->push_back(fmt::format("--encoding native: {} cannot split on categories; use onehot, frequency or ordinal", algorithm));
+  }
 }
 
 void CheckDevice(const Args& args, std::vector<std::string>* mistakes) {
@@ -278,15 +281,18 @@ Recipe RecipeFrom(const Args& args) {
   out.label = args.Text("label");
   out.positive = args.Text("positive");
   const std::string& scaling = args.Text("scaling");
-  out.scaling_by_algorithm = scaling == "auto";
+  out.open.scaling = scaling == "auto";
   out.prepare.scaling = scaling == "standard" ? table::Scaling::kStandard
                         : scaling == "robust" ? table::Scaling::kRobust
                                               : table::Scaling::kNone;
   const std::string& encoding = args.Text("encoding");
+  out.open.encoding = encoding == "auto";
   out.prepare.encoding = encoding == "frequency" ? table::Encoding::kFrequency
                          : encoding == "ordinal" ? table::Encoding::kOrdinal
+                         : encoding == "native"  ? table::Encoding::kNative
                                                  : table::Encoding::kOneHot;
   const std::string& imputation = args.Text("imputation");
+  out.open.imputation = imputation == "auto";
   out.prepare.imputation = imputation == "mean"   ? table::Imputation::kMean
                            : imputation == "none" ? table::Imputation::kNone
                                                   : table::Imputation::kMedian;
@@ -326,10 +332,12 @@ absl::StatusOr<Fitted> FitModel(const Recipe& given, const Sample& sample, const
   if (recipe.prepare.imputation == table::Imputation::kNone && descriptor->nan != outlier::NanPolicy::kNative) {
     return InvalidArgument("--imputation none: {} cannot take missing values; use median or mean", descriptor->name);
   }
-  if (recipe.scaling_by_algorithm && descriptor->wants_scaling) {
-    table::PrepareOptions scaled = recipe.prepare;
-    scaled.scaling = table::Scaling::kStandard;
-    ASSIGN_OR_RETURN(preparation, Prepare(sample.table, scaled));
+  if (recipe.prepare.encoding == table::Encoding::kNative && !descriptor->categories) {
+    return InvalidArgument("--encoding native: {} cannot split on categories; use onehot, frequency or ordinal", descriptor->name);
+  }
+  const table::PrepareOptions wanted = outlier::PrepareFor(*descriptor, recipe.prepare, recipe.open);
+  if (wanted.scaling != recipe.prepare.scaling || wanted.imputation != recipe.prepare.imputation || wanted.encoding != recipe.prepare.encoding) {
+    ASSIGN_OR_RETURN(preparation, Prepare(sample.table, wanted));
     ASSIGN_OR_RETURN(X, preparation.Apply(sample.table));
   }
   if (descriptor->needs_labels) {

@@ -12,6 +12,7 @@
 #include "cli/flags.h"
 #include "cli/input.h"
 #include "outlier/model.h"
+#include "outlier/prepare_for.h"
 #include "outlier/registry.h"
 
 namespace vedette::cli {
@@ -44,7 +45,7 @@ struct Recipe {
   double contamination = 0.05;
   std::string threshold = {};  ///< a rule, or empty: contamination
   table::PrepareOptions prepare;
-  bool scaling_by_algorithm = true;  ///< --scaling auto
+  outlier::LeftOpen open;            ///< --scaling, --encoding, --imputation auto
   std::string device = "auto";
   std::string label;     ///< column of known anomalies; "" = none
   std::string positive;  ///< its value that means anomaly; "" = 1, true...

@@ -45,6 +45,20 @@ constexpr Flag kResult[] = {
      .doc = "only the N most anomalous rows; 0: all (default 20 for table, 0 for json and csv)",
      .letter = 'n'},
     {.name = "all-rows", .type = FlagType::kSwitch, .doc = "every row with its score, not only the odd ones"},
+    {.name = "false-discovery-rate",
+     .type = FlagType::kReal,
+     .value_name = "X",
+     .min = 1e-9,
+     .max = 0.999,
+     .doc = "instead of the threshold: as many odd rows as keep the expected share of false ones below X, over the whole "
+            "file; for rows that the model was not fitted on"},
+    {.name = "rejection",
+     .type = FlagType::kReal,
+     .value_name = "T",
+     .min = 0.1,
+     .max = 700,
+     .doc = "mark rows that are better left to a person: another training set would change their label with probability "
+            "exp(-T) or more; 32 is usual"},
 };
 
 /// Explains rows block by block and hands them to the writer.
@@ -112,14 +126,17 @@ absl::Status WriteFromMemory(const ResultOptions& options, const Context& ctx, c
     ASSIGN_OR_RETURN(const Matrix X, header.model->preparation().Apply(sample.table));
     ASSIGN_OR_RETURN(scores, header.model->Score(X, ctx));
   }
+  outlier::Decide(header.model->scale(), options.decision, scores);
   std::vector<int64_t> order;
   for (size_t i = 0; i < scores.size(); ++i) {
     totals->anomalies += scores[i].anomaly;
-    if (scores[i].anomaly || options.all_rows) order.push_back(static_cast<int64_t>(i));
+    totals->rejected += scores[i].rejected;
+    if (scores[i].anomaly || scores[i].rejected || options.all_rows) order.push_back(static_cast<int64_t>(i));
   }
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
     return Higher(scores[static_cast<size_t>(a)], a, scores[static_cast<size_t>(b)], b);
   });
+  totals->listed = static_cast<int64_t>(order.size());
   if (options.limit > 0 && static_cast<int64_t>(order.size()) > options.limit) {
     order.resize(static_cast<size_t>(options.limit));
   }
@@ -185,12 +202,15 @@ absl::Status WriteFromStream(const ResultOptions& options, const Session& sessio
   writer->Begin(header);
   const auto report = input.Stream(csv, "scoring", session.quiet(), [&](table::Table&& batch) -> absl::Status {
     ASSIGN_OR_RETURN(const Matrix X, header.model->preparation().Apply(batch));
-    ASSIGN_OR_RETURN(const auto scores, header.model->Score(X, ctx));
+    ASSIGN_OR_RETURN(auto scores, header.model->Score(X, ctx));
+    outlier::Decide(header.model->scale(), options.decision, scores);
     std::vector<int64_t> rows, indices;
     std::vector<outlier::RowScore> picked;
     for (size_t i = 0; i < scores.size(); ++i) {
       totals->anomalies += scores[i].anomaly;
-      if (!scores[i].anomaly && !options.all_rows) continue;
+      totals->rejected += scores[i].rejected;
+      if (!scores[i].anomaly && !scores[i].rejected && !options.all_rows) continue;
+      ++totals->listed;
       const auto row = static_cast<int64_t>(i);
       if (sorted) {
         RETURN_IF_ERROR(highest.Offer(batch, row, begin + row, scores[i]));
@@ -219,6 +239,8 @@ ResultOptions ResultOptionsFrom(const Args& args) {
   out.top_features = static_cast<size_t>(args.Int("top-features"));
   out.limit = args.Given("limit") ? args.Int("limit") : out.format == "table" ? kTableLimit : 0;
   out.all_rows = args.Switch("all-rows");
+  if (args.Given("false-discovery-rate")) out.decision.false_discovery_rate = args.Real("false-discovery-rate");
+  if (args.Given("rejection")) out.decision.rejection_tolerance = args.Real("rejection");
   return out;
 }
 
@@ -280,6 +302,13 @@ std::vector<std::string> SummaryLines(const Header& header, const Totals& totals
   return lines;
 }
 
+  if (header.decision.false_discovery_rate > 0) {
+    lines.push_back(fmt::format("Odd rows are those that keep the expected share of false ones below {}%, whatever the threshold",
+                                explain::FormatNumber(100 * header.decision.false_discovery_rate, 3)));
+  }
+  if (header.decision.rejection_tolerance > 0) {
+    lines.push_back(fmt::format("Better left to a person: {} rows", explain::FormatCount(totals.rejected)));
+  }
 absl::Status WriteResults(const Args& args, const Session& session, const Input& input, const Sample& sample,
                           Header header, bool trained_here, const table::CsvOptions& csv) {
   const ResultOptions options = ResultOptionsFrom(args);
@@ -297,6 +326,11 @@ absl::Status WriteResults(const Args& args, const Session& session, const Input&
   totals.bad_cells = sample.report.bad_cells;
   if (sample.complete) {
     RETURN_IF_ERROR(WriteFromMemory(options, session.context(), sample, header, trained_here, writer.get(), &totals));
+  header.decision = options.decision;
+  if (!sample.complete && options.decision.false_discovery_rate > 0) {
+    return FailedPrecondition("--false-discovery-rate decides about all rows together, and the file has more than are held: raise "
+                              "--sample-rows and --memory-limit, or leave it to the threshold");
+  }
   } else {
     table::CsvOptions again = csv;
     again.schema = header.columns;

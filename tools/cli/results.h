@@ -14,17 +14,19 @@
 #include "cli/output.h"
 #include "cli/recipe.h"
 #include "explain/explanation.h"
+#include "outlier/decision.h"
 #include "outlier/model.h"
 
 namespace vedette::cli {
 
-extern const FlagGroup kResultFlags;  ///< --format --output --top-features --limit --all-rows
+extern const FlagGroup kResultFlags;  ///< --format --output --top-features --limit --all-rows --false-discovery-rate --rejection
 
 struct ResultOptions {
   std::string format = "table";
   size_t top_features = 3;
   int64_t limit = 0;      ///< 0: no limit
   bool all_rows = false;  ///< not only the odd ones
+  outlier::DecisionOptions decision;
 };
 ResultOptions ResultOptionsFrom(const Args& args);
 
@@ -38,6 +40,7 @@ struct Header {
   bool sampled = false;
   int64_t training_rows = 0;
   std::string order = "score";  ///< of the rows that follow: "score" (highest first) or "row_index"
+  outlier::DecisionOptions decision = {};
 };
 
 /// What is known at the end.
@@ -45,6 +48,8 @@ struct Totals {
   int64_t rows = 0;
   int64_t anomalies = 0;
   int64_t bad_cells = 0;
+  int64_t rejected = 0;
+  int64_t listed = 0;  ///< rows that the options ask for, --limit apart
   int64_t written = 0;
 };
 

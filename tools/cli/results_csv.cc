@@ -20,7 +20,7 @@ std::string Quoted(std::string_view text) {
 std::string Shortest(double v) { return std::isfinite(v) ? fmt::format("{}", v) : ""; }
 
 /// row_index, anomaly_score, probability, severity, is_anomaly, then feature/actual/expected/contribution for each of
-/// the top features, then the columns of the file.
+/// the top features, confidence, linear_probability and p_value, rejected where that was asked for, then the columns of the file.
 class CsvRows final : public ResultWriter {
  public:
   CsvRows(const ResultOptions& options, Output* out) : options_(options), out_(out) {}
@@ -34,6 +34,9 @@ class CsvRows final : public ResultWriter {
         names.push_back(fmt::format("{}_{}", what, k));
       }
     }
+    names.insert(names.end(), {"confidence", "linear_probability", "p_value"});
+    if (options_.decision.rejection_tolerance > 0) names.push_back("rejected");
+    scale_ = &header.model->scale();
     const std::set<std::string> taken(names.begin(), names.end());
     for (const auto& column : header.columns) {
       names.push_back(taken.contains(column.name) ? "raw_" + column.name : column.name);
@@ -58,6 +61,9 @@ class CsvRows final : public ResultWriter {
           fmt::format(",{},{},{},{}", Quoted(c.feature_name), Quoted(c.numeric ? Shortest(c.actual) : c.actual_text),
                       Quoted(c.numeric ? Shortest(c.expected) : c.expected_text), Shortest(c.contribution));
     }
+    line += fmt::format(",{},{},{}", Shortest(row.score.confidence), Shortest(scale_->LinearProbability(row.score.score)),
+                        Shortest(scale_->PValue(row.score.score)));
+    if (options_.decision.rejection_tolerance > 0) line += row.score.rejected ? ",1" : ",0";
     for (const auto& column : row.table->columns) line += "," + Quoted(column.Text(row.table_row));
     out_->Write(line + "\n");
   }
@@ -67,6 +73,7 @@ class CsvRows final : public ResultWriter {
  private:
   ResultOptions options_;
   Output* out_;
+  const outlier::ScoreScale* scale_ = nullptr;
   size_t features_ = 0;
 };
 

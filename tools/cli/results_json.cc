@@ -19,6 +19,7 @@ class JsonRows final : public ResultWriter {
 
   void Begin(const Header& header) override {
     const outlier::Model& model = *header.model;
+    scale_ = &model.scale();
     Json head;
     head["file"] = header.file;
     head["algorithm"] = model.descriptor().name;
@@ -40,6 +41,9 @@ class JsonRows final : public ResultWriter {
     head["columns_left_out"] = model.preparation().notes();
     head["order"] = header.order;
     // The closing brace waits for End.
+    const outlier::DecisionOptions& decision = header.decision;
+    if (decision.false_discovery_rate > 0) head["false_discovery_rate"] = decision.false_discovery_rate;
+    if (decision.rejection_tolerance > 0) head["rejection_tolerance"] = decision.rejection_tolerance;
     std::string text = Dump(head, 2);
     text.resize(text.rfind("\n}"));
     out_->Write(text + ",\n  \"anomalies\": [");
@@ -59,8 +63,11 @@ class JsonRows final : public ResultWriter {
         if (features.size() >= options_.top_features || c.contribution <= 0) break;
         features.push_back(ContributionJson(c, row.explanation->space));
       }
+    json["linear_probability"] = Number(scale_->LinearProbability(row.score.score));
     }
+    json["p_value"] = Number(scale_->PValue(row.score.score));
     json["anomalous_features"] = std::move(features);
+    if (options_.decision.rejection_tolerance > 0) json["rejected"] = row.score.rejected;
     if (row.explanation != nullptr) json["explanation"] = row.explanation->text;
     Json raw = Json::object();
     for (const auto& column : row.table->columns) raw[column.name] = CellJson(column, row.table_row);
@@ -86,6 +93,7 @@ Json CellJson(const table::Column& column, int64_t row) {
   if (column.IsMissing(row)) return nullptr;
   if (column.type == table::ColumnType::kNumeric) return CellNumber(column.values[static_cast<size_t>(row)]);
   return column.Text(row);
+  const outlier::ScoreScale* scale_ = nullptr;
 }
 
 Json ContributionJson(const explain::Contribution& c, const std::string& space) {

@@ -39,6 +39,7 @@ class Table final : public ResultWriter {
         "{:>9} {:>9} {:>6}  {:<9}", explain::FormatCount(row.row_index), explain::FormatNumber(row.score.score, 4),
         explain::FormatPercent(row.score.probability), outlier::SeverityName(row.score.severity));
     std::vector<std::string> lines = Reasons(row);
+    if (row.score.rejected) lines.insert(lines.begin(), Fit(row.score.anomaly ? "close to the threshold: decide yourself" : "not odd, but close: decide yourself"));
     if (lines.empty()) lines.emplace_back();
     rows_ += Styled(left, StyleOf(row.score.severity), colour_) + lines[0] + "\n";
     for (size_t i = 1; i < lines.size(); ++i) rows_ += fmt::format("{:{}}{}\n", "", kReasonsAt, lines[i]);
@@ -53,10 +54,9 @@ class Table final : public ResultWriter {
     const std::string title =
         fmt::format("{:>9} {:>9} {:>6}  {:<9}{}", "row", "score", "prob.", "severity", "what is odd");
     out_->Write("\n" + Styled(title, Style::kBold, colour_) + "\n" + rows_);
-    const int64_t asked = options_.all_rows ? totals.rows : totals.anomalies;
-    if (asked > totals.written) {
+    if (totals.listed > totals.written) {
       out_->Write(fmt::format("\n{} more; --limit 0 shows all. Row 0 is the first row after the header.\n",
-                              explain::FormatCount(asked - totals.written)));
+                              explain::FormatCount(totals.listed - totals.written)));
     } else {
       out_->Write("\nRow 0 is the first row after the header.\n");
     }

@@ -19,7 +19,7 @@ absl::StatusOr<std::unique_ptr<Stub>> NewStub(runtime::Channels& channels) {
 
 void ToProto(const table::PrepareOptions& options, common::v1::PrepareOptions* out) {
   static constexpr const char* kImputation[] = {"median", "mean", "none"};
-  static constexpr const char* kEncoding[] = {"one_hot", "frequency", "ordinal"};
+  static constexpr const char* kEncoding[] = {"one_hot", "frequency", "ordinal", "native"};
   static constexpr const char* kScaling[] = {"none", "standard", "robust"};
   out->mutable_ignore_columns()->Add(options.ignore_columns.begin(), options.ignore_columns.end());
   out->set_imputation(kImputation[static_cast<int>(options.imputation)]);

@@ -43,7 +43,7 @@ FeatureSet FeatureSetOf(const Row& row) {
   FeatureSet out{.id = std::string(row.Text("id")), .dataset = std::string(row.Text("dataset_id"))};
   out.options.ignore_columns = row.TextArray("ignore_columns");
   out.options.imputation = Named(row.Text("imputation"), {Imputation::kMedian, Imputation::kMean, Imputation::kNone});
-  out.options.encoding = Named(row.Text("encoding"), {Encoding::kOneHot, Encoding::kFrequency, Encoding::kOrdinal});
+  out.options.encoding = Named(row.Text("encoding"), {Encoding::kOneHot, Encoding::kFrequency, Encoding::kOrdinal, Encoding::kNative});
   out.options.scaling = Named(row.Text("scaling"), {Scaling::kNone, Scaling::kStandard, Scaling::kRobust});
   out.features = row.TextArray("features");
   out.notes = row.TextArray("notes");

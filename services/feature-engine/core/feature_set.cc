@@ -28,6 +28,8 @@ std::string_view Name(table::Encoding encoding) {
       return "frequency";
     case table::Encoding::kOrdinal:
       return "ordinal";
+    case table::Encoding::kNative:
+      return "native";
   }
   return "";
 }
