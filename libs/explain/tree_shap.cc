@@ -17,7 +17,8 @@ constexpr int kStates = 3, kParts = 4;  // see Flow
 absl::Status CheckTree(const outlier::TreeView& tree, int64_t features) {
   const size_t n = tree.feature.size();
   if (n == 0 || tree.left.size() != n || tree.right.size() != n || tree.threshold.size() != n ||
-      tree.cover.size() != n || tree.value.size() != n || (!tree.missing_left.empty() && tree.missing_left.size() != n) ||
+      tree.cover.size() != n || tree.value.size() != n ||
+      (!tree.missing_left.empty() && tree.missing_left.size() != n) ||
       (!tree.codes_left.empty() && tree.codes_left.size() != n)) {
     return InvalidArgument("a tree's arrays differ in length, or are empty");
   }
@@ -102,6 +103,7 @@ absl::Status TreeShap::AddTree(const outlier::TreeView& view, double weight, std
       open.push_back(std::move(next));
     }
     splits_.push_back(split);
+    thresholds_only_ = thresholds_only_ && !std::isnan(split.threshold);
     missing_left_.push_back(view.missing_left.empty() ? 0 : view.missing_left[at.from]);
     codes_left_.push_back(view.codes_left.empty() ? std::vector<uint8_t>() : view.codes_left[at.from]);
     shares.push_back(share);
@@ -168,14 +170,18 @@ absl::StatusOr<TreeShap> TreeShap::Make(const outlier::ForestView& forest) {
   return shap;
 }
 
-double TreeShap::OutputOf(const double* row) const {
+bool TreeShap::Plain(std::span<const double> row) const {
+  return thresholds_only_ && std::none_of(row.begin(), row.end(), [](double x) { return std::isnan(x); });
+}
+
+double TreeShap::OutputOf(std::span<const double> row) const {
   double sum = 0;
   for (const Tree& tree : trees_) {
     uint32_t node = 0;
     int32_t next;
     while ((next = next_[tree.first_node + node]) >= 0) {
       const Split& split = splits_[tree.first_split + static_cast<uint32_t>(next)];
-      node = split.left + (GoesLeft(split, row) ? 0 : 1);
+      node = split.left + (GoesLeft<false>(split, row.data()) ? 0 : 1);
     }
     sum += leaves_[tree.first_leaf + static_cast<uint32_t>(-1 - next)].value;
   }
@@ -190,7 +196,7 @@ struct TreeShap::Scratch {
 };
 
 /// Down: the product of the factors on each node's path. Up: the sum over the leaves below, and each edge's part.
-template <int kVectors>
+template <bool kPlain, int kVectors>
 void TreeShap::Flow(const Tree& tree, const double* row, Scratch& scratch, double* sums) const {
   constexpr int64_t kPoints = kVectors * kLanes;
   double* flow = scratch.flow.get();
@@ -201,7 +207,7 @@ void TreeShap::Flow(const Tree& tree, const double* row, Scratch& scratch, doubl
   for (int64_t q = 0; q < kPoints; ++q) flow[q] = 1;
   for (uint32_t s = 0; s < tree.splits; ++s) {
     const Split& split = splits[s];
-    const unsigned left = GoesLeft(split, row) ? 1 : 0, in = inside[split.before];
+    const unsigned left = GoesLeft<kPlain>(split, row) ? 1 : 0, in = inside[split.before];
     const unsigned state = in * (1 + left);
     scratch.state[s] = static_cast<uint8_t>(state);
     inside[split.left] = static_cast<uint8_t>(in & left);
@@ -235,28 +241,22 @@ void TreeShap::PathDependentRows(MatrixView rows, int64_t begin, int64_t end, Tr
   const int64_t width = features_ * kLanes;
   const outlier::AlignedArray<double> sums((end - begin) * width);
   std::fill_n(sums.get(), sums.size(), 0.0);
+  constexpr FlowFn kFlows[2][4] = {
+      {&TreeShap::Flow<false, 1>, &TreeShap::Flow<false, 2>, &TreeShap::Flow<false, 3>, &TreeShap::Flow<false, 4>},
+      {&TreeShap::Flow<true, 1>, &TreeShap::Flow<true, 2>, &TreeShap::Flow<true, 3>, &TreeShap::Flow<true, 4>}};
   std::vector<std::vector<double>> values;
-  for (int64_t i = begin; i < end; ++i) values.push_back(RowOf(rows, i));
+  std::vector<FlowFn> flows;
+  for (int64_t i = begin; i < end; ++i) {
+    values.push_back(RowOf(rows, i));
+    flows.push_back(kFlows[Plain(values.back()) ? 1 : 0][vectors_ - 1]);
+  }
   for (const Tree& tree : trees_) {
     for (size_t i = 0; i < values.size(); ++i) {
-      double* own = sums.get() + static_cast<int64_t>(i) * width;
-      switch (vectors_) {
-        case 1:
-          Flow<1>(tree, values[i].data(), scratch, own);
-          break;
-        case 2:
-          Flow<2>(tree, values[i].data(), scratch, own);
-          break;
-        case 3:
-          Flow<3>(tree, values[i].data(), scratch, own);
-          break;
-        default:
-          Flow<4>(tree, values[i].data(), scratch, own);
-      }
+      (this->*flows[i])(tree, values[i].data(), scratch, sums.get() + static_cast<int64_t>(i) * width);
     }
   }
   for (int64_t i = begin; i < end; ++i) {
-    out.output[static_cast<size_t>(i)] = OutputOf(values[static_cast<size_t>(i - begin)].data());
+    out.output[static_cast<size_t>(i)] = OutputOf(values[static_cast<size_t>(i - begin)]);
     for (int64_t j = 0; j < features_; ++j) {
       const double* lanes = sums.get() + (i - begin) * width + j * kLanes;
       out.phi(i, j) = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);

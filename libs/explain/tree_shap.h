@@ -51,7 +51,8 @@ class TreeShap {
   /// path has more than kMaxPathFeatures distinct features.
   static absl::StatusOr<TreeShap> Make(const outlier::ForestView& forest);
 
-  /// `rows`: ForestRows, n x features, of the forest's own source. About 4 ns per split and row at 8 levels. Thread-safe.
+  /// `rows`: ForestRows, n x features, of the forest's own source. About 4 ns per split and row at 8 levels.
+  /// Thread-safe.
   absl::StatusOr<TreeShapResult> PathDependent(MatrixView rows, const Context& ctx) const;
 
   /// What interventional values need of a background (ForestRows, 1 to 10 000 rows), made once.
@@ -92,23 +93,31 @@ class TreeShap {
 
   absl::Status AddTree(const outlier::TreeView& view, double weight, std::vector<Shares>& shares);
   void Tabulate(std::span<const Shares> shares);
+  /// Rows without missing values, where no tree splits on categories, take every split by its threshold, without a
+  /// branch.
+  bool Plain(std::span<const double> row) const;
+  template <bool kPlain>
   bool GoesLeft(const Split& split, const double* row) const {
     const double x = row[split.feature];
+    if constexpr (kPlain) return x <= split.threshold;
     if (x <= split.threshold) return true;
     if (x > split.threshold) return false;
     return Otherwise(split, x);
   }
   /// Of a missing value, or a category.
   bool Otherwise(const Split& split, double x) const;
-  double OutputOf(const double* row) const;
-  template <int kVectors>
+  double OutputOf(std::span<const double> row) const;
+  template <bool kPlain, int kVectors>
   void Flow(const Tree& tree, const double* row, Scratch& scratch, double* sums) const;
+  using FlowFn = void (TreeShap::*)(const Tree&, const double*, Scratch&, double*) const;
   void PathDependentRows(MatrixView rows, int64_t begin, int64_t end, TreeShapResult& out) const;
+  template <bool kPlain>
   void Missed(const Tree& tree, const double* row, uint32_t* missed) const;
   void InterventionalTree(const Tree& tree, const uint32_t* missed, const Background& background, double* phi) const;
 
   int64_t features_ = 0;
   double root_ = 0;
+  bool thresholds_only_ = true;  ///< no split on categories
   uint32_t most_nodes_ = 0, most_slots_ = 0;
   std::vector<Tree> trees_;
   std::vector<Split> splits_;

@@ -111,11 +111,12 @@ bool Gather(const PairWeights& table, const Masks& masks, uint32_t missed, Lanes
 }  // namespace
 
 /// Per node: which slots' intervals on the way there miss the row.
+template <bool kPlain>
 void TreeShap::Missed(const Tree& tree, const double* row, uint32_t* missed) const {
   missed[0] = 0;
   for (uint32_t s = tree.first_split; s < tree.first_split + tree.splits; ++s) {
     const Split& split = splits_[s];
-    const uint32_t above = missed[split.node], left = GoesLeft(split, row) ? 1 : 0;
+    const uint32_t above = missed[split.node], left = GoesLeft<kPlain>(split, row) ? 1 : 0;
     missed[split.left] = above | (left ^ 1) << split.slot;
     missed[split.left + 1] = above | left << split.slot;
   }
@@ -130,13 +131,15 @@ absl::StatusOr<TreeShap::Background> TreeShap::Prepare(MatrixView background, co
   std::vector<std::vector<double>> rows;
   for (int64_t i = 0; i < background.rows; ++i) rows.push_back(RowOf(background, i));
   const double share = 1.0 / static_cast<double>(background.rows);
-  for (const auto& row : rows) out.expected += share * OutputOf(row.data());
+  for (const auto& row : rows) out.expected += share * OutputOf(row);
   std::vector<uint32_t> nodes(most_nodes_), masks;
+  std::vector<uint8_t> plain;
+  for (const auto& row : rows) plain.push_back(Plain(row) ? 1 : 0);
   for (const Tree& tree : trees_) {
     RETURN_IF_ERROR(ctx.Check());
     masks.resize(tree.leaves * rows.size());  // [leaf][row]
     for (size_t i = 0; i < rows.size(); ++i) {
-      Missed(tree, rows[i].data(), nodes.data());
+      plain[i] ? Missed<true>(tree, rows[i].data(), nodes.data()) : Missed<false>(tree, rows[i].data(), nodes.data());
       for (uint32_t l = 0; l < tree.leaves; ++l) masks[l * rows.size() + i] = nodes[leaves_[tree.first_leaf + l].node];
     }
     for (uint32_t l = 0; l < tree.leaves; ++l) {
@@ -192,15 +195,18 @@ absl::StatusOr<TreeShapResult> TreeShap::Interventional(MatrixView rows, const B
     std::vector<std::vector<double>> values, phi;
     for (int64_t i = begin; i < end; ++i) values.push_back(RowOf(rows, i));
     phi.assign(values.size(), std::vector<double>(static_cast<size_t>(rows.cols), 0));
+    std::vector<uint8_t> plain;
+    for (const auto& row : values) plain.push_back(Plain(row) ? 1 : 0);
     for (const Tree& tree : trees_) {
       for (size_t i = 0; i < values.size(); ++i) {
-        Missed(tree, values[i].data(), missed.data());
+        plain[i] ? Missed<true>(tree, values[i].data(), missed.data())
+                 : Missed<false>(tree, values[i].data(), missed.data());
         InterventionalTree(tree, missed.data(), background, phi[i].data());
       }
     }
     for (int64_t i = begin; i < end; ++i) {
       const auto at = static_cast<size_t>(i - begin);
-      out.output[static_cast<size_t>(i)] = OutputOf(values[at].data());
+      out.output[static_cast<size_t>(i)] = OutputOf(values[at]);
       for (int64_t j = 0; j < rows.cols; ++j) out.phi(i, j) = phi[at][static_cast<size_t>(j)];
     }
   }));
