@@ -53,13 +53,75 @@ void RunLayer(const float* weights, int64_t inputs, int64_t outputs, const float
   for (; o < outputs; ++o) Outputs<1>(weights + o * inputs, bias + o, inputs, x, y + 2 * o, relu);
 }
 
+/// e^x for x in [-87, 0], relative error below 3e-7: x = k log 2 + r, the series of e^r, k into the exponent's bits.
+Lanes ExpOfNegative(Lanes x) {
+  using Bits = int32_t __attribute__((vector_size(32), may_alias));
+  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers, in the low bits
+  const Lanes shifted = x * 1.44269504f + kShift, k = shifted - kShift;
+  const Lanes r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+  Lanes p = r * (1.0f / 5040) + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  return reinterpret_cast<Lanes>(reinterpret_cast<Bits>(p) + (reinterpret_cast<Bits>(shifted) << 23));
+}
+
+/// Of a NaN: 1 or -1, so that no network makes one of ordinary weights.
+Lanes Tanh(Lanes x) {
+  const Lanes zero = {};
+  Lanes size = x < zero ? -x : x;
+  size = size < zero + 9.0f ? size : zero + 9.0f;  // tanh is 1 there
+  const Lanes e = ExpOfNegative(-2.0f * size), far = (1.0f - e) / (1.0f + e);
+  const Lanes s2 = size * size, near = size * (1.0f + s2 * (-1.0f / 3 + s2 * (2.0f / 15)));  // no cancellation for small x
+  const Lanes y = size < zero + 0.06f ? near : far;
+  return x < zero ? -y : y;
+}
+
+Lanes Sigmoid(Lanes x) {
+  const Lanes zero = {};
+  Lanes size = x < zero ? -x : x;
+  size = size < zero + 87.0f ? size : zero + 87.0f;
+  const Lanes e = ExpOfNegative(-size), y = 1.0f / (1.0f + e);
+  return x < zero ? e * y : y;
+}
+
 void Squash(Activation activation, int64_t outputs, float* values) {
-  const int64_t count = outputs * DenseNetwork::kTileRows;
+  auto* lanes = reinterpret_cast<Lanes*>(values);
   if (activation == Activation::kTanh) {
-    for (int64_t i = 0; i < count; ++i) values[i] = std::tanh(values[i]);
+    for (int64_t i = 0; i < 2 * outputs; ++i) lanes[i] = Tanh(lanes[i]);
   } else if (activation == Activation::kSigmoid) {
-    for (int64_t i = 0; i < count; ++i) values[i] = 1.0f / (1.0f + std::exp(-values[i]));
+    for (int64_t i = 0; i < 2 * outputs; ++i) lanes[i] = Sigmoid(lanes[i]);
   }
+}
+
+/// gradient *= the derivative of the activation, written in terms of what it gave.
+void Unsquash(Activation activation, int64_t outputs, const float* values, float* gradient) {
+  const auto* y = reinterpret_cast<const Lanes*>(values);
+  auto* g = reinterpret_cast<Lanes*>(gradient);
+  const Lanes zero = {};
+  for (int64_t i = 0; i < 2 * outputs; ++i) {
+    if (activation == Activation::kRelu) g[i] = y[i] > zero ? g[i] : zero;
+    if (activation == Activation::kTanh) g[i] *= 1.0f - y[i] * y[i];
+    if (activation == Activation::kSigmoid) g[i] *= y[i] * (1.0f - y[i]);
+  }
+}
+
+/// N of a layer's inputs at once: their part in every output's gradient.
+template <int N>
+void Inputs(const float* weights, int64_t inputs, int64_t outputs, const Lanes* gradient, Lanes* out) {
+  Lanes low[N] = {}, high[N] = {};
+  for (int64_t o = 0; o < outputs; ++o) {
+    const Lanes a = gradient[2 * o], b = gradient[2 * o + 1];
+    for (int k = 0; k < N; ++k) {
+      const float w = weights[o * inputs + k];
+      low[k] += w * a;
+      high[k] += w * b;
+    }
+  }
+  for (int k = 0; k < N; ++k) out[2 * k] = low[k], out[2 * k + 1] = high[k];
 }
 
 }  // namespace
@@ -102,6 +164,44 @@ const float* DenseNetwork::Forward(const TileBuffer& in, TileBuffer& a, TileBuff
     from = to;
   }
   return to;
+}
+
+DenseNetwork::Trace DenseNetwork::MakeTrace() const {
+  Trace trace;
+  for (size_t l = 1; l < sizes_.size(); ++l) trace.emplace_back(sizes_[l]);
+  return trace;
+}
+
+const float* DenseNetwork::ForwardKeeping(const float* in, Trace& trace) const {
+  const float* weights = parameters_.data();
+  for (size_t l = 1; l < sizes_.size(); ++l) {
+    float* const to = trace[l - 1].data();
+    const Activation activation = l + 1 < sizes_.size() ? hidden_ : output_;
+    RunLayer(weights, sizes_[l - 1], sizes_[l], in, to, activation == Activation::kRelu);
+    Squash(activation, sizes_[l], to);
+    weights += (static_cast<int64_t>(sizes_[l - 1]) + 1) * sizes_[l];
+    in = to;
+  }
+  return in;
+}
+
+const float* DenseNetwork::Backward(float* outputs, const Trace& trace, TileBuffer& a, TileBuffer& b) const {
+  constexpr int kBlock = 4;
+  const float* weights = parameters_.data() + parameters_.size();
+  float* gradient = outputs;
+  for (size_t l = sizes_.size(); l-- > 1;) {
+    const int64_t in = sizes_[l - 1], out = sizes_[l];
+    weights -= (in + 1) * out;
+    Unsquash(l + 1 < sizes_.size() ? hidden_ : output_, out, trace[l - 1].data(), gradient);
+    float* const to = l % 2 == 1 ? a.data() : b.data();
+    const auto* g = reinterpret_cast<const Lanes*>(gradient);
+    auto* y = reinterpret_cast<Lanes*>(to);
+    int64_t k = 0;
+    for (; k + kBlock <= in; k += kBlock) Inputs<kBlock>(weights + k, in, out, g, y + 2 * k);
+    for (; k < in; ++k) Inputs<1>(weights + k, in, out, g, y + 2 * k);
+    gradient = to;
+  }
+  return gradient;
 }
 
 void DenseNetwork::Save(ByteWriter& out) const {

@@ -58,6 +58,15 @@ class DenseNetwork {
   /// `in` holds a tile: in[feature * kTileRows + row]. Returns the outputs, a tile in `a` or `b`. `in` is kept.
   const float* Forward(const TileBuffer& in, TileBuffer& a, TileBuffer& b) const;
 
+  /// What the layers gave in ForwardKeeping, for Backward.
+  using Trace = std::vector<TileBuffer>;
+  Trace MakeTrace() const;
+  /// As Forward; the outputs of layer l stay in trace[l].
+  const float* ForwardKeeping(const float* in, Trace& trace) const;
+  /// Gradient with respect to the inputs of ForwardKeeping, a tile in `a` or `b`. `outputs` holds that with respect to the outputs
+  /// and is overwritten; `a` and `b` are as wide as the widest of sizes(). A row's gradient has the same bits in any tile.
+  const float* Backward(float* outputs, const Trace& trace, TileBuffer& a, TileBuffer& b) const;
+
   void Save(ByteWriter& out) const;
   /// Checks sizes, counts and that every weight is finite before it is used.
   static absl::StatusOr<DenseNetwork> Load(ByteReader& in);

@@ -16,9 +16,6 @@ constexpr int64_t kTile = DenseNetwork::kTileRows;
 constexpr double kLargestScore = 1e30;  // keeps the scores of a broken network finite
 constexpr uint64_t kWeightStream = uint64_t{1} << 40;  // of Rng(seed, .): + the number of the network
 
-/// Rows a piece: about a millisecond for networks of some ten thousand weights, so that a stop is seen in time.
-constexpr int64_t kGrain = 8 * kTile;
-
 double Bounded(double score) { return std::isnan(score) ? kLargestScore : std::clamp(score, -kLargestScore, kLargestScore); }
 
 }  // namespace
@@ -40,7 +37,7 @@ outlier::Cost NetworkCost(int64_t rows, int64_t features, double weights, double
 
 absl::StatusOr<std::vector<float>> NetworkDetector::Inputs(MatrixView X, const Context& ctx) const {
   std::vector<float> out(static_cast<size_t>(X.rows * X.cols));
-  RETURN_IF_ERROR(outlier::ParallelBlocks(ctx, X.rows, kGrain, [&](int64_t begin, int64_t end) {
+  RETURN_IF_ERROR(outlier::ParallelBlocks(ctx, X.rows, grain(), [&](int64_t begin, int64_t end) {
     for (int64_t j = 0; j < X.cols; ++j) {
       for (int64_t i = begin; i < end; ++i) out[static_cast<size_t>(i * X.cols + j)] = scaling_.Apply(j, X(i, j));
     }
@@ -53,7 +50,8 @@ absl::Status NetworkDetector::FitNetworks(MatrixView X, std::span<const float> t
   if (X.rows < 1 || X.cols < 1) return InvalidArgument("a network cannot be fitted on {} rows x {} columns", X.rows, X.cols);
   if (X.cols > kMostColumns) return InvalidArgument("{} columns: this network takes {} at most", X.cols, kMostColumns);
   RETURN_IF_ERROR(ctx.Check());
-  ASSIGN_OR_RETURN(scaling_, Standardizer::Fit(X, ctx));
+  ASSIGN_OR_RETURN(scaling_, Standardizer::Fit(X, ctx));  // refuses what is not finite, whether it is used or not
+  if (!standardizes_) scaling_ = Standardizer::Identity(X.cols);
   ASSIGN_OR_RETURN(const Module* module, Module::Get());
   ASSIGN_OR_RETURN(const std::vector<float> inputs, Inputs(X, ctx));
 
@@ -88,7 +86,7 @@ absl::Status NetworkDetector::FitNetworks(MatrixView X, std::span<const float> t
 absl::Status NetworkDetector::ScoreTiles(MatrixView X, std::span<double> scores, outlier::Attribution* parts,
                                          const Context& ctx) const {
   RETURN_IF_ERROR(ctx.Check());
-  return outlier::ParallelBlocks(ctx, X.rows, kGrain, [&](int64_t begin, int64_t end) {
+  return outlier::ParallelBlocks(ctx, X.rows, grain(), [&](int64_t begin, int64_t end) {
     TileBuffer in(X.cols), made(parts != nullptr ? X.cols : 0);
     std::vector<double> contributions(parts != nullptr ? static_cast<size_t>(X.cols * kTile) : 0);
     const Parts buffers{contributions.data(), made.data()};

@@ -61,6 +61,8 @@ class NetworkDetector : public outlier::Detector {
   /// Networks in the order of the objective; the first kept() of them are the state.
   virtual std::vector<Design> Designs(int32_t features) const = 0;
   virtual size_t kept() const = 0;
+  /// Rows a piece, a multiple of the tile: about a millisecond of scoring, so that a stop is seen in time.
+  virtual int64_t grain() const { return 8 * DenseNetwork::kTileRows; }
   /// Numbers beside the networks that are part of the state.
   virtual size_t extras() const { return 0; }
   /// Kind and options of the objective; may change networks_ (their start) and extras_. `inputs`: rows x features.
@@ -83,6 +85,7 @@ class NetworkDetector : public outlier::Detector {
   int64_t batch_size_;
   double learning_rate_;
   Device device_;
+  bool standardizes_ = true;  ///< false: columns as they are, cut at Standardizer::kLimit
   Standardizer scaling_;
   std::vector<DenseNetwork> networks_;
   std::vector<float> extras_;

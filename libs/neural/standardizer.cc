@@ -64,6 +64,13 @@ absl::StatusOr<Standardizer> Standardizer::Fit(MatrixView X, const Context& ctx)
   return out;
 }
 
+Standardizer Standardizer::Identity(int64_t features) {
+  Standardizer out;
+  out.means_.assign(static_cast<size_t>(features), 0);
+  out.deviations_.assign(static_cast<size_t>(features), 1);
+  return out;
+}
+
 float Standardizer::Apply(int64_t feature, double value) const {
   if (std::isnan(value)) return 0.0f;
   const auto j = static_cast<size_t>(feature);

@@ -23,6 +23,9 @@ class Standardizer {
   /// fine. INVALID_ARGUMENT for the first value that is not finite, naming row and column; CANCELLED, DEADLINE_EXCEEDED.
   static absl::StatusOr<Standardizer> Fit(MatrixView X, const Context& ctx);
 
+  /// Leaves values as they are, but for the limit.
+  static Standardizer Identity(int64_t features);
+
   int64_t features() const { return static_cast<int64_t>(means_.size()); }
   /// A missing value becomes the mean; infinity becomes the limit.
   float Apply(int64_t feature, double value) const;

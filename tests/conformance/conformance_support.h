@@ -45,7 +45,7 @@ inline std::span<const Descriptor* const> Everything() {
 inline std::map<std::string, std::string> SmallSettings(const Descriptor& d) {
   static const std::map<std::string_view, std::string> kSmall = {
       {"hidden1", "12"}, {"hidden2", "8"}, {"hidden3", "6"}, {"hidden", "12"}, {"epochs", "6"}, {"batch_size", "32"},
-      {"waves", "500"}, {"generators", "3"}, {"code_points", "32"}, {"stop_epochs", "4"}, {"steps_per_epoch", "10"}};
+      {"waves", "500"}, {"generators", "3"}, {"code_points", "32"}, {"stop_epochs", "4"}, {"steps_per_epoch", "10"}, {"train_steps", "200"}};
   std::map<std::string, std::string> out;
   if (d.name == "loci") return {{"max_rows", "150"}};
   if (d.name == "dif") return {{"n_ensemble", "8"}, {"hidden_1", "40"}, {"hidden_2", "20"}};

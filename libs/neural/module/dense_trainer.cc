@@ -13,35 +13,13 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "neural/module/adam.h"
 #include "neural/module/device.h"
 
 namespace vedette::neural {
 namespace {
 
 constexpr int64_t kValidationBlock = 1024;  // rows
-
-/// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015) on a flat vector.
-class Adam {
- public:
-  Adam(const at::Tensor& parameters, double rate)
-      : rate_(rate), mean_(at::zeros_like(parameters)), square_(at::zeros_like(parameters)) {}
-
-  void Step(at::Tensor& parameters, const at::Tensor& gradient) {
-    ++steps_;
-    mean_.mul_(kBeta1).add_(gradient, 1 - kBeta1);
-    square_.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
-    const double correction1 = 1 - std::pow(kBeta1, steps_);
-    const double correction2 = 1 - std::pow(kBeta2, steps_);
-    const at::Tensor root = square_.sqrt().div_(std::sqrt(correction2)).add_(kEpsilon);
-    parameters.addcdiv_(mean_, root, -rate_ / correction1);
-  }
-
- private:
-  static constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
-  double rate_;
-  double steps_ = 0;
-  at::Tensor mean_, square_;
-};
 
 struct Layer {
   at::Tensor weight, bias;                    // views of the parameters: [out, in], [out]

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "neural/module/adam.h"
 #include "neural/module/device.h"
 
 namespace vedette::neural {
@@ -83,15 +84,17 @@ class Chain {
   std::vector<Tensor> tensors_;  // weight, bias, weight, bias...
 };
 
-/// Adam (Kingma and Ba 2015) with weight decay as a part of the gradient; or gradient descent with momentum 0.9.
+/// Adam with weight decay as a part of the gradient; or gradient descent with momentum 0.9.
 class Optimizer {
  public:
-  Optimizer(const std::vector<const Chain*>& chains, double rate, double decay, bool momentum = false)
-      : rate_(rate), decay_(decay), momentum_(momentum) {
+  Optimizer(const std::vector<const Chain*>& chains, double rate, double decay, bool momentum = false) : rate_(rate), momentum_(momentum) {
     for (const Chain* c : chains) c->AppendLearnt(parameters_);
     for (const Tensor& p : parameters_) {
-      first_.push_back(at::zeros_like(p));
-      second_.push_back(at::zeros_like(p));
+      if (momentum) {
+        velocity_.push_back(at::zeros_like(p));
+      } else {
+        adam_.emplace_back(p.detach(), rate, decay);
+      }
     }
   }
 
@@ -99,36 +102,42 @@ class Optimizer {
   void Minimise(const Tensor& loss) {
     loss.backward({}, /*retain_graph=*/false, /*create_graph=*/false, parameters_);
     const c10::NoGradGuard none;
-    ++steps_;
-    for (size_t i = 0; i < parameters_.size(); ++i) Step(i);
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      Tensor& p = parameters_[i];
+      const Tensor g = p.grad();
+      if (!g.defined()) continue;
+      p.mutable_grad() = Tensor();
+      if (momentum_) {
+        velocity_[i].mul_(0.9).add_(g);
+        p.sub_(velocity_[i], rate_);
+      } else {
+        adam_[i].Step(p, g);
+      }
+    }
   }
 
  private:
-  void Step(size_t i) {
-    Tensor& p = parameters_[i];
-    if (!p.grad().defined()) return;
-    const Tensor g = decay_ > 0 ? p.grad().add(p, decay_) : p.grad().clone();
-    p.mutable_grad() = Tensor();
-    if (momentum_) {
-      first_[i].mul_(0.9).add_(g);
-      p.sub_(first_[i], rate_);
-      return;
-    }
-    first_[i].mul_(0.9).add_(g, 0.1);
-    second_[i].mul_(0.999).addcmul_(g, g, 0.001);
-    const Tensor root = second_[i].sqrt().div_(std::sqrt(1 - std::pow(0.999, steps_))).add_(1e-8);
-    p.addcdiv_(first_[i], root, -rate_ / (1 - std::pow(0.9, steps_)));
-  }
-
-  double rate_, decay_;
+  double rate_;
   bool momentum_;
-  double steps_ = 0;
-  std::vector<Tensor> parameters_, first_, second_;
+  std::vector<Tensor> parameters_, velocity_;
+  std::vector<Adam> adam_;
 };
 
 /// Cross entropy of logits with "is real" (1), "is made" (0), or something between.
 Tensor Entropy(const Tensor& logits, double target) {
+  if (target == 0) return at::softplus(logits).mean();
+  if (target == 1) return at::softplus(-logits).mean();
   return (at::softplus(logits) - logits * target).mean();
+}
+
+/// Cross entropies of the judgements of `real` and `made` (the same number of rows) with `target` and 1 - `target`, summed, in one
+/// pass through the network. `target` is 0 or 1.
+template <typename Judge>
+Tensor PairEntropy(const Judge& judge, const Tensor& real, const Tensor& made, double target) {
+  const Tensor logits = judge(at::cat({real, made}));
+  const std::vector<Tensor> parts = logits.split(real.size(0));
+  const Tensor wrong = target > 0 ? at::cat({-parts[0], parts[1]}) : at::cat({parts[0], -parts[1]});
+  return 2 * at::softplus(wrong).mean();
 }
 
 class Learner {
@@ -205,6 +214,7 @@ class Learner {
       case VEDETTE_NEURAL_AE1SVM: return optimizers_[0].Minimise(OneClass(x));
       case VEDETTE_NEURAL_SQUARES:
         return optimizers_[0].Minimise((nets_[0](x).squeeze(1) - targets_.index_select(0, rows)).square().mean());
+      case VEDETTE_NEURAL_LUNAR: return optimizers_[0].Minimise(Weighting(x, targets_.index_select(0, rows)));
       case VEDETTE_NEURAL_GAAL: return ActiveLearning(x);
       case VEDETTE_NEURAL_GAN: return Adversarial(x);
       default: return Bidirectional(x);
@@ -234,45 +244,51 @@ class Learner {
   void ActiveLearning(const Tensor& x) {
     const auto makers = static_cast<int64_t>(nets_.size()) - 1;
     const int64_t each = std::max<int64_t>(1, x.size(0) / makers);
-    std::vector<Tensor> noise, made;
+    std::vector<Tensor> made;
+    const bool learning = epoch_ < o_.options[0];
     for (int64_t k = 0; k < makers; ++k) {
-      noise.push_back(Uniform(each, x.size(1)));
-      const c10::NoGradGuard none;
-      made.push_back(nets_[static_cast<size_t>(k + 1)](noise.back()));
+      const c10::AutoGradMode keep(learning);
+      made.push_back(nets_[static_cast<size_t>(k + 1)](Uniform(each, x.size(1))));
     }
-    optimizers_[0].Minimise(Entropy(nets_[0](x), 1) + Entropy(nets_[0](at::cat(made)), 0));
-    if (epoch_ >= o_.options[0]) return;
+    const Tensor all = at::cat(made).detach();
+    optimizers_[0].Minimise(Entropy(nets_[0](x), 1) + Entropy(nets_[0](all), 0));
+    if (!learning) return;
     std::vector<double> aims(static_cast<size_t>(makers), 1.0);
     if (makers > 1) {
       const c10::NoGradGuard none;
       const Tensor sorted = std::get<0>(at::sigmoid(nets_[0](x)).squeeze(1).sort()).to(at::kCPU);
       for (int64_t k = 0; k < makers; ++k) aims[static_cast<size_t>(k)] = sorted[k * sorted.size(0) / makers].item<double>();
     }
-    for (size_t k = 0; k < aims.size(); ++k) optimizers_[k + 1].Minimise(Entropy(nets_[0](nets_[k + 1](noise[k])), aims[k]));
+    for (size_t k = 0; k < aims.size(); ++k) optimizers_[k + 1].Minimise(Entropy(nets_[0](made[k]), aims[k]));
   }
 
   void Adversarial(const Tensor& x) {
+    if (o_.options[0] > 0 && ++steps_ > static_cast<int64_t>(o_.options[0])) return;
     const Tensor z = Normal(x.size(0), nets_[0].inputs());
     const auto judge = [&](const Tensor& rows) { return nets_[2](nets_[1](rows)); };
-    optimizers_[0].Minimise(Entropy(judge(x), 1) + Entropy(judge(nets_[0](z).detach()), 0));
-    optimizers_[1].Minimise(Entropy(judge(nets_[0](z)), 1));
+    const Tensor made = nets_[0](z);
+    optimizers_[0].Minimise(PairEntropy(judge, x, made.detach(), 1));
+    optimizers_[1].Minimise(Entropy(judge(made), 1));
+  }
+
+  /// Distances x weighed by the network; their weighted mean, stretched by e^w and shifted, should be the target.
+  Tensor Weighting(const Tensor& x, const Tensor& target) {
+    const Tensor mean = (at::softmax(nets_[0](x), 1) * x).sum(1);
+    return (mean * nets_[1].first_weight().exp().squeeze() + nets_[1].first_bias() - target).square().mean();
   }
 
   void Bidirectional(const Tensor& x) {
     const Chain &encode = nets_[0], &make = nets_[1];
     const Tensor z = Normal(x.size(0), make.inputs());
+    const Tensor code = encode(x), rows = make(z), again = make(code), code_again = encode(rows);
     const auto pair = [](const Tensor& a, const Tensor& b) { return at::cat({a, b}, 1); };
-    const auto loss = [&](double real, bool learn_makers) {
-      const c10::AutoGradMode mode(learn_makers);
-      const Tensor code = encode(x), rows = make(z);
-      const Tensor again = make(code), code_again = encode(rows);
-      const c10::AutoGradMode on(true);
-      return Entropy(nets_[2](pair(x, code)), real) + Entropy(nets_[2](pair(rows, z)), 1 - real) +
-             Entropy(nets_[4](nets_[3](pair(x, x))), real) + Entropy(nets_[4](nets_[3](pair(x, again))), 1 - real) +
-             Entropy(nets_[5](pair(z, z)), real) + Entropy(nets_[5](pair(z, code_again)), 1 - real);
+    const auto compare = [&](const Tensor& r) { return nets_[4](nets_[3](r)); };
+    const auto loss = [&](const Tensor& c, const Tensor& r, const Tensor& a, const Tensor& ca, double real) {
+      return PairEntropy(nets_[2], pair(x, c), pair(r, z), real) + PairEntropy(compare, pair(x, x), pair(x, a), real) +
+             PairEntropy(nets_[5], pair(z, z), pair(z, ca), real);
     };
-    optimizers_[0].Minimise(loss(1, false));
-    optimizers_[1].Minimise(loss(0, true));
+    optimizers_[0].Minimise(loss(code.detach(), rows.detach(), again.detach(), code_again.detach(), 1));
+    optimizers_[1].Minimise(loss(code, rows, again, code_again, 0));  // the makers have not changed meanwhile
   }
 
   void SplitByTarget() {
@@ -299,6 +315,7 @@ class Learner {
   at::Device device_;
   Rng noise_;
   int32_t epoch_ = 0;
+  int64_t steps_ = 0;
   Tensor inputs_, targets_;
   std::vector<Chain> nets_;
   std::vector<Optimizer> optimizers_;
@@ -309,8 +326,8 @@ void Validate(const VedetteNeuralObjective& o) {
   const auto require = [](bool good, const char* what) {
     if (!good) throw Failure(VEDETTE_NEURAL_INVALID_ARGUMENT, what);
   };
-  constexpr int32_t kNetworks[] = {2, 1, 4, 1, 1, 2, 3, 6};
-  require(o.kind >= VEDETTE_NEURAL_VAE && o.kind <= VEDETTE_NEURAL_ALAD, "unknown objective");
+  constexpr int32_t kNetworks[] = {2, 1, 4, 1, 1, 2, 3, 6, 2};
+  require(o.kind >= VEDETTE_NEURAL_VAE && o.kind <= VEDETTE_NEURAL_LUNAR, "unknown objective");
   require(o.networks != nullptr && o.inputs != nullptr, "a required pointer is null");
   const bool enough = o.kind == VEDETTE_NEURAL_GAAL ? o.network_count >= 2 : o.network_count == kNetworks[o.kind];
   require(enough, "the objective takes another number of networks");
@@ -327,7 +344,7 @@ void Validate(const VedetteNeuralObjective& o) {
     require(count == n.parameter_count, "parameter_count does not fit the sizes");
   }
   const auto outputs = [&](int32_t i) { return o.networks[i].sizes[o.networks[i].size_count - 1]; };
-  const bool by_row = o.kind == VEDETTE_NEURAL_SQUARES || o.kind == VEDETTE_NEURAL_DEVNET;
+  const bool by_row = o.kind == VEDETTE_NEURAL_SQUARES || o.kind == VEDETTE_NEURAL_DEVNET || o.kind == VEDETTE_NEURAL_LUNAR;
   if (by_row) require(o.targets != nullptr && o.target_count == o.rows, "targets must be one a row");
   if (o.kind == VEDETTE_NEURAL_SVDD) require(o.targets != nullptr && o.target_count == outputs(0), "targets must be the centre");
   if (o.kind == VEDETTE_NEURAL_DEVNET) {

@@ -47,6 +47,79 @@ TEST_CASE("a tile of rows goes through a network as each row alone does in doubl
   }
 }
 
+TEST_CASE("the gradient by the inputs is that of finite differences in double, for every activation") {
+  for (const Activation hidden : {Activation::kTanh, Activation::kSigmoid, Activation::kRelu, Activation::kLinear}) {
+    DenseNetwork network({5, 9, 6, 3});
+    network.Initialize(3);
+    network.SetActivations(hidden, Activation::kTanh);
+    const auto squash = [](Activation activation, double x) {
+      switch (activation) {
+        case Activation::kTanh: return std::tanh(x);
+        case Activation::kSigmoid: return 1 / (1 + std::exp(-x));
+        case Activation::kRelu: return std::max(0.0, x);
+        default: return x;
+      }
+    };
+    // Sum of (o + 1) times output o, in double.
+    const auto loss = [&](std::vector<double> x) {
+      const float* p = network.parameters().data();
+      for (size_t l = 1; l < network.sizes().size(); ++l) {
+        const auto in = static_cast<size_t>(network.sizes()[l - 1]), out = static_cast<size_t>(network.sizes()[l]);
+        std::vector<double> y(out);
+        for (size_t o = 0; o < out; ++o) {
+          y[o] = p[in * out + o];
+          for (size_t k = 0; k < in; ++k) y[o] += static_cast<double>(p[o * in + k]) * x[k];
+          y[o] = squash(l + 1 < network.sizes().size() ? hidden : Activation::kTanh, y[o]);
+        }
+        p += (in + 1) * out;
+        x = std::move(y);
+      }
+      return x[0] + 2 * x[1] + 3 * x[2];
+    };
+    constexpr int64_t kTile = DenseNetwork::kTileRows;
+    TileBuffer in(5), out(3), a(9), b(9);
+    Rng rng(8);
+    for (int64_t i = 0; i < 5 * kTile; ++i) in.data()[i] = static_cast<float>(2 * rng.Normal());
+    for (int64_t i = 0; i < 3 * kTile; ++i) out.data()[i] = static_cast<float>(i / kTile + 1);
+    DenseNetwork::Trace trace = network.MakeTrace();
+    const float* const values = network.ForwardKeeping(in.data(), trace);
+    TileBuffer c(9), e(9);
+    const float* const plain = network.Forward(in, c, e);
+    CHECK(std::equal(values, values + 3 * kTile, plain));
+    const float* const gradient = network.Backward(out.data(), trace, a, b);
+    for (int64_t r = 0; r < kTile; ++r) {
+      std::vector<double> x;
+      for (int64_t j = 0; j < 5; ++j) x.push_back(in.data()[j * kTile + r]);
+      CHECK(values[r] + 2 * values[kTile + r] + 3 * values[2 * kTile + r] == Approx(loss(x)).epsilon(1e-5).margin(1e-5));
+      for (size_t j = 0; j < 5; ++j) {
+        std::vector<double> up = x, down = x;
+        up[j] += 1e-6;
+        down[j] -= 1e-6;
+        CHECK(gradient[static_cast<int64_t>(j) * kTile + r] == Approx((loss(up) - loss(down)) / 2e-6).epsilon(1e-3).margin(1e-4));
+      }
+    }
+  }
+}
+
+TEST_CASE("tanh and the sigmoid are right at every size, and never NaN") {
+  for (const Activation activation : {Activation::kTanh, Activation::kSigmoid}) {
+    DenseNetwork network({1, 1});
+    network.parameters()[0] = 1;
+    network.SetActivations(Activation::kLinear, activation);
+    TileBuffer in(1), a(1), b(1);
+    for (const float size : {0.0f, 1e-30f, 1e-5f, 0.059f, 0.061f, 0.5f, 3.0f, 8.9f, 9.1f, 88.0f, 1e30f}) {
+      for (int64_t r = 0; r < DenseNetwork::kTileRows; ++r) in.data()[r] = r % 2 == 0 ? size : -size;
+      const float* const out = network.Forward(in, a, b);
+      for (int64_t r = 0; r < 2; ++r) {
+        const double x = in.data()[r], right = activation == Activation::kTanh ? std::tanh(x) : 1 / (1 + std::exp(-x));
+        CHECK(out[r] == Approx(right).epsilon(2e-6).margin(1e-37));
+      }
+    }
+    in.data()[0] = std::numeric_limits<float>::quiet_NaN();
+    CHECK_FALSE(std::isnan(network.Forward(in, a, b)[0]));
+  }
+}
+
 TEST_CASE("networks start within the bounds of torch.nn.Linear and differ by seed") {
   DenseNetwork a({16, 4, 16}), b({16, 4, 16}), c({16, 4, 16});
   a.Initialize(1);
