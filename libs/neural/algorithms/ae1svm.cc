@@ -21,7 +21,7 @@ constexpr uint64_t kWaveStream = uint64_t{1} << 41;  // of Rng(seed, .)
 constexpr ParamSpec kParams[] = {
     {.name = "hidden1", .default_value = "64", .min = 1, .max = 4096, .summary = "units of the layers next to the columns"},
     {.name = "hidden2", .default_value = "32", .min = 1, .max = 4096, .summary = "numbers of a row's code"},
-    {.name = "nu", .type = ParamType::kReal, .default_value = "0.1", .min = 0.001, .max = 1,
+    {.name = "nu", .type = ParamType::kReal, .default_value = "0.3", .min = 0.001, .max = 1,
      .summary = "share of the training rows that may lie outside"},
     {.name = "sigma", .type = ParamType::kReal, .default_value = "1", .min = 0.001, .max = 1000,
      .summary = "width of the Gaussian kernel, in units of the code"},
