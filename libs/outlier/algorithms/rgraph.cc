@@ -1,13 +1,15 @@
-// R-graph (You, Robinson, Vidal 2017): each row is written as a sparse combination of the others, a walk goes from a row to the
-// rows it is made of, and where the walk seldom comes is odd: normal rows are made of normal rows, odd rows need both and are
-// needed by none. Score = minus the share of the walk that is spent on the row, relative to the mean row.
+// R-graph (You, Robinson, Vidal 2017): each row is written as a sparse combination of the others, a walk goes from a
+// row to the rows it is made of, and where the walk seldom comes is odd: normal rows are made of normal rows, odd rows
+// need both and are needed by none. Score = minus the share of the walk that is spent on the row, relative to the mean
+// row.
 //
-// PyOD's scores are those of `unit` = false, tau 1 and gamma 50, in their order. Rows that no other row needs tie at 0 there; here they
-// follow by how far they are from being needed: 1 less their alignment with the others' residuals, in (0, 1]. Rows scaled to length
-// 1, as in the paper, keep far rows from making up small remainders of near ones, and a small gamma and tau suit tables,
-// whose few columns any few rows span. A new row is scored as if it alone had been added to the fitted sample: exactly,
-// yet only rows whose solution it changes are solved again (those whose residual it is aligned with).
-// Of more than max_rows training rows, evenly spaced ones are the sample; the others are scored as new rows.
+// PyOD's scores are those of `unit` = false, tau 1 and gamma 50, in their order. Rows that no other row needs tie at 0
+// there; here they follow by how far they are from being needed: 1 less their alignment with the others' residuals, in
+// (0, 1]. Rows scaled to length 1, as in the paper, keep far rows from making up small remainders of near ones, and a
+// small gamma and tau suit tables, whose few columns any few rows span. A new row is scored as if it alone had been
+// added to the fitted sample: exactly, yet only rows whose solution it changes are solved again (those whose residual
+// it is aligned with). Of more than max_rows training rows, evenly spaced ones are the sample; the others are scored as
+// new rows.
 #include <algorithm>
 #include <cmath>
 
@@ -22,8 +24,8 @@
 namespace vedette::outlier {
 namespace {
 
-constexpr double kMaxZ = 1e6;        // standard deviations; keeps products of rows finite
-constexpr int64_t kBlock = 4;        // rows between two looks at the context
+constexpr double kMaxZ = 1e6;  // standard deviations; keeps products of rows finite
+constexpr int64_t kBlock = 4;  // rows between two looks at the context
 constexpr size_t kSolvesUnwatched = 32;
 
 /// Where a walk goes from a row: to which rows, with what shares (their sum is 1, or there are none).
@@ -35,8 +37,12 @@ struct Steps {
 class RGraph final : public Detector {
  public:
   explicit RGraph(const ParamSet& p)
-      : unit_(p.Bool("unit")), gamma_(p.Real("gamma")), tau_(p.Real("tau")), steps_(p.Int("transition_steps")),
-        most_(static_cast<size_t>(p.Int("n_nonzero"))), most_rows_(p.Int("max_rows")) {}
+      : unit_(p.Bool("unit")),
+        gamma_(p.Real("gamma")),
+        tau_(p.Real("tau")),
+        steps_(p.Int("transition_steps")),
+        most_(static_cast<size_t>(p.Int("n_nonzero"))),
+        most_rows_(p.Int("max_rows")) {}
 
   absl::Status Fit(MatrixView X, const Context& ctx) override;
   std::span<const double> training_scores() const override { return training_scores_; }
@@ -104,7 +110,13 @@ void RGraph::Index() {
 SparseCoder::Problem RGraph::ProblemOf(const double* y, Work& work, const double* extra) const {
   work.scales = scales_;
   work.scales.push_back(extra != nullptr ? ScaleOf(extra) : 0);
-  return {.rows = &blocks_, .values = rows_.data(), .y = {y, d()}, .scales = work.scales, .extra = extra, .gamma = gamma_, .tau = tau_};
+  return {.rows = &blocks_,
+          .values = rows_.data(),
+          .y = {y, d()},
+          .scales = work.scales,
+          .extra = extra,
+          .gamma = gamma_,
+          .tau = tau_};
 }
 
 /// The largest weights, the earlier row first where they are equal, as shares.
@@ -138,7 +150,8 @@ absl::Status RGraph::Represent(const Context& ctx) {
       problem.left_out = static_cast<int64_t>(i);
       work.coder.Solve(problem);
       graph_[i] = StepsOf(work.coder);
-      std::copy(work.coder.residual().begin(), work.coder.residual().end(), residuals_.begin() + static_cast<int64_t>(i * d()));
+      std::copy(work.coder.residual().begin(), work.coder.residual().end(),
+                residuals_.begin() + static_cast<int64_t>(i * d()));
       bounds_[i] = work.coder.bound();
     }
   });
@@ -160,8 +173,8 @@ void RGraph::Walk(const std::vector<const Steps*>& from, Work& work) const {
   }
 }
 
-/// How near a row is to being needed by another one: its largest alignment with a residual; 1 or more: it is needed. Fills
-/// work.alignment.
+/// How near a row is to being needed by another one: its largest alignment with a residual; 1 or more: it is needed.
+/// Fills work.alignment.
 double RGraph::Needed(const double* z, int64_t self, Work& work) const {
   const double scale = ScaleOf(z);
   double most = 0;
@@ -307,7 +320,8 @@ absl::Status RGraph::Load(ByteReader& in) {
   scaling_.Load(in, d);
   rows_ = in.Doubles();
   residuals_ = ReadDoubles(in, "the residuals", static_cast<int64_t>(rows_.size()));
-  if (in.ok() && (rows_.empty() || rows_.size() % static_cast<size_t>(d) != 0)) in.Fail("the sample's rows are cut off");
+  if (in.ok() && (rows_.empty() || rows_.size() % static_cast<size_t>(d) != 0))
+    in.Fail("the sample's rows are cut off");
   RETURN_IF_ERROR(in.status());
   const int64_t m = static_cast<int64_t>(rows_.size()) / d;
   bounds_ = ReadDoubles(in, "the bounds", m);
@@ -350,7 +364,8 @@ constexpr ParamSpec kParams[] = {
      .default_value = "0.5",
      .min = 0.1,
      .max = 1,
-     .summary = "Share of the absolute in the penalty; the rest is squares, which spread a row over rows that are alike."},
+     .summary =
+         "Share of the absolute in the penalty; the rest is squares, which spread a row over rows that are alike."},
     {.name = "transition_steps",
      .type = ParamType::kInt,
      .default_value = "10",
@@ -377,9 +392,13 @@ extern const Descriptor k_rgraph;
 const Descriptor k_rgraph = {
     .name = "rgraph",
     .family = "linear",
-    .summary = "Rows that few others are made of, by a walk from rows to what they are made of: anomalies off the subspaces that "
-               "normal rows span. Dear; the sample is at most a thousand rows.",
-    .paper = "C. You, D. P. Robinson, R. Vidal, Provable self-representation based outlier detection in a union of subspaces, CVPR, 2017",
+    .summary =
+        "Rows that few others are made of, by a walk from rows to what they are made of: anomalies off the subspaces "
+        "that "
+        "normal rows span. Dear; the sample is at most a thousand rows.",
+    .paper =
+        "C. You, D. P. Robinson, R. Vidal, Provable self-representation based outlier detection in a union of "
+        "subspaces, CVPR, 2017",
     .params = kParams,
     .deterministic = true,
     .fit_cost = "O(m^2 d s + n m d s), m the sample, s the rows that one is made of",

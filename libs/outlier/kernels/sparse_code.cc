@@ -1,6 +1,6 @@
-// The active set grows by the row that the residual is most aligned with, and is minimised over before the next joins: along the
-// line to the minimum of the set's own orthant, where a coefficient that would change its sign leaves the set (as in feature-sign
-// search, Lee et al., NIPS 2006). The objective falls with every step, so no set comes twice.
+// The active set grows by the row that the residual is most aligned with, and is minimised over before the next joins:
+// along the line to the minimum of the set's own orthant, where a coefficient that would change its sign leaves the set
+// (as in feature-sign search, Lee et al., NIPS 2006). The objective falls with every step, so no set comes twice.
 #include "outlier/kernels/sparse_code.h"
 
 #include <algorithm>
@@ -54,7 +54,8 @@ void SparseCoder::Join(int64_t k, double sign) {
   const double scale = p_.scales[static_cast<size_t>(k)];
   std::vector<double> wider((size + 1) * (size + 1));
   for (size_t a = 0; a < size; ++a) {
-    std::copy_n(gram_.begin() + static_cast<int64_t>(a * size), size, wider.begin() + static_cast<int64_t>(a * (size + 1)));
+    std::copy_n(gram_.begin() + static_cast<int64_t>(a * size), size,
+                wider.begin() + static_cast<int64_t>(a * (size + 1)));
     const double product = scale * p_.scales[static_cast<size_t>(chosen_[a])] * Dot(row, Row(chosen_[a]), d);
     wider[a * (size + 1) + size] = wider[size * (size + 1) + a] = product;
   }

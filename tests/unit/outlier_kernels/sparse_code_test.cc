@@ -1,10 +1,12 @@
-// The elastic net against its optimality conditions (Zou, Hastie 2005), which say all that there is to know of a solution.
+// The elastic net against its optimality conditions (Zou, Hastie 2005), which say all that there is to know of a
+// solution.
+#include "outlier/kernels/sparse_code.h"
+
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <vector>
 
 #include "base/rng.h"
-#include "outlier/kernels/sparse_code.h"
 
 namespace vedette::outlier {
 namespace {
@@ -22,12 +24,18 @@ struct Setting {
 };
 
 /// Checks the solution of one problem; returns how many rows were chosen.
-size_t CheckOptimal(const std::vector<double>& rows, const std::vector<double>& y, const std::vector<double>& scales, const Setting& s,
-                    int64_t left_out, const std::vector<double>* extra) {
+size_t CheckOptimal(const std::vector<double>& rows, const std::vector<double>& y, const std::vector<double>& scales,
+                    const Setting& s, int64_t left_out, const std::vector<double>* extra) {
   const RowBlocks blocks(rows, s.n, s.d);
   SparseCoder coder;
-  coder.Solve({.rows = &blocks, .values = rows.data(), .y = y, .scales = scales, .left_out = left_out,
-               .extra = extra == nullptr ? nullptr : extra->data(), .gamma = s.gamma, .tau = s.tau});
+  coder.Solve({.rows = &blocks,
+               .values = rows.data(),
+               .y = y,
+               .scales = scales,
+               .left_out = left_out,
+               .extra = extra == nullptr ? nullptr : extra->data(),
+               .gamma = s.gamma,
+               .tau = s.tau});
   const size_t all = s.n + (extra != nullptr ? 1 : 0);
   const auto row = [&](size_t k) { return k == s.n ? extra->data() : rows.data() + k * s.d; };
   const auto dot = [&](size_t k, const double* v) {
@@ -65,12 +73,14 @@ size_t CheckOptimal(const std::vector<double>& rows, const std::vector<double>& 
 }  // namespace
 
 TEST_CASE("a sparse combination meets the optimality conditions") {
-  for (const Setting& s : {Setting{40, 5, 3, 0.5}, {40, 5, 50, 1}, {300, 3, 50, 0.95}, {7, 20, 10, 1}, {60, 12, 1000, 0.9}}) {
+  for (const Setting& s :
+       {Setting{40, 5, 3, 0.5}, {40, 5, 50, 1}, {300, 3, 50, 0.95}, {7, 20, 10, 1}, {60, 12, 1000, 0.9}}) {
     const std::vector<double> rows = Rows(s.n, s.d, 1), extra = Rows(1, s.d, 2);
     std::vector<double> scales(s.n + 1, 1.0), unequal(s.n + 1);
     for (size_t k = 0; k <= s.n; ++k) unequal[k] = 1 / (1 + static_cast<double>(k % 7));
     for (const int64_t i : {0, 3, 6}) {
-      const std::vector<double> y(rows.begin() + i * static_cast<int64_t>(s.d), rows.begin() + (i + 1) * static_cast<int64_t>(s.d));
+      const std::vector<double> y(rows.begin() + i * static_cast<int64_t>(s.d),
+                                  rows.begin() + (i + 1) * static_cast<int64_t>(s.d));
       INFO(s.n << " x " << s.d << ", gamma " << s.gamma << ", tau " << s.tau << ", row " << i);
       CHECK(CheckOptimal(rows, y, scales, s, i, nullptr) > 0);
       CheckOptimal(rows, y, unequal, s, i, &extra);
