@@ -52,6 +52,14 @@ grpc::ServerUnaryReactor* DetectorGrpc::GetAlgorithm(Context* ctx, const v1::Get
   });
 }
 
+grpc::ServerUnaryReactor* DetectorGrpc::ListThresholdRules(Context* ctx, const v1::ListThresholdRulesRequest* rq,
+                                                           v1::ListThresholdRulesResponse* rs) {
+  return runtime::Unary(server_, ctx, rq, rs, [](const auto&, auto* out, CallContext&) -> absl::Status {
+    for (const outlier::ThresholdDescriptor* rule : outlier::AllThresholds()) ToProto(*rule, out->add_rules());
+    return absl::OkStatus();
+  });
+}
+
 grpc::ServerUnaryReactor* DetectorGrpc::EstimateCost(Context* ctx, const v1::EstimateCostRequest* rq, v1::EstimateCostResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext&) -> absl::Status {
     ASSIGN_OR_RETURN(const outlier::Descriptor* d, FindAlgorithm("algorithm", request.algorithm()));
@@ -76,11 +84,13 @@ grpc::ServerUnaryReactor* DetectorGrpc::Detect(Context* ctx, const v1::DetectReq
     ASSIGN_OR_RETURN(runtime::Outgoing own, runtime::Outgoing::AsService(own_token_, call, absl::Minutes(5)));
     RemoteModels models(channels_, std::move(own));
     ASSIGN_OR_RETURN(const InlineOutcome outcome,
-                     engine_.Detect(table, ContentHash(request.table()), spec, TopFeatures(request.top_features()),
+                     engine_.Detect(table, ContentHash(request.table()), spec, TopFeatures(request.top_features()), FromProto(request.decision()),
                                     {.tenant = call.tenant, .models = &models}, call.Compute(pool_, spec.seed)));
     out->set_algorithm(std::string(outcome.model->descriptor().name));
     out->set_selection_reason(outcome.selection_reason);
     out->set_threshold(outcome.model->scale().threshold());
+    out->set_threshold_rule(outcome.model->scale().rule());
+    out->set_contamination(outcome.model->scale().contamination());
     out->set_space(outcome.space);
     ToProto(outcome, out->mutable_rows());
     return absl::OkStatus();
@@ -91,9 +101,11 @@ absl::Status DetectorGrpc::ScoreOne(const std::string& model, const v1::ScoreReq
   if (!model.starts_with("models/")) return runtime::InvalidField("model", "must be like models/{model}");
   ASSIGN_OR_RETURN(const table::Table table, ReadTable(request.table()));
   RemoteModels models(channels_, runtime::Outgoing::OnBehalfOf(call));
-  ASSIGN_OR_RETURN(const InlineOutcome outcome, engine_.ScoreTable(model, table, TopFeatures(request.top_features()),
+  ASSIGN_OR_RETURN(const InlineOutcome outcome, engine_.ScoreTable(model, table, TopFeatures(request.top_features()), FromProto(request.decision()),
                                                                    {.tenant = call.tenant, .models = &models}, call.Compute(pool_)));
   out->set_threshold(outcome.model->scale().threshold());
+  out->set_threshold_rule(outcome.model->scale().rule());
+  out->set_contamination(outcome.model->scale().contamination());
   out->set_space(outcome.space);
   ToProto(outcome, out->mutable_rows());
   return absl::OkStatus();

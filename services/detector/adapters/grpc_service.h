@@ -18,6 +18,8 @@ class DetectorGrpc final : public v1::DetectorService::CallbackService {
                                            v1::ListAlgorithmsResponse* rs) override;
   grpc::ServerUnaryReactor* GetAlgorithm(grpc::CallbackServerContext* ctx, const v1::GetAlgorithmRequest* rq,
                                          v1::Algorithm* rs) override;
+  grpc::ServerUnaryReactor* ListThresholdRules(grpc::CallbackServerContext* ctx, const v1::ListThresholdRulesRequest* rq,
+                                               v1::ListThresholdRulesResponse* rs) override;
   grpc::ServerUnaryReactor* EstimateCost(grpc::CallbackServerContext* ctx, const v1::EstimateCostRequest* rq,
                                          v1::EstimateCostResponse* rs) override;
   grpc::ServerUnaryReactor* Detect(grpc::CallbackServerContext* ctx, const v1::DetectRequest* rq, v1::DetectResponse* rs) override;

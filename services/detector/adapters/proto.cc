@@ -16,7 +16,10 @@ absl::StatusOr<DetectorSpec> FromProto(const common::v1::DetectorSpec& in) {
   spec.contamination = in.contamination();
   if (in.seed() != 0) spec.seed = in.seed();
   ASSIGN_OR_RETURN(spec.prepare, wire::FromProto(in.prepare()));
-  spec.scaling_by_algorithm = in.prepare().scaling().empty();
+  spec.threshold = in.threshold();
+  spec.open = {.imputation = in.prepare().imputation().empty(),
+               .encoding = in.prepare().encoding().empty(),
+               .scaling = in.prepare().scaling().empty()};
   return spec;
 }
 
@@ -31,8 +34,38 @@ void ToProto(const outlier::FeatureContribution& f, common::v1::FeatureContribut
   if (std::isfinite(f.percentile)) out->set_percentile(f.percentile);
 }
 
-void ToProto(const outlier::Descriptor& d, v1::Algorithm* out) {
+namespace {
+
+void ToProto(const outlier::ParamSpec& p, v1::Algorithm::Parameter* q) {
   static constexpr const char* kTypes[] = {"int", "real", "bool", "choice", "text"};
+  q->set_name(std::string(p.name));
+  q->set_type(kTypes[static_cast<int>(p.type)]);
+  q->set_default_value(std::string(p.default_value));
+  if (p.type == outlier::ParamType::kInt || p.type == outlier::ParamType::kReal) {
+    q->set_minimum(p.min);
+    q->set_maximum(p.max);
+  }
+  if (p.type == outlier::ParamType::kChoice) {
+    const std::string choices(p.choices);
+    for (const auto choice : absl::StrSplit(choices, '|')) q->add_choices(std::string(choice));
+  }
+  q->set_summary(std::string(p.summary));
+}
+
+}  // namespace
+
+void ToProto(const outlier::ThresholdDescriptor& d, v1::ThresholdRule* out) {
+  out->set_name(std::string(d.name));
+  out->set_summary(std::string(d.summary));
+  out->set_paper(std::string(d.paper));
+  for (const outlier::ParamSpec& p : d.params) ToProto(p, out->add_parameters());
+}
+
+outlier::DecisionOptions FromProto(const v1::DecisionOptions& in) {
+  return {.false_discovery_rate = in.false_discovery_rate(), .rejection_tolerance = in.rejection_tolerance()};
+}
+
+void ToProto(const outlier::Descriptor& d, v1::Algorithm* out) {
   out->set_name(fmt::format("algorithms/{}", d.name));
   out->set_family(std::string(d.family));
   out->set_summary(std::string(d.summary));
@@ -40,25 +73,12 @@ void ToProto(const outlier::Descriptor& d, v1::Algorithm* out) {
   out->set_deterministic(d.deterministic);
   out->set_incremental(d.incremental);
   out->set_needs_labels(d.needs_labels);
+  out->set_takes_categories(d.categories);
   out->set_explains(d.explains);
   out->set_nan_policy(d.nan == outlier::NanPolicy::kNative ? "native" : "imputed");
   out->set_fit_cost(std::string(d.fit_cost));
   out->set_score_cost(std::string(d.score_cost));
-  for (const outlier::ParamSpec& p : d.params) {
-    auto* q = out->add_parameters();
-    q->set_name(std::string(p.name));
-    q->set_type(kTypes[static_cast<int>(p.type)]);
-    q->set_default_value(std::string(p.default_value));
-    if (p.type == outlier::ParamType::kInt || p.type == outlier::ParamType::kReal) {
-      q->set_minimum(p.min);
-      q->set_maximum(p.max);
-    }
-    if (p.type == outlier::ParamType::kChoice) {
-      const std::string choices(p.choices);
-      for (const auto choice : absl::StrSplit(choices, '|')) q->add_choices(std::string(choice));
-    }
-    q->set_summary(std::string(p.summary));
-  }
+  for (const outlier::ParamSpec& p : d.params) ToProto(p, out->add_parameters());
 }
 
 void ToProto(const InlineOutcome& outcome, google::protobuf::RepeatedPtrField<v1::RowResult>* rows) {
@@ -71,6 +91,9 @@ void ToProto(const InlineOutcome& outcome, google::protobuf::RepeatedPtrField<v1
     r->set_score(s.score);
     r->set_probability(s.probability);
     r->set_confidence(s.confidence);
+    r->set_linear_probability(outcome.model->scale().LinearProbability(s.score));
+    r->set_p_value(outcome.model->scale().PValue(s.score));
+    r->set_rejected(s.rejected);
     r->set_anomaly(s.anomaly);
     r->set_severity(static_cast<common::v1::Severity>(static_cast<int>(s.severity)));
     if (next < outcome.anomalies.size() && outcome.anomalies[next].row_index == static_cast<int64_t>(i)) {

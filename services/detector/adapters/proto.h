@@ -13,6 +13,8 @@ namespace vedette::detector {
 absl::StatusOr<DetectorSpec> FromProto(const common::v1::DetectorSpec& spec);
 void ToProto(const outlier::FeatureContribution& feature, common::v1::FeatureContribution* out);
 void ToProto(const outlier::Descriptor& descriptor, v1::Algorithm* out);
+void ToProto(const outlier::ThresholdDescriptor& rule, v1::ThresholdRule* out);
+outlier::DecisionOptions FromProto(const v1::DecisionOptions& options);
 /// Every row, and the features of the anomalous ones.
 void ToProto(const InlineOutcome& outcome, google::protobuf::RepeatedPtrField<v1::RowResult>* rows);
 

@@ -18,17 +18,12 @@ bool HasParam(const outlier::Descriptor& d, std::string_view name) {
   return std::any_of(d.params.begin(), d.params.end(), [&](const outlier::ParamSpec& p) { return p.name == name; });
 }
 
-table::PrepareOptions PrepareFor(const DetectorSpec& spec, const outlier::Descriptor& descriptor) {
-  table::PrepareOptions options = spec.prepare;
-  if (spec.scaling_by_algorithm && descriptor.wants_scaling) options.scaling = table::Scaling::kStandard;
-  return options;
-}
-
 /// Everything that changes the fitted model and is not in the feature set.
 std::map<std::string, std::string> KeyParameters(const outlier::ParamSet& params, const outlier::FitOptions& options,
                                                  uint64_t seed, int64_t max_rows) {
   std::map<std::string, std::string> all = params.Canonical();
   all["contamination"] = fmt::format("{}", options.contamination);
+  if (!options.threshold.empty()) all["threshold"] = options.threshold;
   all["seed"] = std::to_string(seed);
   all["max_training_rows"] = std::to_string(max_rows);
   return all;
@@ -52,6 +47,10 @@ absl::Status Engine::Check(const DetectorSpec& spec) const {
   if (spec.contamination < 0 || spec.contamination > 0.5) {
     return InvalidArgument("detector.contamination: {} is not within (0, 0.5]", spec.contamination);
   }
+  if (!spec.threshold.empty()) {
+    if (spec.contamination > 0) return absl::InvalidArgumentError("detector.threshold: a rule is given instead of contamination, not beside it");
+    RETURN_IF_ERROR(Annotate(outlier::ThresholdRule::Parse(spec.threshold).status(), "detector.threshold"));
+  }
   if (spec.algorithm == "auto") {
     return spec.params.empty() ? absl::OkStatus()
                                : InvalidArgument("detector.parameters: they belong to one algorithm, and auto may choose another");
@@ -60,11 +59,15 @@ absl::Status Engine::Check(const DetectorSpec& spec) const {
   if (spec.prepare.imputation == table::Imputation::kNone && descriptor->nan != outlier::NanPolicy::kNative) {
     return InvalidArgument("prepare.imputation none: {} cannot take missing values; use median or mean", descriptor->name);
   }
+  if (spec.prepare.encoding == table::Encoding::kNative && !descriptor->categories) {
+    return InvalidArgument("prepare.encoding native: {} cannot split on categories; use one_hot, frequency or ordinal", descriptor->name);
+  }
   return Annotate(outlier::ParamSet::Make(descriptor->params, spec.params).status(), "detector.parameters");
 }
 
 outlier::FitOptions Engine::FitOptionsFor(const outlier::Descriptor& descriptor, const DetectorSpec& spec) const {
   outlier::FitOptions options{.algorithm = std::string(descriptor.name), .params = spec.params, .contamination = spec.contamination};
+  if (!spec.threshold.empty()) options.threshold = outlier::ThresholdRule::Parse(spec.threshold)->Text();  // checked before
   if (options.contamination == 0) options.contamination = descriptor.default_contamination;
   if (HasParam(descriptor, "device") && !options.params.contains("device")) {
     const bool cuda = options_.device.starts_with("cuda");
@@ -89,7 +92,7 @@ absl::StatusOr<Engine::Plan> Engine::PlanDataset(const std::string& dataset, con
     plan.reason = std::move(selection.reason);
   }
   ASSIGN_OR_RETURN(plan.descriptor, catalog_.Find(algorithm));
-  ASSIGN_OR_RETURN(plan.features, remote.features->Create(dataset, PrepareFor(spec, *plan.descriptor)));
+  ASSIGN_OR_RETURN(plan.features, remote.features->Create(dataset, outlier::PrepareFor(*plan.descriptor, spec.prepare, spec.open)));
   return plan;
 }
 
@@ -181,8 +184,10 @@ absl::StatusOr<ScoreOutcome> Engine::Score(const ScoreQuery& query, const Remote
 }
 
 absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const std::string& content_hash, const DetectorSpec& spec,
-                                             int top_features, const Remote& remote, const Context& ctx) {
+                                             int top_features, const outlier::DecisionOptions& decision, const Remote& remote,
+                                             const Context& ctx) {
   RETURN_IF_ERROR(Check(spec));
+  RETURN_IF_ERROR(Annotate(outlier::Check(decision), "decision"));
   std::string reason, algorithm = spec.algorithm;
   std::map<std::string, std::string> chosen;
   if (algorithm == "auto") {
@@ -194,7 +199,7 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
     reason = std::move(selection.reason);
   }
   ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, catalog_.Find(algorithm));
-  const table::PrepareOptions prepare = PrepareFor(spec, *descriptor);
+  const table::PrepareOptions prepare = outlier::PrepareFor(*descriptor, spec.prepare, spec.open);
   outlier::FitOptions options = FitOptionsFor(*descriptor, spec);
   options.params.insert(chosen.begin(), chosen.end());
   ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(descriptor->params, options.params));
@@ -208,17 +213,19 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
     return outlier::Model::Fit(catalog_, options, std::move(preparation), X.view(), WithSeed(training, spec.seed));
   };
   ASSIGN_OR_RETURN(const auto trained, GetOrTrain(key, remote, ctx, train));
-  ASSIGN_OR_RETURN(InlineOutcome out, ScoreTable(trained.first, table, top_features, remote, ctx));
+  ASSIGN_OR_RETURN(InlineOutcome out, ScoreTable(trained.first, table, top_features, decision, remote, ctx));
   out.selection_reason = std::move(reason);
   return out;
 }
 
 absl::StatusOr<InlineOutcome> Engine::ScoreTable(const std::string& name, const table::Table& table, int top_features,
-                                                 const Remote& remote, const Context& ctx) {
+                                                 const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx) {
+  RETURN_IF_ERROR(Annotate(outlier::Check(decision), "decision"));
   InlineOutcome out;
   ASSIGN_OR_RETURN(out.model, Load(name, remote));
   ASSIGN_OR_RETURN(const Matrix X, out.model->preparation().Apply(table));
   ASSIGN_OR_RETURN(out.rows, out.model->Score(X.view(), ctx));
+  outlier::Decide(out.model->scale(), decision, out.rows);
   std::vector<int64_t> index(static_cast<size_t>(X.rows()));
   for (size_t i = 0; i < index.size(); ++i) index[i] = static_cast<int64_t>(i);
   ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*out.model, X.view(), table, index, out.rows, top_features, ctx, &out.space));

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "base/context.h"
+#include "outlier/decision.h"
 #include "outlier/model.h"
+#include "outlier/prepare_for.h"
 #include "outlier/registry.h"
 #include "services/detector/core/model_memory.h"
 #include "services/detector/ports/feature_source.h"
@@ -23,9 +25,10 @@ struct DetectorSpec {
   std::string algorithm = "auto";
   std::map<std::string, std::string> params;
   double contamination = 0;  ///< 0: the algorithm's own default
+  std::string threshold;     ///< a rule instead of contamination; empty: none
   uint64_t seed = 42;
   table::PrepareOptions prepare;
-  bool scaling_by_algorithm = true;  ///< the request named no scaling
+  outlier::LeftOpen open = {.imputation = true, .encoding = true, .scaling = true};  ///< what the request did not name
 };
 
 /// As one caller sees the other services.
@@ -103,10 +106,10 @@ class Engine {
   absl::StatusOr<ScoreOutcome> Score(const ScoreQuery& query, const Remote& remote, const Context& ctx);
   /// Fits on the table, or finds the model of an equal table, and scores it.
   absl::StatusOr<InlineOutcome> Detect(const table::Table& table, const std::string& content_hash, const DetectorSpec& spec,
-                                       int top_features, const Remote& remote, const Context& ctx);
+                                       int top_features, const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx);
   /// Scores a table with a stored model.
   absl::StatusOr<InlineOutcome> ScoreTable(const std::string& model, const table::Table& table, int top_features,
-                                           const Remote& remote, const Context& ctx);
+                                           const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx);
 
  private:
   struct Plan;

@@ -32,11 +32,17 @@ constexpr Flag kModel[] = {
     {.name = "algorithm", .type = FlagType::kText, .value_name = "NAME", .default_value = "auto", .doc = "an algorithm of 'vedette algorithms', or auto", .letter = 'a'},
     {.name = "param", .type = FlagType::kPairs, .value_name = "NAME=VALUE", .doc = "a parameter of the algorithm", .letter = 'p'},
     {.name = "contamination", .type = FlagType::kReal, .value_name = "X", .min = 1e-9, .max = 0.5, .doc = "share of rows expected to be odd (default: the algorithm's)"},
+    {.name = "threshold", .type = FlagType::kText, .value_name = "RULE", .doc = "instead of a share, a rule that looks at the scores, as NAME or NAME:VALUE; see 'vedette detect --help'"},
     {.name = "seed", .type = FlagType::kInt, .value_name = "N", .default_value = "42", .min = 1, .max = 9e18, .doc = "the same seed gives the same result"},
     {.name = "ignore-columns", .type = FlagType::kList, .value_name = "A,B", .doc = "columns not to look at", .letter = 'x'},
 };
 
 void Check(const Args& args, std::vector<std::string>* mistakes) {
+  if (const std::string& threshold = args.Text("threshold"); !threshold.empty()) {
+    if (args.Given("contamination")) mistakes->push_back("--threshold is a rule instead of --contamination: give one of them");
+    const auto rule = outlier::ThresholdRule::Parse(threshold);
+    if (!rule.ok()) mistakes->push_back(fmt::format("--threshold: {}", Message(rule.status())));
+  }
   const std::string& algorithm = args.Text("algorithm");
   if (algorithm == "auto") {
     if (!args.Pairs("param").empty()) mistakes->push_back("--param needs --algorithm");
@@ -100,6 +106,7 @@ absl::StatusOr<jobs::v1::Job> Analyze(const Platform& platform, const std::strin
   detector->set_algorithm(args.Text("algorithm"));
   detector->mutable_parameters()->insert(args.Pairs("param").begin(), args.Pairs("param").end());
   if (args.Given("contamination")) detector->set_contamination(args.Real("contamination"));
+  detector->set_threshold(args.Text("threshold"));
   detector->set_seed(static_cast<uint64_t>(args.Int("seed")));
   for (const std::string& column : args.List("ignore-columns")) detector->mutable_prepare()->add_ignore_columns(column);
   return runtime::Call(*stub, &jobs::v1::JobService::Stub::AnalyzeDataset, platform.Out(), request);
