@@ -36,14 +36,18 @@ double AverageOfMaximum(std::span<const double> scores, std::span<const int32_t>
   return Average(most);
 }
 
-double MaximumOfAverage(std::span<const double> scores, std::span<const int32_t> bucket, int64_t buckets) {
+std::vector<double> GroupMeans(std::span<const double> scores, std::span<const int32_t> bucket, int64_t buckets) {
   std::vector<double> sum(static_cast<size_t>(buckets), 0), count(static_cast<size_t>(buckets), 0);
   for (size_t i = 0; i < scores.size(); ++i) {
     sum[static_cast<size_t>(bucket[i])] += scores[i];
     count[static_cast<size_t>(bucket[i])] += 1;
   }
   for (size_t b = 0; b < sum.size(); ++b) sum[b] /= count[b];
-  return Maximum(sum);
+  return sum;
+}
+
+double MaximumOfAverage(std::span<const double> scores, std::span<const int32_t> bucket, int64_t buckets) {
+  return Maximum(GroupMeans(scores, bucket, buckets));
 }
 
 double MajorityVote(std::span<const double> scores, std::span<const double> thresholds) {

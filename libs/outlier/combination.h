@@ -16,6 +16,8 @@ double Median(std::span<const double> scores);
 double Weighted(std::span<const double> scores, std::span<const double> weights);
 /// Average of maximum: detectors in `buckets` groups (bucket[i] < buckets, none empty), the mean of the groups' largest.
 double AverageOfMaximum(std::span<const double> scores, std::span<const int32_t> bucket, int64_t buckets);
+/// The means of the groups.
+std::vector<double> GroupMeans(std::span<const double> scores, std::span<const int32_t> bucket, int64_t buckets);
 /// Maximum of average: the largest of the groups' means.
 double MaximumOfAverage(std::span<const double> scores, std::span<const int32_t> bucket, int64_t buckets);
 /// Share of the detectors whose score is above its threshold.

@@ -1,8 +1,7 @@
-// The port for a second opinion on a selection (a language model, a service of the user's own). It may put valid proposals
-// in another order and say why; it can neither add one nor change its parameters. Clients turn its JSON into these types.
+// The port for a second opinion on a selection (a language model, a service of the user's own). It may put valid
+// proposals in another order and say why; it can neither add one nor change its parameters. Clients turn its JSON into
+// these types.
 #pragma once
-
-#include <absl/status/statusor.h>
 
 #include <string>
 #include <vector>
@@ -28,15 +27,21 @@ struct RerankedPick {
   std::string cost;                 ///< in words
 };
 
+struct RerankAnswer {
+  std::vector<RerankedPick> picks;  ///< best first; empty: there is no usable answer
+  std::string why_not;              ///< then the reason, in a word or a sentence
+  std::string prompt, answer;       ///< for the log: what was asked and answered, as far as it went
+};
+
 class Reranker {
  public:
   virtual ~Reranker() = default;
-  /// Best first. Errors: whatever hinders it; the selection then stays as it was.
-  virtual absl::StatusOr<std::vector<RerankedPick>> Rerank(const RerankQuestion& question, const Context& ctx) = 0;
+  /// Never fails: whatever hinders it is the answer's `why_not`, and the selection then stays as it was.
+  virtual RerankAnswer Rerank(const RerankQuestion& question, const Context& ctx) = 0;
 };
 
-/// The selection in the reranker's order. Names that are not among the picks, and repetitions, are ignored; picks that it
-/// does not name follow in their old order; without one valid name, or after an error, nothing changes.
+/// The selection in the reranker's order, with its `review` told. Names that are not among the picks, and repetitions,
+/// are ignored; picks that it does not name follow in their old order; without one valid name nothing changes.
 Selection Reranked(Selection selection, const DataProfile& profile, Reranker& reranker, const Context& ctx);
 
 }  // namespace vedette::outlier

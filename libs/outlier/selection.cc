@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "base/status.h"
 #include "outlier/registry.h"
@@ -19,12 +20,21 @@ namespace {
 constexpr int64_t kFewRows = 50, kManyFeatures = 1000;
 constexpr size_t kNearest = 25, kPicks = 3;
 constexpr double kShrinkage = 0.25;
-/// Different kinds of detectors: what the consensus always has.
-constexpr std::string_view kDiverse[] = {"iforest", "knn_mean:n_neighbors=50:scale=standard", "inne", "cblof"};
-
-/// Kinds that the matrix chooses a further member from, one each: bodies of ellipsoids, and columns on their own. Two of one
-/// kind would only repeat each other's mistakes.
-constexpr std::string_view kFurther[][3] = {{"mcd", "gmm", "pca"}, {"hbos", "copod", "ecod"}};
+/// A kind of detector: what it always has, and the same at half and at twice its size, which nobody knows for a table
+/// (trees: splits across columns instead).
+struct Kind {
+  std::string_view usual, further;
+};
+constexpr Kind kKinds[] = {
+    {"iforest", "extended_iforest"},
+    {"knn_mean:n_neighbors=50:scale=standard",
+     "knn_mean:n_neighbors=25:scale=standard+knn_mean:n_neighbors=100:scale=standard"},
+    {"inne", "inne:max_samples=4+inne:max_samples=16"},
+    {"cblof", "cblof:n_clusters=4+cblof:n_clusters=16"},
+    {"mcd", ""},
+};
+/// Chosen on the synthetic tables (tools/selection).
+constexpr std::string_view kPower = "16";
 
 /// A member text, taken apart: what can be fitted by itself has no `scale`.
 Pick PickOf(std::string_view member) {
@@ -52,9 +62,40 @@ double Seconds(const Cost& cost, const DataProfile& profile) {
   return cost.fit_seconds + cost.score_seconds_per_row * static_cast<double>(profile.rows);
 }
 
+Pick Consensus(const std::vector<const Kind*>& kinds, bool sizes) {
+  std::string members;
+  for (const Kind* kind : kinds) {
+    if (!members.empty()) members.append(1, '/');
+    members.append(kind->usual);
+    if (sizes && !kind->further.empty()) members.append(1, '+').append(kind->further);
+  }
+  return {.algorithm = "ensemble",
+          .params = {{"members", members}, {"power", std::string(kPower)}},
+          .reason = "",
+          .cost = {}};
+}
+
+/// All kinds in three sizes; where that is too dear in one size; then without the dearest kinds. Nothing when not even
+/// two fit.
+std::optional<Pick> AffordableConsensus(const DataProfile& profile, double budget) {
+  std::vector<const Kind*> kinds;
+  for (const Kind& kind : kKinds) kinds.push_back(&kind);
+  const auto seconds = [&](const Pick& pick) { return Seconds(CostOf(pick, profile), profile); };
+  Pick all = Consensus(kinds, true);
+  if (seconds(all) <= budget) return all;
+  while (kinds.size() >= 2) {
+    Pick one = Consensus(kinds, false);
+    if (seconds(one) <= budget) return one;
+    kinds.erase(std::max_element(kinds.begin(), kinds.end(), [&](const Kind* a, const Kind* b) {
+      return seconds(PickOf(a->usual)) < seconds(PickOf(b->usual));
+    }));
+  }
+  return std::nullopt;
+}
+
 Selection Answer(std::vector<Pick> picks, const DataProfile& profile) {
   for (Pick& pick : picks) pick.cost = CostOf(pick, profile);
-  return {picks[0].algorithm, picks[0].params, picks[0].reason, std::move(picks)};
+  return {picks[0].algorithm, picks[0].params, picks[0].reason, std::move(picks), {}};
 }
 
 /// Tables that need no comparison with others.
@@ -72,11 +113,14 @@ std::vector<Pick> ByRule(const DataProfile& profile) {
                  fmt::format("only {} rows: each column's own tails need no sampling and no parameters", profile.rows));
   }
   if (profile.features > kManyFeatures) {
-    return plain({"ecod", "hbos", "pca"},
-                 fmt::format("{} features: one pass over each column, where distances and random splits lose their meaning", profile.features));
+    return plain(
+        {"ecod", "hbos", "pca"},
+        fmt::format("{} features: one pass over each column, where distances and random splits lose their meaning",
+                    profile.features));
   }
   if (profile.categorical_share > 0.5) {
-    return plain({"iforest", "hbos", "ecod"}, "most features come from categories: random splits need no distance between them");
+    return plain({"iforest", "hbos", "ecod"},
+                 "most features come from categories: random splits need no distance between them");
   }
   return {};
 }
@@ -97,7 +141,8 @@ absl::StatusOr<SelectionMatrix> ParseMatrix(std::string_view csv) {
   SelectionMatrix out;
   const size_t meta = MetaFeatureNames().size();
   size_t number = 0;
-  for (const absl::string_view line : absl::StrSplit(absl::string_view(csv.data(), csv.size()), '\n', absl::SkipEmpty())) {
+  for (const absl::string_view line :
+       absl::StrSplit(absl::string_view(csv.data(), csv.size()), '\n', absl::SkipEmpty())) {
     const std::vector<std::string> cells = absl::StrSplit(line, ',');
     ++number;
     if (number == 1) {
@@ -105,7 +150,8 @@ absl::StatusOr<SelectionMatrix> ParseMatrix(std::string_view csv) {
       out.candidates.assign(cells.begin() + static_cast<int64_t>(meta) + 1, cells.end());
       continue;
     }
-    if (cells.size() != 1 + meta + out.candidates.size()) return InvalidArgument("line {}: {} cells", number, cells.size());
+    if (cells.size() != 1 + meta + out.candidates.size())
+      return InvalidArgument("line {}: {} cells", number, cells.size());
     std::vector<double> values(cells.size() - 1);
     for (size_t i = 0; i < values.size(); ++i) {
       if (!absl::SimpleAtod(cells[i + 1], &values[i]) || !std::isfinite(values[i])) {
@@ -129,24 +175,58 @@ const SelectionMatrix& BuiltInMatrix() {
 }
 
 const std::vector<std::string>& SelectionCandidates() {
-  static const auto* const all = new std::vector<std::string>{
-      "iforest", "knn_mean:n_neighbors=50:scale=standard", "inne", "cblof", "mcd", "hbos", "copod", "ecod", "gmm", "pca",
-      "knn:scale=standard", "lof:scale=standard", "ensemble"};
+  static const auto* const all = new std::vector<std::string>{"iforest",
+                                                              "extended_iforest",
+                                                              "knn_mean:n_neighbors=50:scale=standard",
+                                                              "inne",
+                                                              "cblof",
+                                                              "mcd",
+                                                              "hbos",
+                                                              "copod",
+                                                              "ecod",
+                                                              "gmm",
+                                                              "pca",
+                                                              "knn:scale=standard",
+                                                              "lof:scale=standard"};
+  return *all;
+}
+
+const std::vector<ConsensusDesign>& ConsensusDesigns() {
+  static const auto* const all = [] {
+    std::vector<const Kind*> kinds;
+    for (const Kind& kind : kKinds) kinds.push_back(&kind);
+    const auto design = [&](std::string name, bool sizes, std::string power) {
+      std::map<std::string, std::string> params = Consensus(kinds, sizes).params;
+      params["power"] = std::move(power);
+      return ConsensusDesign{std::move(name), std::move(params)};
+    };
+    return new std::vector<ConsensusDesign>{design("auto", true, std::string(kPower)),
+                                            design("auto power 4", true, "4"),
+                                            design("auto power 8", true, "8"),
+                                            design("auto power 32", true, "32"),
+                                            design("auto one size", false, std::string(kPower)),
+                                            {"ensemble", {}}};
+  }();
   return *all;
 }
 
 std::vector<double> ExpectedQuality(const SelectionMatrix& matrix, const DataProfile& profile) {
+  return ExpectedQuality(matrix, MetaFeatures(profile));
+}
+
+std::vector<double> ExpectedQuality(const SelectionMatrix& matrix, const std::vector<double>& own) {
   const size_t tables = matrix.tables.size(), meta = MetaFeatureNames().size();
   std::vector<double> mean(matrix.candidates.size(), 0), near(matrix.candidates.size(), 0);
   if (tables == 0) return mean;
-  const std::vector<double> own = MetaFeatures(profile);
   std::vector<double> distance(tables, 0);
   for (size_t f = 0; f < meta; ++f) {
     double centre = 0, spread = 0;
     for (const auto& row : matrix.features) centre += row[f] / static_cast<double>(tables);
-    for (const auto& row : matrix.features) spread += (row[f] - centre) * (row[f] - centre) / static_cast<double>(tables);
+    for (const auto& row : matrix.features)
+      spread += (row[f] - centre) * (row[f] - centre) / static_cast<double>(tables);
     if (!(spread > 0)) continue;
-    for (size_t t = 0; t < tables; ++t) distance[t] += std::min(9.0, (matrix.features[t][f] - own[f]) * (matrix.features[t][f] - own[f]) / spread);
+    for (size_t t = 0; t < tables; ++t)
+      distance[t] += std::min(9.0, (matrix.features[t][f] - own[f]) * (matrix.features[t][f] - own[f]) / spread);
   }
   std::vector<size_t> order(tables);
   std::iota(order.begin(), order.end(), size_t{0});
@@ -165,51 +245,48 @@ std::vector<double> ExpectedQuality(const SelectionMatrix& matrix, const DataPro
 }
 
 Selection Select(const DataProfile& profile, const SelectOptions& options) {
-  if (std::vector<Pick> plain = ByRule(profile); !plain.empty()) return Answer(std::move(plain), profile);
   const SelectionMatrix& matrix = BuiltInMatrix();
   const std::vector<double> expected = ExpectedQuality(matrix, profile);
-  std::vector<size_t> order(matrix.candidates.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return expected[a] > expected[b]; });
-  std::vector<Pick> singles;
-  std::string members;
-  for (const std::string_view member : kDiverse) {
-    if (!members.empty()) members.append(1, '+');
-    members.append(member);
-  }
-  double consensus = 0;
-  std::vector<bool> taken(std::size(kFurther), false);
-  for (const size_t c : order) {
-    const std::string& candidate = matrix.candidates[c];
-    if (candidate == "ensemble") {
-      consensus = expected[c];
-      continue;
+  const auto expectation = [&](const std::string& name) {
+    for (size_t c = 0; c < expected.size(); ++c) {
+      if (matrix.candidates[c] == name || PickOf(matrix.candidates[c]).algorithm == name) return expected[c];
     }
-    Pick pick = PickOf(candidate);
-    const double seconds = Seconds(CostOf(pick, profile), profile);
-    if (seconds > options.budget_seconds / 4) continue;
-    for (size_t kind = 0; kind < taken.size(); ++kind) {
-      if (taken[kind] || std::find(std::begin(kFurther[kind]), std::end(kFurther[kind]), candidate) == std::end(kFurther[kind])) continue;
-      members.append(1, '+').append(candidate);
-      taken[kind] = true;
-    }
-    pick.expected_quality = expected[c];
-    pick.reason = fmt::format("{}: on the most similar synthetic tables its mean ROC AUC is {:.2f}", Character(profile), expected[c]);
-    singles.push_back(std::move(pick));
+    return 0.0;
+  };
+  if (std::vector<Pick> plain = ByRule(profile); !plain.empty()) {
+    for (Pick& pick : plain) pick.expected_quality = expectation(pick.algorithm);
+    return Answer(std::move(plain), profile);
   }
   std::vector<Pick> picks;
-  Pick together{.algorithm = "ensemble", .params = {{"members", members}}, .reason = "", .expected_quality = consensus, .cost = {}};
-  if (Seconds(CostOf(together, profile), profile) <= options.budget_seconds) {
-    together.reason = fmt::format("{}: a consensus of different kinds of detectors, with those that did best on the most similar synthetic tables",
-                                  Character(profile));
-    picks.push_back(std::move(together));
+  if (std::optional<Pick> together = AffordableConsensus(profile, options.budget_seconds)) {
+    together->expected_quality = expectation("auto");
+    together->reason = fmt::format(
+        "{}: a consensus of different kinds of detectors is right more often than any one of them; on the most "
+        "similar synthetic tables its mean ROC AUC is {:.2f}",
+        Character(profile), together->expected_quality);
+    picks.push_back(*std::move(together));
   }
-  for (Pick& single : singles) {
-    if (picks.size() < kPicks) picks.push_back(std::move(single));
+  std::vector<size_t> order(SelectionCandidates().size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return expectation(SelectionCandidates()[a]) > expectation(SelectionCandidates()[b]);
+  });
+  for (const size_t c : order) {
+    if (picks.size() == kPicks) break;
+    Pick pick = PickOf(SelectionCandidates()[c]);
+    if (Seconds(CostOf(pick, profile), profile) > options.budget_seconds / 4) continue;
+    pick.expected_quality = expectation(SelectionCandidates()[c]);
+    pick.reason = fmt::format("{}: on the most similar synthetic tables its mean ROC AUC is {:.2f}", Character(profile),
+                              pick.expected_quality);
+    picks.push_back(std::move(pick));
   }
   if (picks.empty()) {
-    picks.push_back({.algorithm = "iforest", .params = {},
-                     .reason = fmt::format("{}: too many for the dearer ones; random splits need only a sample", Character(profile)), .cost = {}});
+    picks.push_back({.algorithm = "iforest",
+                     .params = {},
+                     .reason = fmt::format("{}: too many for the dearer ones; random splits need only a sample",
+                                           Character(profile)),
+                     .expected_quality = expectation("iforest"),
+                     .cost = {}});
   }
   return Answer(std::move(picks), profile);
 }

@@ -1,5 +1,5 @@
-// Several detectors, one score. Members are algorithms of this library, given as NAME[:parameter=value...] joined by '+';
-// `scale=standard` among a member's parameters standardises the columns for it alone. Scores of members are compared as
+// Several detectors, one score. Members are algorithms of this library, given as NAME[:parameter=value...] joined by '+', or
+// by '/' where another kind of detector begins; `scale=standard` among a member's parameters standardises the columns for it alone. Scores of members are compared as
 // z-scores or as ranks among the training rows' scores, so that a row's score never depends on its batch.
 #include <algorithm>
 #include <cmath>
@@ -26,17 +26,33 @@ std::vector<std::string> Split(const std::string& text, char at) {
   return out;
 }
 
+/// The same members without their kinds.
+std::string Joined(std::string members) {
+  std::replace(members.begin(), members.end(), '/', '+');
+  return members;
+}
+
+/// The kind of each member, from 0; all 0 without '/'.
+std::vector<int32_t> KindsOf(const std::string& members) {
+  std::vector<int32_t> kinds = {0};
+  for (const char c : members) {
+    if (c == '+' || c == '/') kinds.push_back(kinds.back() + (c == '/'));
+  }
+  return kinds;
+}
+
 class Ensemble final : public Detector {
  public:
   explicit Ensemble(const ParamSet& params)
       : members_(params.Text("members")),
         combine_(params.Choice("combine")),
         weights_text_(params.Text("weights")),
+        power_(params.Real("power")),
         buckets_(params.Int("n_buckets")),
         vote_share_(params.Real("vote_share")) {}
 
   absl::Status Fit(MatrixView X, const Context& ctx) override {
-    ASSIGN_OR_RETURN(std::vector<MemberSpec> specs, ParseMembers(members_, "ensemble"));
+    ASSIGN_OR_RETURN(std::vector<MemberSpec> specs, ParseMembers(Joined(members_), "ensemble"));
     RETURN_IF_ERROR(ReadWeights(specs.size()));
     Deal(specs.size(), ctx.seed);
     RETURN_IF_ERROR(committee_.Fit(std::move(specs), X, ctx));
@@ -99,7 +115,7 @@ class Ensemble final : public Detector {
     bucket_ = in.I32s();
     RETURN_IF_ERROR(in.status());
     if (!ReadWeights(committee_.size()).ok()) in.Fail("there are not as many weights as members");
-    used_buckets_ = std::min<int64_t>(buckets_, static_cast<int64_t>(committee_.size()));
+    used_buckets_ = Buckets(committee_.size());
     std::vector<int> filled(static_cast<size_t>(used_buckets_), 0);
     if (bucket_.size() != committee_.size()) in.Fail("the groups of members are incomplete");
     for (const int32_t b : bucket_) {
@@ -137,10 +153,15 @@ class Ensemble final : public Detector {
     }
     return absl::OkStatus();
   }
-  /// Members into groups at random, as evenly as can be.
+  bool has_kinds() const { return members_.find('/') != std::string::npos; }
+  int64_t Buckets(size_t members) const {
+    return has_kinds() ? KindsOf(members_).back() + 1 : std::min<int64_t>(buckets_, static_cast<int64_t>(members));
+  }
+  /// Members into groups: their kinds, or at random, as evenly as can be.
   void Deal(size_t members, uint64_t seed) {
-    used_buckets_ = std::min<int64_t>(buckets_, static_cast<int64_t>(members));
-    bucket_.assign(members, 0);
+    used_buckets_ = Buckets(members);
+    bucket_ = KindsOf(members_);
+    if (has_kinds()) return;
     for (size_t m = 0; m < members; ++m) bucket_[m] = static_cast<int32_t>(static_cast<int64_t>(m) % used_buckets_);
     Rng(seed, 77).Shuffle(bucket_);
   }
@@ -162,7 +183,9 @@ class Ensemble final : public Detector {
         const double beyond = committee_.Standardised(m, raw[m]) - committee_.Standardised(m, sorted_[m].back());
         if (beyond > 0) v[m] += 1e-3 * beyond / (1 + beyond);
       }
-      return combine_ == "rank" ? Average(v) : UpperRank(v);
+      // A kind has one voice, however many of its members there are.
+      if (has_kinds()) v = GroupMeans(v, bucket_, used_buckets_);
+      return combine_ == "rank" ? Average(v) : UpperRank(v, power_);
     }
     if (combine_ == "maximum") return Maximum(v);
     if (combine_ == "median") return Median(v);
@@ -186,6 +209,7 @@ class Ensemble final : public Detector {
   }
 
   std::string members_, combine_, weights_text_;
+  double power_;
   int64_t buckets_, used_buckets_ = 1;
   double vote_share_;
   std::vector<double> weights_, thresholds_;
@@ -201,14 +225,15 @@ constexpr ParamSpec kParams[] = {
      .default_value = "iforest+knn_mean:n_neighbors=50:scale=standard+inne+cblof",
      .min = 1,
      .max = 2000,
-     .choices = "NAME[:parameter=value...]+NAME...",
-     .summary = "The detectors. scale=standard standardises the columns for that member alone."},
+     .choices = "NAME[:parameter=value...]+NAME.../NAME...",
+     .summary = "The detectors. scale=standard standardises the columns for that member alone. '/' instead of '+' begins another kind: "
+                "of a kind's members the mean rank counts, and aom and moa take the kinds as groups."},
     {.name = "combine",
      .type = ParamType::kChoice,
      .default_value = "upper_rank",
      .choices = "average|maximum|aom|moa|median|majority_vote|rank|weighted|upper_rank",
      .summary = "How scores become one: of z-scores the average, maximum, average of maximum, maximum of average, median or weighted "
-                "mean; of ranks the mean, or the mean of rank^4; or the share of members that vote for an anomaly."},
+                "mean; of ranks the mean, or the mean of rank^power; or the share of members that vote for an anomaly."},
     {.name = "weights",
      .type = ParamType::kText,
      .default_value = "equal",
@@ -216,7 +241,13 @@ constexpr ParamSpec kParams[] = {
      .max = 1000,
      .choices = "equal or W,W...",
      .summary = "For combine=weighted: one number per member."},
-    {.name = "n_buckets", .type = ParamType::kInt, .default_value = "2", .min = 1, .max = 50, .summary = "Groups of members, for aom and moa."},
+    {.name = "power",
+     .type = ParamType::kReal,
+     .default_value = "4",
+     .min = 1,
+     .max = 64,
+     .summary = "For upper_rank: how much being among the highest of a few counts before being high with all."},
+    {.name = "n_buckets", .type = ParamType::kInt, .default_value = "2", .min = 1, .max = 50, .summary = "Groups of members, for aom and moa; not used when the members are of kinds."},
     {.name = "vote_share",
      .type = ParamType::kReal,
      .default_value = "0.1",
@@ -239,7 +270,7 @@ const Descriptor k_ensemble = {
     .fit_cost = "the fits of its members",
     .score_cost = "the scores of its members",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
-      return MembersCost(ParseMembers(p.Text("members"), "ensemble"), n, d);
+      return MembersCost(ParseMembers(Joined(p.Text("members")), "ensemble"), n, d);
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Ensemble>(params); },
 };

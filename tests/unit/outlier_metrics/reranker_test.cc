@@ -6,9 +6,9 @@ namespace vedette::outlier {
 namespace {
 
 struct FakeReranker : Reranker {
-  absl::StatusOr<std::vector<RerankedPick>> answer;
+  RerankAnswer answer;
   RerankQuestion asked;
-  absl::StatusOr<std::vector<RerankedPick>> Rerank(const RerankQuestion& question, const Context&) override {
+  RerankAnswer Rerank(const RerankQuestion& question, const Context&) override {
     asked = question;
     return answer;
   }
@@ -17,7 +17,7 @@ struct FakeReranker : Reranker {
 Selection Two() {
   Pick a{.algorithm = "iforest", .params = {}, .reason = "first", .expected_quality = 0.8, .cost = {}};
   Pick b{.algorithm = "knn", .params = {{"n_neighbors", "9"}}, .reason = "second", .expected_quality = 0.7, .cost = {}};
-  return {"iforest", {}, "first", {a, b}};
+  return {"iforest", {}, "first", {a, b}, {}};
 }
 
 }  // namespace
@@ -26,7 +26,10 @@ TEST_CASE("a reranker may only put valid proposals in another order") {
   FakeReranker fake;
   DataProfile profile;
   profile.rows = 77;
-  fake.answer = std::vector<RerankedPick>{{"made_up", "because"}, {"knn", "local anomalies"}, {"knn", "again"}};
+  fake.answer = {.picks = {{"made_up", "because"}, {"knn", "local anomalies"}, {"knn", "again"}},
+                 .why_not = "",
+                 .prompt = "{}",
+                 .answer = "[]"};
   const Selection s = Reranked(Two(), profile, fake, Context{});
   CHECK(fake.asked.sample_size == 77);
   CHECK(fake.asked.available.size() == 2);
@@ -35,10 +38,19 @@ TEST_CASE("a reranker may only put valid proposals in another order") {
   CHECK(s.params.at("n_neighbors") == "9");
   CHECK(s.reason == "local anomalies");
   CHECK(s.picks[1].algorithm == "iforest");
-  fake.answer = std::vector<RerankedPick>{{"rm -rf", "x"}};
-  CHECK(Reranked(Two(), profile, fake, Context{}).reason == "first");
-  fake.answer = absl::UnavailableError("no answer");
-  CHECK(Reranked(Two(), profile, fake, Context{}).algorithm == "iforest");
+  CHECK(s.review.outcome == "reordered");
+  CHECK(s.review.prompt == "{}");
+  CHECK(s.review.answer == "[]");
+  fake.answer = {.picks = {{"iforest", "as you say"}}};
+  CHECK(Reranked(Two(), profile, fake, Context{}).review.outcome == "confirmed");
+  fake.answer = {.picks = {{"rm -rf", "x"}}};
+  const Selection refused = Reranked(Two(), profile, fake, Context{});
+  CHECK(refused.reason == "first");
+  CHECK_FALSE(refused.review.outcome.empty());
+  fake.answer = {.picks = {}, .why_not = "timeout"};
+  const Selection unanswered = Reranked(Two(), profile, fake, Context{});
+  CHECK(unanswered.algorithm == "iforest");
+  CHECK(unanswered.review.outcome == "timeout");
 }
 
 }  // namespace vedette::outlier

@@ -1,5 +1,6 @@
 #include "outlier/selection.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -78,7 +79,10 @@ TEST_CASE("few rows, one column and an ordinary table get different answers") {
   const Selection ordinary = Select(ProfileOfTable(SomeTable(500, 5, false)));
   CHECK(ordinary.algorithm == "ensemble");
   CHECK(ordinary.params.at("members").starts_with("iforest+"));
-  CHECK(ordinary.picks.size() == 3);
+  REQUIRE(ordinary.picks.size() == 3);
+  CHECK(ordinary.picks[0].algorithm != ordinary.picks[1].algorithm);
+  CHECK(ordinary.picks[1].algorithm != ordinary.picks[2].algorithm);
+  CHECK(ordinary.picks[1].expected_quality >= ordinary.picks[2].expected_quality);
   CHECK(Select(ProfileOfTable(SomeTable(20, 5, false))).algorithm == "ecod");
   CHECK(Select(ProfileOfTable(SomeTable(500, 1, false))).algorithm == "mad");
 }
@@ -92,10 +96,49 @@ TEST_CASE("a table too large for the budget gets a cheap algorithm") {
   CHECK(s.reason.size() > 20);
 }
 
+TEST_CASE("the consensus gives up sizes, then its dearest kinds, before it is given up") {
+  DataProfile p;
+  p.rows = 30'000;
+  p.features = 12;
+  const auto members = [&](double budget) {
+    const Selection s = Select(p, {.budget_seconds = budget});
+    double seconds = s.picks[0].cost.fit_seconds + s.picks[0].cost.score_seconds_per_row * static_cast<double>(p.rows);
+    CHECK(seconds <= budget);
+    return s.algorithm == "ensemble" ? s.params.at("members") : std::string();
+  };
+  const auto count = [](const std::string& text, char c) { return std::count(text.begin(), text.end(), c); };
+  const std::string all = members(1e6);
+  CHECK(count(all, '/') == 4);
+  CHECK(count(all, '+') > 0);
+  size_t longest = all.size();
+  for (double budget = 1e3; budget > 1e-3; budget /= 1.5) {
+    const std::string some = members(budget);
+    CHECK(some.size() <= longest);
+    longest = some.size();
+    if (some.empty()) break;
+  }
+}
+
+TEST_CASE("the consensus fits a table with fewer rows than its largest neighbourhood") {
+  Matrix X(60, 3);
+  for (int64_t i = 0; i < 60; ++i) {
+    for (int64_t j = 0; j < 3; ++j) X(i, j) = static_cast<double>((i * (7 + 4 * j)) % 23) + (i == 17 ? 100 : 0);
+  }
+  const Selection s = Select(ProfileOf(X.view()));
+  REQUIRE(s.algorithm == "ensemble");
+  auto detector = MakeMember("ensemble", s.params);
+  REQUIRE(detector.ok());
+  REQUIRE((*detector)->Fit(X.view(), Context{}).ok());
+  const auto scores = (*detector)->training_scores();
+  CHECK(std::max_element(scores.begin(), scores.end()) - scores.begin() == 17);
+}
+
 TEST_CASE("the matrix that is compiled in is whole, and its nearest tables count most") {
   const SelectionMatrix& matrix = BuiltInMatrix();
   REQUIRE(matrix.tables.size() >= 100);
-  CHECK(matrix.candidates == SelectionCandidates());
+  std::vector<std::string> columns = SelectionCandidates();
+  for (const ConsensusDesign& design : ConsensusDesigns()) columns.push_back(design.name);
+  CHECK(matrix.candidates == columns);
   SelectionMatrix two{{"a", "b"}, {}, {}, {}};
   const size_t meta = MetaFeatureNames().size();
   for (int i = 0; i < 60; ++i) {
