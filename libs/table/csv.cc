@@ -345,7 +345,11 @@ absl::Status CsvReader::Feed(std::string_view bytes) {
   RETURN_IF_ERROR(impl_->failure);
   if (impl_->finished) return FailedPrecondition("the reader was finished before");
   impl_->report.bytes += static_cast<int64_t>(bytes.size());
-  return impl_->failure = impl_->Input(bytes, false);
+  // What waits to be recognised is copied: by slices, that is the first few and not a whole file.
+  for (; impl_->failure.ok() && !bytes.empty(); bytes.remove_prefix(std::min(kSlice, bytes.size()))) {
+    impl_->failure = impl_->Input(bytes.substr(0, kSlice), false);
+  }
+  return impl_->failure;
 }
 
 absl::Status CsvReader::Finish() {
