@@ -80,6 +80,44 @@ absl::StatusOr<MethodResult> RunNative(const outlier::Model& model, MatrixView X
   return out;
 }
 
+/// Per source column the 95th percentile of the size of its native part among the background rows; at least a
+/// thousandth of the mean of these, so that what never varied there does not drown the rest.
+std::vector<double> UsualParts(const outlier::Model& model, MatrixView parts) {
+  std::vector<double> usual;
+  double mean = 0;
+  for (const auto& features : SourceColumnsOf(model).features) {
+    std::vector<double> sizes;
+    for (int64_t i = 0; i < parts.rows; ++i) {
+      double sum = 0;
+      for (const int64_t j : features) sum += parts(i, j);
+      sizes.push_back(std::fabs(sum));
+    }
+    const auto place = sizes.begin() + static_cast<int64_t>(0.95 * static_cast<double>(sizes.size() - 1));
+    std::nth_element(sizes.begin(), place, sizes.end());
+    usual.push_back(*place);
+    mean += *place;
+  }
+  mean /= static_cast<double>(usual.size());
+  const double least = mean > 0 && std::isfinite(mean) ? mean / 1000 : 1;
+  for (double& u : usual) u = std::max(u, least);
+  return usual;
+}
+
+/// A reconstruction error, say, is larger in some columns than in others for every row.
+absl::StatusOr<MethodResult> RunNativeStandardized(const outlier::Model& model, MatrixView X,
+                                                   const MethodOptions& options, const Context& ctx) {
+  RETURN_IF_ERROR(NeedBackground(model));
+  ASSIGN_OR_RETURN(const outlier::Attribution parts, model.Attribute(X, ctx));
+  ASSIGN_OR_RETURN(const outlier::Attribution others,
+                   model.Attribute(BackgroundOf(model, options.background_rows), ctx));
+  MethodResult out = Against(model, options, "anomaly score", "");
+  out.space = fmt::format("{}, in units of its 95th percentile among the background", parts.space);
+  out.contributions = BySource(model, parts.contributions);
+  const std::vector<double> usual = UsualParts(model, others.contributions);
+  for (size_t c = 0; c < usual.size(); ++c) out.contributions[c] /= usual[c];
+  return out;
+}
+
 absl::StatusOr<const outlier::ForestSource*> ForestOf(const outlier::Model& model) {
   const auto* source = dynamic_cast<const outlier::ForestSource*>(&model.detector());
   if (source != nullptr) return source;
@@ -164,9 +202,10 @@ absl::StatusOr<MethodResult> RunLime(const outlier::Model& model, MatrixView X, 
                                      const Context& ctx) {
   RETURN_IF_ERROR(NeedBackground(model));
   if (const std::string column = CategoriesAsTheyAre(model); !column.empty()) {
-    return FailedPrecondition("lime draws numbers near the row, but column '{}' holds categories as they are; kernel_shap "
-                              "explains every algorithm",
-                              column);
+    return FailedPrecondition(
+        "lime draws numbers near the row, but column '{}' holds categories as they are; kernel_shap "
+        "explains every algorithm",
+        column);
   }
   LimeOptions lime;
   lime.samples = options.samples > 0 ? options.samples : kDefaultDraws;
@@ -221,7 +260,8 @@ absl::StatusOr<MethodResult> RunDiffi(const outlier::Model& model, MatrixView X,
     size_t node = 0;
     while (tree.feature[node] >= 0) {
       path.push_back(tree.feature[node]);
-      node = static_cast<size_t>(outlier::GoesLeft(tree, node, row(0, path.back())) ? tree.left[node] : tree.right[node]);
+      node =
+          static_cast<size_t>(outlier::GoesLeft(tree, node, row(0, path.back())) ? tree.left[node] : tree.right[node]);
     }
     if (path.empty()) continue;
     for (const int32_t f : path) {
@@ -269,6 +309,8 @@ absl::StatusOr<MethodResult> RunCounterfactual(const outlier::Model& model, Matr
 
 constexpr Method kMethods[] = {
     {"native", "what the algorithm itself says of each column's part; about as dear as scoring", "", RunNative},
+    {"native_standardized", "native parts in units of what usual rows have: which part is unusual, not which is large",
+     "", RunNativeStandardized},
     {"tree_shap", "Shapley values of an isolation forest, exact", "path_dependent|interventional", RunTreeShap},
     {"exact", "Shapley values of the score over all coalitions, up to 13 columns", "", RunExact},
     {"kernel_shap", "Shapley values of any algorithm's score, estimated, with standard errors", "", RunKernelShap},

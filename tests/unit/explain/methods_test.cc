@@ -99,6 +99,28 @@ TEST_CASE("modes of TreeSHAP and LIME") {
   CHECK((*lime->r2 >= 0.5) == lime->warnings.empty());
 }
 
+TEST_CASE("standardized native parts are in units of usual rows, and find what is small but unusual") {
+  const Fixture pca("pca");
+  const auto native = pca.Run("native"), standardized = pca.Run("native_standardized");
+  REQUIRE(native.ok());
+  REQUIRE(standardized.ok());
+  CHECK(standardized->background == BackgroundId(*pca.model));
+  CHECK(standardized->space.find("95th percentile") != std::string::npos);
+  for (size_t c = 0; c < 6; ++c) CHECK((native->contributions[c] > 0) == (standardized->contributions[c] > 0));
+  CHECK(standardized->contributions[2] > 1);  // beyond what 19 of 20 usual rows have
+  // Of the background's own rows no more than one in 20 is beyond, in any column.
+  const Matrix& background = pca.model->background();
+  std::vector<int> beyond(6);
+  for (int64_t i = 0; i < background.rows(); ++i) {
+    Matrix row(1, background.cols());
+    for (int64_t j = 0; j < background.cols(); ++j) row(0, j) = background(i, j);
+    const auto own = RunMethod(*pca.model, row, **FindMethod("native_standardized"), {}, Context{});
+    REQUIRE(own.ok());
+    for (size_t c = 0; c < 6; ++c) beyond[c] += std::fabs(own->contributions[c]) > 1 + 1e-12 ? 1 : 0;
+  }
+  for (const int count : beyond) CHECK(count <= background.rows() / 20 + 1);
+}
+
 TEST_CASE("a counterfactual respects frozen columns and is verified") {
   const Fixture knn("knn");
   const auto free = CounterfactualOf(*knn.model, knn.row, {}, Context{});

@@ -32,8 +32,8 @@ constexpr Flag kWhat[] = {
     {.name = "method",
      .type = FlagType::kChoice,
      .default_value = "native",
-     .choices = "native|tree_shap|exact|kernel_shap|lime|counterfactual|diffi|integrated_gradients",
-     .doc = "native: what the algorithm itself says of each feature's part; tree_shap and diffi: isolation forests; exact: "
+     .choices = "native|native_standardized|tree_shap|exact|kernel_shap|lime|counterfactual|diffi|integrated_gradients",
+     .doc = "native: what the algorithm itself says of each feature's part; native_standardized: that, in units of what usual rows have; tree_shap and diffi: isolation forests; exact: "
             "Shapley values of up to 13 columns; kernel_shap, lime: any algorithm; integrated_gradients: networks; counterfactual: what to change"},
     {.name = "mode",
      .type = FlagType::kText,
