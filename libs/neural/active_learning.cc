@@ -4,14 +4,16 @@
 #include <cmath>
 
 #include "base/status.h"
+#include "neural/gradients.h"
 #include "neural/module/abi.h"
+#include "outlier/gradient_source.h"
 
 namespace vedette::neural {
 namespace {
 
 using outlier::ParamSet;
 
-class ActiveLearning final : public NetworkDetector {
+class ActiveLearning final : public NetworkDetector, public outlier::GradientSource {
  public:
   ActiveLearning(const ParamSet& p, int64_t generators)
       : NetworkDetector(p, 3 * p.Int("stop_epochs")), generators_(generators), stop_(p.Int("stop_epochs")), hidden_(static_cast<int32_t>(p.Int("hidden"))),
@@ -22,6 +24,9 @@ class ActiveLearning final : public NetworkDetector {
       return InvalidArgument("{} columns: generators of that width would not be learnt; at most {}", X.cols, kMostGaalColumns);
     }
     return FitNetworks(X, {}, ctx);
+  }
+  absl::Status Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const override {
+    return GradientsOfTiles(scaling_, X, SlopeOfOutput(networks_[0], -1), gradients, ctx);
   }
 
  protected:

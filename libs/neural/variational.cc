@@ -3,15 +3,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "neural/gradients.h"
 #include "neural/module/abi.h"
 #include "neural/network_detector.h"
+#include "outlier/gradient_source.h"
 
 namespace vedette::neural {
 namespace {
 
 using outlier::ParamSet;
 
-class Variational final : public NetworkDetector {
+class Variational final : public NetworkDetector, public outlier::GradientSource {
  public:
   Variational(const ParamSet& p, double weight, bool mean_error)
       : NetworkDetector(p), weight_(weight), mean_error_(mean_error), hidden1_(static_cast<int32_t>(p.Int("hidden1"))),
@@ -20,6 +22,25 @@ class Variational final : public NetworkDetector {
 
   absl::StatusOr<outlier::Attribution> Explain(MatrixView X, const Context& ctx) const override {
     return ExplainTiles(X, "score", ctx);
+  }
+  /// Back through the decoder to the code's means, and from there through the encoder, whose variances do not matter.
+  absl::Status Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const override {
+    const auto tile = [&](const TileBuffer& in, int64_t, float* gradient) {
+      constexpr int64_t kTile = DenseNetwork::kTileRows;
+      const DenseNetwork &encoder = networks_[0], &decoder = networks_[1];
+      const int64_t d = decoder.outputs();
+      DenseNetwork::Trace coded = encoder.MakeTrace(), made = decoder.MakeTrace();
+      TileBuffer slope(d), back(d), code(2 * latent_);
+      TileBuffer a = BackwardBuffer(encoder), b = BackwardBuffer(encoder), c = BackwardBuffer(decoder), e = BackwardBuffer(decoder);
+      const float* means = encoder.ForwardKeeping(in.data(), coded);
+      ErrorSlope(decoder.ForwardKeeping(means, made), in, d, slope.data());
+      std::copy_n(slope.data(), d * kTile, back.data());
+      std::fill_n(code.data(), 2 * latent_ * kTile, 0.0F);
+      std::copy_n(decoder.Backward(back.data(), made, c, e), latent_ * kTile, code.data());
+      const float* through = encoder.Backward(code.data(), coded, a, b);
+      for (int64_t i = 0; i < d * kTile; ++i) gradient[i] = through[i] - slope.data()[i];
+    };
+    return GradientsOfTiles(scaling_, X, tile, gradients, ctx);
   }
 
  protected:

@@ -15,8 +15,10 @@
 #include "base/thread_pool.h"
 #include "neural/algorithms.h"
 #include "neural/dense_network.h"
+#include "neural/gradients.h"
 #include "neural/module_loader.h"
 #include "neural/standardizer.h"
+#include "outlier/gradient_source.h"
 
 namespace vedette::neural {
 namespace {
@@ -81,7 +83,7 @@ struct Options {
   Device device;
 };
 
-class Autoencoder final : public outlier::Detector {
+class Autoencoder final : public outlier::Detector, public outlier::GradientSource {
  public:
   explicit Autoencoder(const ParamSet& params) : options_(params) {}
 
@@ -91,6 +93,7 @@ class Autoencoder final : public outlier::Detector {
     return Reconstruct(X, scores, nullptr, ctx);
   }
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override;
+  absl::Status Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const override;
   void Save(ByteWriter& out) const override;
   absl::Status Load(ByteReader& in) override;
   int64_t features() const override { return scaling_.features(); }
@@ -200,6 +203,20 @@ absl::StatusOr<Attribution> Autoencoder::Explain(MatrixView X, const Context& ct
   std::vector<double> scores(static_cast<size_t>(X.rows));
   RETURN_IF_ERROR(Reconstruct(X, scores, &parts, ctx));
   return parts;
+}
+
+/// Of the mean over the columns of (made - in)^2: the error's slope goes back through the network, less itself.
+absl::Status Autoencoder::Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const {
+  const auto tile = [&](const TileBuffer& in, int64_t, float* gradient) {
+    const int64_t d = network_.outputs();
+    DenseNetwork::Trace trace = network_.MakeTrace();
+    TileBuffer slope(d), back(d), a = BackwardBuffer(network_), b = BackwardBuffer(network_);
+    ErrorSlope(network_.ForwardKeeping(in.data(), trace), in, d, slope.data());
+    std::copy_n(slope.data(), d * DenseNetwork::kTileRows, back.data());
+    const float* through = network_.Backward(back.data(), trace, a, b);
+    for (int64_t i = 0; i < d * DenseNetwork::kTileRows; ++i) gradient[i] = through[i] - slope.data()[i];
+  };
+  return GradientsOfTiles(scaling_, X, tile, gradients, ctx);
 }
 
 void Autoencoder::Save(ByteWriter& out) const {

@@ -4,8 +4,10 @@
 #include <cmath>
 
 #include "neural/algorithms.h"
+#include "neural/gradients.h"
 #include "neural/module/abi.h"
 #include "neural/network_detector.h"
+#include "outlier/gradient_source.h"
 
 namespace vedette::neural {
 namespace {
@@ -28,11 +30,24 @@ constexpr ParamSpec kParams[] = {
     kDeviceIndexParam,
 };
 
-class DeepSvdd final : public NetworkDetector {
+class DeepSvdd final : public NetworkDetector, public outlier::GradientSource {
  public:
   explicit DeepSvdd(const ParamSet& p)
       : NetworkDetector(p), hidden1_(static_cast<int32_t>(p.Int("hidden1"))), hidden2_(static_cast<int32_t>(p.Int("hidden2"))),
         decay_(p.Real("weight_decay")) {}
+
+  absl::Status Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const override {
+    const auto tile = [&](const TileBuffer& in, int64_t, float* gradient) {
+      constexpr int64_t kTile = DenseNetwork::kTileRows;
+      const DenseNetwork& network = networks_[0];
+      DenseNetwork::Trace trace = network.MakeTrace();
+      TileBuffer back(network.outputs()), a = BackwardBuffer(network), b = BackwardBuffer(network);
+      const float* out = network.ForwardKeeping(in.data(), trace);
+      for (int64_t i = 0; i < network.outputs() * kTile; ++i) back.data()[i] = 2 * (out[i] - extras_[static_cast<size_t>(i / kTile)]);
+      std::copy_n(network.Backward(back.data(), trace, a, b), network.inputs() * kTile, gradient);
+    };
+    return GradientsOfTiles(scaling_, X, tile, gradients, ctx);
+  }
 
  protected:
   std::vector<Design> Designs(int32_t d) const override {

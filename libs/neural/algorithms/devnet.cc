@@ -5,8 +5,10 @@
 
 #include "base/status.h"
 #include "neural/algorithms.h"
+#include "neural/gradients.h"
 #include "neural/module/abi.h"
 #include "neural/network_detector.h"
+#include "outlier/gradient_source.h"
 
 namespace vedette::neural {
 namespace {
@@ -30,7 +32,7 @@ constexpr ParamSpec kParams[] = {
     kDeviceIndexParam,
 };
 
-class DevNet final : public NetworkDetector {
+class DevNet final : public NetworkDetector, public outlier::GradientSource {
  public:
   explicit DevNet(const ParamSet& p)
       : NetworkDetector(p), hidden_(static_cast<int32_t>(p.Int("hidden"))), margin_(p.Real("margin")),
@@ -50,6 +52,9 @@ class DevNet final : public NetworkDetector {
       only_anomalies_ = true;
     }
     return FitNetworks(X, odd, ctx);
+  }
+  absl::Status Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const override {
+    return GradientsOfTiles(scaling_, X, SlopeOfOutput(networks_[0], 1), gradients, ctx);
   }
 
  protected:
