@@ -34,6 +34,30 @@ TEST_CASE("detect prints the odd row in plain words, within 80 columns, without 
   CHECK(LongestLine(r.out.substr(r.out.find('\n') + 1)) <= 80);
 }
 
+TEST_CASE("auto shows its best three, with reason, expected quality and cost") {
+  const Folder folder;
+  std::string text = "a,b,c\n";
+  for (int i = 0; i < 300; ++i) text += std::to_string((i * 37) % 101) + "," + std::to_string((i * 53) % 97) + "," + std::to_string(i % 2 ? 2 * i : 3) + "\n";
+  const auto file = folder.Write("t.csv", text);
+  const auto j = Vedette({"detect", file, "--algorithm", "auto", "-f", "json"}).json();
+  REQUIRE(j["algorithm_picks"].size() == 3);
+  CHECK(j["algorithm_picks"][0]["algorithm"] == j["algorithm"]);
+  CHECK(j["algorithm_picks"][0]["reason"] == j["algorithm_reason"]);
+  for (const auto& pick : j["algorithm_picks"]) {
+    CHECK(pick["reason"].get<std::string>().size() > 20);
+    CHECK(pick["expected_quality"].get<double>() > 0.5);
+    CHECK(pick["expected_quality"].get<double>() <= 1);
+    CHECK(pick["fit_seconds"].get<double>() > 0);
+    CHECK(pick["score_seconds_per_row"].get<double>() > 0);
+    CHECK(pick["parameters"].is_object());
+  }
+  const auto table = Vedette({"detect", file, "--algorithm", "auto"});
+  CHECK(Has(table.out, "chosen "));
+  CHECK(Has(table.out, "else "));
+  CHECK(Has(table.out, "expected ROC AUC 0."));
+  CHECK_FALSE(Vedette({"detect", file, "-a", "iforest", "-f", "json"}).json().contains("algorithm_picks"));
+}
+
 TEST_CASE("detect writes JSON with the fields that were promised") {
   const Folder folder;
   for (const std::string algorithm : {"iforest", "ecod", "knn", "pca"}) {

@@ -327,6 +327,7 @@ absl::StatusOr<Fitted> FitModel(const Recipe& given, const Sample& sample, const
     options.algorithm = selection.algorithm;
     options.params = std::move(selection.params);
     out.reason = std::move(selection.reason);
+    out.picks = std::move(selection.picks);
   }
   ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, Algorithms().Find(options.algorithm));
   if (recipe.prepare.imputation == table::Imputation::kNone && descriptor->nan != outlier::NanPolicy::kNative) {

@@ -14,6 +14,7 @@
 #include "outlier/model.h"
 #include "outlier/prepare_for.h"
 #include "outlier/registry.h"
+#include "outlier/selection.h"
 
 namespace vedette::cli {
 
@@ -67,6 +68,7 @@ SampleOptions SampleOptionsFrom(const Args& args, const Session& session);
 struct Fitted {
   std::unique_ptr<outlier::Model> model;
   std::string reason;              ///< why `auto` chose it; empty when the user did
+  std::vector<outlier::Pick> picks;  ///< what `auto` weighed, best first
   std::vector<std::string> hints;  ///< what the user may want to know or change
 };
 absl::StatusOr<Fitted> FitModel(const Recipe& recipe, const Sample& sample, const Session& session);

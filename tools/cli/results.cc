@@ -264,6 +264,12 @@ absl::StatusOr<std::vector<explain::Explanation>> ExplainRows(const outlier::Mod
   return out;
 }
 
+std::string PickForecast(const outlier::Pick& pick, int64_t rows) {
+  const double seconds = pick.cost.fit_seconds + pick.cost.score_seconds_per_row * static_cast<double>(rows);
+  const std::string quality = pick.expected_quality > 0 ? fmt::format("expected ROC AUC {:.2f}, ", pick.expected_quality) : "";
+  return fmt::format("{}about {} s", quality, seconds < 0.1 ? "0.1" : explain::FormatNumber(seconds, 2));
+}
+
 std::vector<std::string> SummaryLines(const Header& header, const Totals& totals) {
   std::set<std::string> used;
   for (const auto& f : header.model->preparation().features()) used.insert(f.source_column);
@@ -277,6 +283,11 @@ std::vector<std::string> SummaryLines(const Header& header, const Totals& totals
   if (!header.reason.empty()) algorithm += fmt::format(" (auto: {})", header.reason);
   if (!header.model_file.empty()) algorithm += fmt::format(", model {}", header.model_file);
   lines.push_back(algorithm);
+  for (size_t i = 0; i < header.picks.size(); ++i) {
+    const outlier::Pick& pick = header.picks[i];
+    lines.push_back(fmt::format("  {} {}: {}{}", i == 0 ? "chosen" : "else", pick.algorithm, PickForecast(pick, header.training_rows),
+                                i == 0 || pick.reason == header.reason ? "" : "; " + pick.reason));
+  }
   if (header.sampled) {
     lines.push_back(
         header.model_file.empty()

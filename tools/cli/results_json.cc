@@ -24,6 +24,15 @@ class JsonRows final : public ResultWriter {
     head["file"] = header.file;
     head["algorithm"] = model.descriptor().name;
     if (!header.reason.empty()) head["algorithm_reason"] = header.reason;
+    for (const outlier::Pick& pick : header.picks) {
+      head["algorithm_picks"].push_back({{"algorithm", pick.algorithm},
+                                         {"parameters", pick.params},
+                                         {"reason", pick.reason},
+                                         {"expected_quality", pick.expected_quality > 0 ? Number(pick.expected_quality) : Json(nullptr)},
+                                         {"fit_seconds", Number(pick.cost.fit_seconds)},
+                                         {"score_seconds_per_row", Number(pick.cost.score_seconds_per_row)},
+                                         {"model_bytes", Number(pick.cost.model_bytes)}});
+    }
     if (!header.model_file.empty()) head["model"] = header.model_file;
     head["parameters"] = model.params();
     head["seed"] = model.seed();

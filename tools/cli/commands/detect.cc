@@ -21,6 +21,7 @@ absl::StatusOr<int> Run(const Args& args) {
   Header header;
   header.model = fitted->model.get();
   header.reason = fitted->reason;
+  header.picks = fitted->picks;
   RETURN_IF_ERROR(WriteResults(args, session, input, sample, std::move(header), true, options.csv));
   for (const auto& hint : fitted->hints) {
     if (!session.quiet()) fmt::print(stderr, "vedette: hint: {}\n", hint);

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/recipe.h"
+#include "cli/results.h"
 #include "explain/words.h"
 
 namespace vedette::cli {
@@ -46,6 +47,9 @@ absl::StatusOr<int> Run(const Args& args) {
              explain::FormatNumber(fitted->model->scale().threshold(), 4),
              explain::FormatCount(static_cast<int64_t>(bytes.size())));
   if (!fitted->reason.empty()) fmt::print("auto chose {}: {}\n", fitted->model->descriptor().name, fitted->reason);
+  for (const outlier::Pick& pick : fitted->picks) {
+    fmt::print("  {}: {}\n", pick.algorithm, PickForecast(pick, fitted->model->training_rows()));
+  }
   return kOk;
 }
 
