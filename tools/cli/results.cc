@@ -267,7 +267,7 @@ absl::StatusOr<std::vector<explain::Explanation>> ExplainRows(const outlier::Mod
 std::string PickForecast(const outlier::Pick& pick, int64_t rows) {
   const double seconds = pick.cost.fit_seconds + pick.cost.score_seconds_per_row * static_cast<double>(rows);
   const std::string quality = pick.expected_quality > 0 ? fmt::format("expected ROC AUC {:.2f}, ", pick.expected_quality) : "";
-  return fmt::format("{}about {} s", quality, seconds < 0.1 ? "0.1" : explain::FormatNumber(seconds, 2));
+  return quality + (seconds < 0.1 ? "under 0.1 s" : fmt::format("about {} s", explain::FormatNumber(seconds, 2)));
 }
 
 std::vector<std::string> SummaryLines(const Header& header, const Totals& totals) {
