@@ -1,12 +1,13 @@
-// Angle-based outlier detection, the fast variant over neighbours (Kriegel, Schubert, Zimek 2008): the variance over pairs of
-// neighbours of <a, b> / (|a|^2 |b|^2), a and b the ways to them, negated: where all neighbours lie in one direction, the
-// variance is small and the row is anomalous.
+// Angle-based outlier detection, the fast variant over neighbours (Kriegel, Schubert, Zimek 2008): the variance over
+// pairs of neighbours of <a, b> / (|a|^2 |b|^2), a and b the ways to them, negated: where all neighbours lie in one
+// direction, the variance is small and the row is anomalous.
 //
-// As PyOD: a training row is one of its own k neighbours, and rows at its own place give no direction. Where that leaves fewer
-// than two pairs (PyOD answers NaN or 0, its highest), the search goes on to rows at other places; a row whose thousand
-// nearest all lie at its own place scores lowest.
+// As PyOD: a training row is one of its own k neighbours, and rows at its own place give no direction. Where that
+// leaves fewer than two pairs (PyOD answers NaN or 0, its highest), the k nearest rows at other places are taken; a row
+// that about a thousand others are equal to scores lowest.
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "outlier/cost.h"
 #include "outlier/detector.h"
@@ -19,7 +20,7 @@
 namespace vedette::outlier {
 namespace {
 
-constexpr int64_t kFurthest = 1000;
+constexpr int64_t kMostEqual = 998;
 constexpr double kLowest = -1e300;
 
 class Abod final : public Detector {
@@ -30,10 +31,11 @@ class Abod final : public Detector {
     RETURN_IF_ERROR(Prepare(X, ctx));
     training_scores_.assign(static_cast<size_t>(X.rows), kLowest);
     std::vector<int64_t> open(static_cast<size_t>(X.rows), 0);
-    RETURN_IF_ERROR(index_.OfTrainingRows(std::max<int64_t>(1, k_ - 1), ctx, [&](int64_t row, auto, std::span<const int32_t> rows) {
-      const auto i = static_cast<size_t>(row);
-      open[i] = !ScoreOf(rows_.data() + i * d_, rows, static_cast<size_t>(k_), &training_scores_[i]);
-    }));
+    RETURN_IF_ERROR(
+        index_.OfTrainingRows(std::max<int64_t>(1, k_ - 1), ctx, [&](int64_t row, auto, std::span<const int32_t> rows) {
+          const auto i = static_cast<size_t>(row);
+          open[i] = !ScoreOf(rows_.data() + i * d_, rows, static_cast<size_t>(k_), &training_scores_[i]);
+        }));
     return Widen(X, open, training_scores_, ctx);
   }
   std::span<const double> training_scores() const override { return training_scores_; }
@@ -44,12 +46,15 @@ class Abod final : public Detector {
     RETURN_IF_ERROR(index_.Of(X, k_, ctx, [&](int64_t row, auto, std::span<const int32_t> rows) {
       std::vector<double> x(d_);
       unit_.Read(X, row, x.data());
-      open[static_cast<size_t>(row)] = !ScoreOf(x.data(), rows, static_cast<size_t>(k_), &scores[static_cast<size_t>(row)]);
+      open[static_cast<size_t>(row)] =
+          !ScoreOf(x.data(), rows, static_cast<size_t>(k_), &scores[static_cast<size_t>(row)]);
     }));
     return Widen(X, open, scores, ctx);
   }
 
-  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override { return NeighborGaps(index_, {}, k_, X, ctx); }
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
+    return NeighborGaps(index_, {}, k_, X, ctx);
+  }
 
   void Save(ByteWriter& out) const override { index_.Save(out); }
   absl::Status Load(ByteReader& in) override {
@@ -62,7 +67,7 @@ class Abod final : public Detector {
     unit_.Fit(X);
     rows_ = unit_.ReadAll(X);
     d_ = static_cast<size_t>(X.cols());
-    return absl::OkStatus();
+    return IndexPlaces(X, {});
   }
   int64_t features() const override { return index_.features(); }
 
@@ -72,13 +77,32 @@ class Abod final : public Detector {
     unit_.Fit(X);
     rows_ = unit_.ReadAll(X);
     d_ = static_cast<size_t>(X.cols);
-    return absl::OkStatus();
+    return IndexPlaces(X, ctx);
+  }
+
+  /// An index of the distinct rows, if so many are equal that a search among all rows may find too few others.
+  absl::Status IndexPlaces(MatrixView X, const Context& ctx) {
+    equal_ = UniqueRows::Of(X, 1);
+    size_t most = 0;
+    for (int32_t p = 0; p < equal_.locations(); ++p) most = std::max(most, equal_.members(p).size());
+    places_.reset();
+    if (static_cast<int64_t>(most) < k_ - 2) {
+      equal_ = {};
+      return absl::OkStatus();
+    }
+    Matrix distinct(equal_.locations(), X.cols);
+    for (int64_t j = 0; j < distinct.cols(); ++j) {
+      for (int32_t p = 0; p < equal_.locations(); ++p) distinct(p, j) = X(equal_.members(p)[0], j);
+    }
+    places_ = std::make_unique<NeighborIndex>();
+    return places_->Build(distinct, {}, ctx);
   }
 
   /// False when fewer than two pairs of `rows` give an angle; at most `most` places are used.
   bool ScoreOf(const double* x, std::span<const int32_t> rows, size_t most, double* score) const {
-    std::vector<double> way;
-    std::vector<double> norm;
+    static thread_local std::vector<double> way, norm;  // for every row: allocating them anew would be half of the cost
+    way.clear();
+    norm.clear();
     for (const int32_t row : rows) {
       const double* const y = rows_.data() + static_cast<size_t>(row) * d_;
       double square = 0;
@@ -110,29 +134,52 @@ class Abod final : public Detector {
     return true;
   }
 
-  /// Rows without angles: among up to kFurthest neighbours.
-  absl::Status Widen(MatrixView X, const std::vector<int64_t>& open, std::span<double> scores, const Context& ctx) const {
+  /// Rows without angles: from the k nearest rows at other places. Equal rows are looked at once.
+  absl::Status Widen(MatrixView X, const std::vector<int64_t>& open, std::span<double> scores,
+                     const Context& ctx) const {
     std::vector<int64_t> rows;
     for (size_t i = 0; i < open.size(); ++i) {
       if (open[i] != 0) rows.push_back(static_cast<int64_t>(i));
     }
-    return ParallelBlocks(ctx, static_cast<int64_t>(rows.size()), 4, [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const int64_t i = rows[static_cast<size_t>(r)];
-        std::vector<double> x(d_);
-        unit_.Read(X, i, x.data());
-        bool found = false;
-        for (int64_t reach = 8 * k_; !found && reach < 8 * kFurthest; reach *= 5) {
-          (void)index_.Of(X.Rows(i, 1), std::min(reach, kFurthest), Context{}, [&](int64_t, auto, std::span<const int32_t> near) {
-            found = ScoreOf(x.data(), near, static_cast<size_t>(k_), &scores[static_cast<size_t>(i)]);
-          });
+    if (rows.empty() || places_ == nullptr) return absl::OkStatus();
+    Matrix asked(static_cast<int64_t>(rows.size()), X.cols);
+    for (int64_t j = 0; j < X.cols; ++j) {
+      for (size_t r = 0; r < rows.size(); ++r) asked(static_cast<int64_t>(r), j) = X(rows[r], j);
+    }
+    const UniqueRows asked_once = UniqueRows::Of(asked, 1);
+    Matrix queries(asked_once.locations(), X.cols);
+    for (int64_t j = 0; j < X.cols; ++j) {
+      for (int32_t q = 0; q < asked_once.locations(); ++q) queries(q, j) = asked(asked_once.members(q)[0], j);
+    }
+    // One place may be the row's own, and one so near that the square of its distance is 0. Places at the same distance
+    // are all looked at: of equally near rows the first are taken, as among all rows.
+    const auto visit = [&](int64_t q, std::span<const double> distances, std::span<const int32_t> near) {
+      std::vector<double> x(d_);
+      unit_.Read(queries, q, x.data());
+      std::vector<std::pair<double, int32_t>> others;
+      bool crowded = false;
+      for (size_t p = 0; p < near.size(); ++p) {
+        const std::span<const int32_t> members = equal_.members(near[p]);
+        const bool here = SquaredDistance(x.data(), rows_.data() + static_cast<size_t>(members[0]) * d_, d_) == 0;
+        crowded |= here && static_cast<int64_t>(members.size()) >= kMostEqual;
+        for (size_t m = 0; m < std::min(members.size(), static_cast<size_t>(k_)) && !here; ++m) {
+          others.emplace_back(distances[std::min(p, distances.size() - 1)], members[m]);
         }
       }
-    });
+      std::sort(others.begin(), others.end());
+      std::vector<int32_t> first;
+      for (const auto& [distance, row] : others) first.push_back(row);
+      double score = kLowest;
+      if (!crowded) (void)ScoreOf(x.data(), first, static_cast<size_t>(k_), &score);
+      for (const int32_t r : asked_once.members(q)) scores[static_cast<size_t>(rows[static_cast<size_t>(r)])] = score;
+    };
+    return places_->Of(queries, k_ + 2, ctx, visit, 40 * k_);
   }
 
   int64_t k_;
   NeighborIndex index_;
+  UniqueRows equal_;                       ///< derived: the distinct rows, only where many are equal
+  std::unique_ptr<NeighborIndex> places_;  ///< derived: an index of them
   RowUnit unit_;
   std::vector<double> rows_;
   size_t d_ = 0;
@@ -145,7 +192,8 @@ constexpr ParamSpec kParams[] = {
      .default_value = "5",
      .min = 4,
      .max = 200,
-     .summary = "Number of neighbours (a training row itself is one); the pairs of them are looked at, so the cost grows with the square."},
+     .summary = "Number of neighbours (a training row itself is one); the pairs of them are looked at, so the cost "
+                "grows with the square."},
 };
 
 }  // namespace
@@ -154,8 +202,10 @@ extern const Descriptor k_abod;
 const Descriptor k_abod = {
     .name = "abod",
     .family = "probabilistic",
-    .summary = "How little the directions to a row's neighbours differ: rows at the border of all data stand out, also in many "
-               "columns. Needs comparable scales; weak inside a cluster.",
+    .summary =
+        "How little the directions to a row's neighbours differ: rows at the border of all data stand out, also in "
+        "many "
+        "columns. Needs comparable scales; weak inside a cluster.",
     .paper = "H.-P. Kriegel, M. Schubert, A. Zimek, Angle-based outlier detection in high-dimensional data, KDD, 2008",
     .params = kParams,
     .deterministic = true,
