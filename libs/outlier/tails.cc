@@ -19,15 +19,27 @@ Tails MakeTails(double left, double right, int skew_sign) {
   return {left, right, skew_sign < 0 ? left : (skew_sign > 0 ? right : left + right)};
 }
 
-/// First index in [0, n) whose value is not less than x, without branches that depend on the data.
-size_t LowerBound(const double* sorted, size_t n, double x) {
-  const double* base = sorted;
-  while (n > 1) {
-    const size_t half = n / 2;
-    base = base[half - 1] < x ? base + half : base;
-    n -= half;
+/// For kSearches values at once (their steps do not wait for each other), without branches that depend on the data: the
+/// first index of [0, n) whose value is not less, and the first whose value is greater.
+template <int kSearches>
+void Bounds(const double* sorted, size_t n, const double* x, size_t* low, size_t* high) {
+  const double* not_less[kSearches];
+  const double* greater[kSearches];
+  for (int s = 0; s < kSearches; ++s) not_less[s] = greater[s] = sorted;
+  size_t left = n;
+  while (left > 1) {
+    const size_t half = left / 2;
+    for (int s = 0; s < kSearches; ++s) {
+      // A mask, where a condition would become a jump that is as often wrong as right.
+      not_less[s] += half & (size_t{0} - static_cast<size_t>(not_less[s][half - 1] < x[s]));
+      greater[s] += half & (size_t{0} - static_cast<size_t>(greater[s][half - 1] <= x[s]));
+    }
+    left -= half;
   }
-  return static_cast<size_t>(base - sorted) + (n == 1 && *base < x ? 1 : 0);
+  for (int s = 0; s < kSearches; ++s) {
+    low[s] = static_cast<size_t>(not_less[s] - sorted) + (*not_less[s] < x[s] ? 1 : 0);
+    high[s] = static_cast<size_t>(greater[s] - sorted) + (*greater[s] <= x[s] ? 1 : 0);
+  }
 }
 
 }  // namespace
@@ -57,7 +69,7 @@ EmpiricalTails::Shape EmpiricalTails::ShapeOf(std::span<const double> sorted) {
 }
 
 int EmpiricalTails::SkewSign(const Shape& shape, double n) {
-  if (n <= 2) return 0;  // two values are always symmetric
+  if (n <= 2) return 0;                          // two values are always symmetric
   const double resolution = 1e-15 * shape.mean;  // scipy.stats.skew: no skewness where the variance is only rounding
   if (shape.m2 / n <= resolution * resolution) return 0;
   return shape.m3 < 0 ? -1 : (shape.m3 > 0 ? 1 : 0);
@@ -67,12 +79,18 @@ int EmpiricalTails::SkewSignWith(const Shape& shape, double x) const {
   const auto n = static_cast<double>(rows_);
   const double delta = x * shape.unit - shape.mean;
   if (std::fabs(delta) > 1e90) return rows_ < 2 ? 0 : (delta < 0 ? -1 : 1);  // its cube outweighs everything else
-  const double n1 = n + 1;
+  const double n1 = n + 1, inverse = 1 / n1;
   Shape with;  // Pebay, "Formulas for robust, one-pass parallel computation of covariances and moments", 2008
-  with.mean = shape.mean + delta / n1;
-  with.m2 = shape.m2 + delta * delta * n / n1;
-  with.m3 = shape.m3 + delta * delta * delta * n * (n - 1) / (n1 * n1) - 3 * delta * shape.m2 / n1;
+  with.mean = shape.mean + delta * inverse;
+  with.m2 = shape.m2 + delta * delta * n * inverse;
+  with.m3 = shape.m3 + delta * delta * delta * n * (n - 1) * (inverse * inverse) - 3 * delta * shape.m2 * inverse;
   return SkewSign(with, n1);
+}
+
+void EmpiricalTails::Derive() {
+  const auto total = static_cast<double>(rows_ + 1);
+  minus_log_.resize(static_cast<size_t>(rows_) + 2);
+  for (size_t k = 1; k < minus_log_.size(); ++k) minus_log_[k] = -std::log(static_cast<double>(k) / total);
 }
 
 absl::Status EmpiricalTails::Fit(MatrixView X, std::vector<double>& training_scores, const Context& ctx) {
@@ -81,6 +99,7 @@ absl::Status EmpiricalTails::Fit(MatrixView X, std::vector<double>& training_sco
   cols_ = X.cols;
   sorted_.resize(static_cast<size_t>(rows_ * cols_));
   shapes_.assign(static_cast<size_t>(cols_), {});
+  Derive();
   return ScoreTraining(X, training_scores, ctx);
 }
 
@@ -89,7 +108,8 @@ absl::Status EmpiricalTails::ScoreTraining(MatrixView X, std::vector<double>& sc
   std::vector<double> minus_log(n + 1);  // of k / n
   for (size_t k = 1; k <= n; ++k) minus_log[k] = -std::log(static_cast<double>(k) / static_cast<double>(n));
   scores.assign(n, 0);
-  // As many columns at a time as there are threads; their parts are added in the order of columns whatever that number is.
+  // As many columns at a time as there are threads; their parts are added in the order of columns whatever that number
+  // is.
   const int64_t group = std::min<int64_t>(cols_, ctx.pool == nullptr ? 1 : ctx.pool->threads() + 1);
   struct Lane {
     ColumnSorter sorter;
@@ -129,27 +149,34 @@ absl::Status EmpiricalTails::ScoreTraining(MatrixView X, std::vector<double>& sc
   return absl::OkStatus();
 }
 
-double EmpiricalTails::CellScore(int64_t column, double x) const {
-  const std::span<const double> sorted = Sorted(column);
-  const size_t low = LowerBound(sorted.data(), sorted.size(), x);
-  size_t high = low;  // first index whose value is greater
-  if (low < sorted.size() && sorted[low] == x) {
-    high = static_cast<size_t>(std::upper_bound(sorted.begin() + static_cast<std::ptrdiff_t>(low), sorted.end(), x) - sorted.begin());
-  }
-  const auto total = static_cast<double>(rows_ + 1);
-  const double left = -std::log(static_cast<double>(high + 1) / total);
-  const double right = -std::log(static_cast<double>(sorted.size() - low + 1) / total);
+double EmpiricalTails::CellScoreAt(int64_t column, double x, size_t low, size_t high) const {
+  const double left = minus_log_[high + 1], right = minus_log_[static_cast<size_t>(rows_) - low + 1];
   return combine_(MakeTails(left, right, SkewSignWith(shapes_[static_cast<size_t>(column)], x)));
+}
+
+double EmpiricalTails::CellScore(int64_t column, double x) const {
+  size_t low = 0, high = 0;
+  Bounds<1>(sorted_.data() + column * rows_, static_cast<size_t>(rows_), &x, &low, &high);
+  return CellScoreAt(column, x, low, high);
+}
+
+void EmpiricalTails::AddCellScores(int64_t column, std::span<const double> x, double* out) const {
+  constexpr size_t kTogether = 4;
+  size_t i = 0, low[kTogether], high[kTogether];
+  for (; i + kTogether <= x.size(); i += kTogether) {
+    Bounds<kTogether>(sorted_.data() + column * rows_, static_cast<size_t>(rows_), x.data() + i, low, high);
+    for (size_t s = 0; s < kTogether; ++s) out[i + s] += CellScoreAt(column, x[i + s], low[s], high[s]);
+  }
+  for (; i < x.size(); ++i) out[i] += CellScore(column, x[i]);
 }
 
 absl::Status EmpiricalTails::Score(MatrixView X, std::span<double> scores, const Context& ctx) const {
   return ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
     double* const out = scores.data();
     std::fill(out + begin, out + end, 0.0);
-    for (int64_t j = 0; j < cols_; ++j) {
-      const double* const x = X.col(j).data();
-      for (int64_t i = begin; i < end; ++i) out[i] += CellScore(j, x[i]);
-    }
+    const auto count = static_cast<size_t>(end - begin);
+    for (int64_t j = 0; j < cols_; ++j)
+      AddCellScores(j, X.col(j).subspan(static_cast<size_t>(begin), count), out + begin);
   });
 }
 
@@ -191,6 +218,7 @@ absl::Status EmpiricalTails::Load(ByteReader& in) {
     }
     shapes_.push_back(ShapeOf(Sorted(j)));
   }
+  Derive();
   return absl::OkStatus();
 }
 

@@ -17,9 +17,9 @@ namespace vedette::outlier {
 
 /// -log of the two tail probabilities of one value, and the tail that its column's skewness points to.
 struct Tails {
-  double left = 0;   ///< -log(share of values <= x)
-  double right = 0;  ///< -log(share of values >= x)
-  double skewed = 0; ///< left when the skewness is negative, right when positive, left + right when it is zero
+  double left = 0;    ///< -log(share of values <= x)
+  double right = 0;   ///< -log(share of values >= x)
+  double skewed = 0;  ///< left when the skewness is negative, right when positive, left + right when it is zero
 };
 
 /// The score of a row is the sum over columns of combine(tails).
@@ -53,12 +53,17 @@ class EmpiricalTails {
   /// The sign of the skewness after x has joined the column's values.
   int SkewSignWith(const Shape& shape, double x) const;
   double CellScore(int64_t column, double x) const;
+  /// out[i] += CellScore of x[i].
+  void AddCellScores(int64_t column, std::span<const double> x, double* out) const;
+  double CellScoreAt(int64_t column, double x, size_t low, size_t high) const;
+  void Derive();
   absl::Status ScoreTraining(MatrixView X, std::vector<double>& scores, const Context& ctx);
 
   CombineTails combine_;
   int64_t rows_ = 0, cols_ = 0;
   std::vector<double> sorted_;  ///< cols_ runs of rows_ ascending values
   std::vector<Shape> shapes_;
+  std::vector<double> minus_log_;  ///< derived: of k / (rows + 1)
 };
 
 }  // namespace vedette::outlier
