@@ -2,7 +2,9 @@
 // (fma is a true fused multiply-add on either side).
 #pragma once
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 #if defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
@@ -33,6 +35,12 @@ inline F64x4 Max(F64x4 a, F64x4 b) { return {_mm256_max_pd(a.v, b.v)}; }
 inline F64x4 Abs(F64x4 a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v)}; }
 inline F64x4 operator/(F64x4 a, F64x4 b) { return {_mm256_div_pd(a.v, b.v)}; }
 inline F64x4 Floor(F64x4 a) { return {_mm256_floor_pd(a.v)}; }
+inline F64x4 Sqrt(F64x4 a) { return {_mm256_sqrt_pd(a.v)}; }
+/// a times 2^k, where `shifted` is k + 1.5 * 2^52 for a whole k; the result must be a normal number.
+inline F64x4 TimesPowerOfTwo(F64x4 a, F64x4 shifted) {
+  return {_mm256_castsi256_pd(
+      _mm256_add_epi64(_mm256_castpd_si256(a.v), _mm256_slli_epi64(_mm256_castpd_si256(shifted.v), 52)))};
+}
 /// a where x <= y, else b (also where x or y is NaN).
 inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
   return {_mm256_blendv_pd(b.v, a.v, _mm256_cmp_pd(x.v, y.v, _CMP_LE_OQ))};
@@ -83,6 +91,16 @@ inline F64x4 operator/(F64x4 a, F64x4 b) {
 }
 inline F64x4 Floor(F64x4 a) {
   for (double& x : a.v) x = std::floor(x);
+  return a;
+}
+inline F64x4 Sqrt(F64x4 a) {
+  for (double& x : a.v) x = std::sqrt(x);
+  return a;
+}
+inline F64x4 TimesPowerOfTwo(F64x4 a, F64x4 shifted) {
+  for (int i = 0; i < 4; ++i) {
+    a.v[i] = std::bit_cast<double>(std::bit_cast<uint64_t>(a.v[i]) + (std::bit_cast<uint64_t>(shifted.v[i]) << 52));
+  }
   return a;
 }
 inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
