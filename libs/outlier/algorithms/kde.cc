@@ -1,5 +1,5 @@
-// Kernel density estimate: minus the log of the mean of Gaussian kernels on the training rows (a training row counts itself,
-// as in PyOD). The bandwidth is in the data's own units.
+// Kernel density estimate: minus the log of the mean of Gaussian kernels on the training rows (a training row counts
+// itself, as in PyOD). The bandwidth is in the data's own units.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -7,6 +7,7 @@
 
 #include "outlier/cost.h"
 #include "outlier/kernels/fast_exp.h"
+#include "outlier/kernels/gaussian_sums.h"
 #include "outlier/kernels/row_blocks.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
@@ -14,8 +15,10 @@
 namespace vedette::outlier {
 namespace {
 
-/// Kernels that are smaller than the nearest row's by this factor's exponential are left out: below rounding, up to 1e6 rows.
+/// Kernels that are smaller than the nearest row's by this factor's exponential are left out: below rounding, up to 1e6
+/// rows.
 constexpr double kNegligible = -55;
+constexpr int kTogether = 4;  // rows
 
 class Kde final : public RowDetector {
  public:
@@ -31,25 +34,44 @@ class Kde final : public RowDetector {
     return std::min(1 / (2 * h * h), 1e90);
   }
 
-  double ScoreRow(std::span<const double> x) const override {
-    std::vector<double> squared(rows_.padded());
-    rows_.SquaredDistances(x.data(), squared.data());
-    const double nearest = *std::min_element(squared.begin(), squared.begin() + static_cast<int64_t>(rows_.rows()));
-    const double inverse = Inverse();
-    for (double& s : squared) s = std::min((nearest - s) * inverse, 0.0);  // what fills the last block lies far away
-    ExpAllOfNegative(squared.data(), squared.size());
-    double sum[RowBlocks::kWidth] = {}, total = 0;
-    for (size_t block = 0; block < squared.size(); block += RowBlocks::kWidth) {
-      for (size_t r = 0; r < RowBlocks::kWidth; ++r) sum[r] += squared[block + r];
+  /// Of rows far from all, the kernels are summed again, relative to the nearest: else they would vanish.
+  void Densities(const double* const* x, int count, double* scores) const {
+    constexpr double kVanishing = 300;
+    const double inverse = Inverse(), log_h = std::log(bandwidth_) + 0.5 * std::log(2 * std::numbers::pi);
+    GaussianSum sums[kTogether];
+    GaussianSums(rows_, nullptr, inverse, x, nullptr, count, sums);
+    for (int q = 0; q < count; ++q) {
+      double taken = 0;
+      if (sums[q].nearest * inverse > kVanishing) {
+        const double nearest = sums[q].nearest;
+        GaussianSums(rows_, nullptr, inverse, x + q, &nearest, 1, sums + q);
+        taken = nearest * inverse;
+      }
+      scores[q] =
+          Finite(taken - std::log(sums[q].sum / static_cast<double>(rows_.rows())) + static_cast<double>(d()) * log_h);
     }
-    for (const double s : sum) total += s;
-    const double log_h = std::log(bandwidth_) + 0.5 * std::log(2 * std::numbers::pi);
-    return nearest * inverse - std::log(total / static_cast<double>(rows_.rows())) + static_cast<double>(d()) * log_h;
+  }
+  double ScoreRow(std::span<const double> x) const override {
+    const double* const row = x.data();
+    double score = 0;
+    Densities(&row, 1, &score);
+    return score;
+  }
+  void ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const override {
+    std::vector<double> values(kTogether * d());
+    const double* x[kTogether];
+    for (int q = 0; q < kTogether; ++q) x[q] = values.data() + static_cast<size_t>(q) * d();
+    for (int64_t at = begin; at < end; at += kTogether) {
+      const int count = static_cast<int>(std::min<int64_t>(kTogether, end - at));
+      for (int q = 0; q < count; ++q) unit().Read(X, at + q, values.data() + static_cast<size_t>(q) * d());
+      Densities(x, count, scores + (at - begin));
+    }
   }
 
-  /// The gradient of the score along the way to the row's kernel-weighted mean: each feature's squared gap to that mean, in
-  /// bandwidths.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+  /// The gradient of the score along the way to the row's kernel-weighted mean: each feature's squared gap to that
+  /// mean, in bandwidths.
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
     std::vector<double> squared(rows_.padded());
     rows_.SquaredDistances(x.data(), squared.data());
     const double nearest = *std::min_element(squared.begin(), squared.begin() + static_cast<int64_t>(rows_.rows()));
@@ -70,7 +92,9 @@ class Kde final : public RowDetector {
     return true;
   }
   std::string_view space() const override { return "half the squared distance to the rows nearby, in bandwidths"; }
-  int64_t BlockRows() const override { return std::max<int64_t>(1, 4'000'000 / static_cast<int64_t>(rows_.padded() * (d() + 4))); }
+  int64_t BlockRows() const override {
+    return std::max<int64_t>(1, 1'000'000 / static_cast<int64_t>(rows_.padded() * (d() + 8))) * kTogether;
+  }
 
   void SaveState(ByteWriter& out) const override {
     out.I64(static_cast<int64_t>(rows_.rows()));
@@ -109,8 +133,10 @@ extern const Descriptor k_kde;
 const Descriptor k_kde = {
     .name = "kde",
     .family = "probabilistic",
-    .summary = "How thinly the training rows lie around a row, by Gaussian kernels: any shape of normal data, in few columns. Needs "
-               "comparable scales; every row is compared with all.",
+    .summary =
+        "How thinly the training rows lie around a row, by Gaussian kernels: any shape of normal data, in few columns. "
+        "Needs "
+        "comparable scales; every row is compared with all.",
     .paper = "L. J. Latecki, A. Lazarevic, D. Pokrajac, Outlier detection with kernel density functions, MLDM, 2007",
     .params = kParams,
     .deterministic = true,
@@ -120,7 +146,10 @@ const Descriptor k_kde = {
     .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
       const double row = kRowFloor + 1e-9 * static_cast<double>(n) * (3 + 0.4 * static_cast<double>(d));
       const double bytes = kBytesFloor + 8 * static_cast<double>((n + 8) * d);
-      return {.fit_seconds = kFitFloor + static_cast<double>(n) * row, .score_seconds_per_row = row, .fit_bytes = 2 * bytes, .model_bytes = bytes};
+      return {.fit_seconds = kFitFloor + static_cast<double>(n) * row,
+              .score_seconds_per_row = row,
+              .fit_bytes = 2 * bytes,
+              .model_bytes = bytes};
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Kde>(params); },
 };

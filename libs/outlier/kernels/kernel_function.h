@@ -15,7 +15,8 @@ namespace vedette::outlier {
 enum class Kernel { kRbf, kLinear, kPoly, kSigmoid };
 
 inline Kernel KernelOf(std::string_view name) {
-  return name == "rbf" ? Kernel::kRbf : (name == "linear" ? Kernel::kLinear : (name == "poly" ? Kernel::kPoly : Kernel::kSigmoid));
+  return name == "rbf" ? Kernel::kRbf
+                       : (name == "linear" ? Kernel::kLinear : (name == "poly" ? Kernel::kPoly : Kernel::kSigmoid));
 }
 
 /// k(x, row i) for all rows at once; finite for rows of finite values, bounded so that sums of squares stay finite.
@@ -53,7 +54,8 @@ struct KernelFunction {
   }
 };
 
-/// gamma in units of values * unit: `given` when positive, 1 / columns for 0, 1 / (columns x variance of all values) below.
+/// gamma in units of values * unit: `given` when positive, 1 / columns for 0, 1 / (columns x variance of all values)
+/// below.
 inline double KernelGamma(double given, std::span<const double> rows, size_t d, double unit) {
   const double own = std::clamp(1 / (unit * unit), 1e-200, 1e200);  // gamma is given in the data's units
   if (given > 0) return std::min(given * own, 1e200);
@@ -64,19 +66,16 @@ inline double KernelGamma(double given, std::span<const double> rows, size_t d, 
   return variance > 0 && std::isfinite(1 / variance) ? 1 / (static_cast<double>(d) * variance) : 1;
 }
 
-/// `used` of n rows, evenly spaced, in the order of their values: what is computed from them must not depend, even in its
-/// last digits, on the order of the rows.
-inline std::vector<double> EvenlySpacedSorted(std::span<const double> rows, int64_t n, int64_t d, int64_t used) {
+/// `used` of n rows, evenly spaced, in the order of their values: what is computed from them must not depend, even in
+/// its last digits, on the order of the rows.
+inline std::vector<int64_t> EvenlySpacedOrder(std::span<const double> rows, int64_t n, int64_t d, int64_t used) {
   std::vector<int64_t> order(static_cast<size_t>(used));
   for (int64_t i = 0; i < used; ++i) order[static_cast<size_t>(i)] = i * n / used;
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
     const auto x = rows.begin() + a * d, y = rows.begin() + b * d;
     return std::lexicographical_compare(x, x + d, y, y + d);
   });
-  std::vector<double> some;
-  some.reserve(static_cast<size_t>(used * d));
-  for (const int64_t i : order) some.insert(some.end(), rows.begin() + i * d, rows.begin() + (i + 1) * d);
-  return some;
+  return order;
 }
 
 }  // namespace vedette::outlier

@@ -21,6 +21,9 @@ class RowBlocks {
   void SquaredDistances(const double* x, double* out) const;
   /// out[i] = x . row i.
   void Products(const double* x, double* out) const;
+  size_t features() const { return d_; }
+  /// Block b: kWidth rows, feature by feature.
+  const double* block(size_t b) const { return values_.data() + b * d_ * kWidth; }
   double at(size_t row, size_t feature) const { return values_[(row / kWidth * d_ + feature) * kWidth + row % kWidth]; }
 
  private:
