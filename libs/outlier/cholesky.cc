@@ -1,34 +1,59 @@
 #include "outlier/cholesky.h"
 
+#include <algorithm>
 #include <cmath>
 
-namespace vedette::outlier {
+#include "base/status.h"
+#include "outlier/kernels/simd.h"
 
-std::vector<double> InverseCholesky(std::span<const double> matrix, size_t d, double least_pivot) {
+namespace vedette::outlier {
+namespace {
+
+double Dot(const double* a, const double* b, size_t n) {
+  F64x4 sum[2] = {F64x4::Zero(), F64x4::Zero()};
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    sum[0] = Fma(F64x4::LoadAny(a + i), F64x4::LoadAny(b + i), sum[0]);
+    sum[1] = Fma(F64x4::LoadAny(a + i + 4), F64x4::LoadAny(b + i + 4), sum[1]);
+  }
+  double lanes[4], rest = 0;
+  (sum[0] + sum[1]).Store(lanes);
+  for (; i < n; ++i) rest += a[i] * b[i];
+  return ((lanes[0] + lanes[2]) + (lanes[1] + lanes[3])) + rest;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<double>> InverseCholesky(std::span<const double> matrix, size_t d, const Context& ctx,
+                                                    double least_pivot) {
   std::vector<double> L(matrix.begin(), matrix.end()), W(d * d, 0);
   for (size_t i = 0; i < d; ++i) {
+    if (i % 16 == 0) RETURN_IF_ERROR(ctx.Check());
     for (size_t j = 0; j <= i; ++j) {
-      double sum = L[i * d + j];
-      for (size_t k = 0; k < j; ++k) sum -= L[i * d + k] * L[j * d + k];
+      const double sum = L[i * d + j] - Dot(L.data() + i * d, L.data() + j * d, j);
       if (i == j) {
-        if (!(sum > least_pivot * matrix[i * d + i]) || !(sum > 0) || !std::isfinite(sum)) return {};
+        if (!(sum > least_pivot * matrix[i * d + i]) || !(sum > 0) || !std::isfinite(sum)) return std::vector<double>();
         L[i * d + i] = std::sqrt(sum);
       } else {
         L[i * d + j] = sum / L[j * d + j];
       }
     }
   }
-  // Column by column of the identity, forward.
-  for (size_t c = 0; c < d; ++c) {
-    W[c * d + c] = 1 / L[c * d + c];
-    for (size_t i = c + 1; i < d; ++i) {
-      double sum = 0;
-      for (size_t k = c; k < i; ++k) sum += L[i * d + k] * W[k * d + c];
-      W[i * d + c] = -sum / L[i * d + i];
+  // Row by row of W: W_i = (e_i - sum over k < i of L_ik W_k) / L_ii.
+  for (size_t i = 0; i < d; ++i) {
+    if (i % 16 == 0) RETURN_IF_ERROR(ctx.Check());
+    double* const row = W.data() + i * d;
+    for (size_t k = 0; k < i; ++k) {
+      const double factor = L[i * d + k];
+      const double* const from = W.data() + k * d;
+      for (size_t c = 0; c <= k; ++c) row[c] -= factor * from[c];
     }
+    const double inverse = 1 / L[i * d + i];
+    for (size_t c = 0; c < i; ++c) row[c] *= inverse;
+    row[i] = inverse;
   }
   for (const double w : W) {
-    if (!std::isfinite(w)) return {};
+    if (!std::isfinite(w)) return std::vector<double>();
   }
   return W;
 }
@@ -45,6 +70,43 @@ double WhitenedSquare(std::span<const double> W, const double* x, const double* 
   return square;
 }
 
+namespace {
+
+template <int kVectors>
+void WhitenTile(const double* W, const double* tile, const double* center, size_t d, double* squares) {
+  constexpr size_t kLanes = 4 * kVectors;
+  static thread_local std::vector<double> gaps;
+  gaps.resize(d * kLanes);
+  for (size_t j = 0; j < d; ++j) {
+    const F64x4 c = F64x4::Set(center[j]);
+    for (size_t r = 0; r < kLanes; r += 4)
+      (F64x4::LoadAny(tile + j * kLanes + r) - c).Store(gaps.data() + j * kLanes + r);
+  }
+  F64x4 square[kVectors];
+  for (F64x4& s : square) s = F64x4::Zero();
+  for (size_t i = 0; i < d; ++i, W += d) {
+    F64x4 sum[kVectors];
+    for (F64x4& s : sum) s = F64x4::Zero();
+    const double* gap = gaps.data();
+    for (size_t j = 0; j <= i; ++j, gap += kLanes) {
+      const F64x4 w = F64x4::Set(W[j]);
+      for (int v = 0; v < kVectors; ++v) sum[v] = Fma(w, F64x4::LoadAny(gap + 4 * v), sum[v]);
+    }
+    for (int v = 0; v < kVectors; ++v) square[v] = Fma(sum[v], sum[v], square[v]);
+  }
+  for (int v = 0; v < kVectors; ++v) square[v].Store(squares + 4 * v);
+}
+
+}  // namespace
+
+void WhitenedSquares(std::span<const double> W, const double* tile, int lanes, const double* center, size_t d,
+                     double* squares) {
+  if (lanes == 16)
+    WhitenTile<4>(W.data(), tile, center, d, squares);
+  else
+    WhitenTile<1>(W.data(), tile, center, d, squares);
+}
+
 void ApplyPrecision(std::span<const double> W, const double* whitened, size_t d, double* out) {
   for (size_t j = 0; j < d; ++j) out[j] = 0;
   for (size_t i = 0; i < d; ++i) {
@@ -52,14 +114,53 @@ void ApplyPrecision(std::span<const double> W, const double* whitened, size_t d,
   }
 }
 
-std::vector<double> Covariance(std::span<const double> rows, std::span<const double> weights, double total, const double* center, size_t d) {
-  std::vector<double> sum(d * d, 0), y(d);
-  for (size_t i = 0; i < weights.size(); ++i) {
-    for (size_t j = 0; j < d; ++j) y[j] = rows[i * d + j] - center[j];
-    for (size_t a = 0; a < d; ++a) {
-      const double wa = weights[i] * y[a];
-      double* const row = sum.data() + a * d;
-      for (size_t b = 0; b <= a; ++b) row[b] += wa * y[b];
+namespace {
+
+/// sum += y[a]' y[b] of the rows of a block that lies feature by feature, for four features a and four features b.
+void AddProducts(const double* weighted, const double* y, size_t rows, size_t stride, size_t count_a, size_t count_b,
+                 double* sum, size_t d) {
+  F64x4 part[4][4];
+  for (auto& line : part) {
+    for (F64x4& p : line) p = F64x4::Zero();
+  }
+  for (size_t r = 0; r < rows; r += 4) {
+    F64x4 a[4], b[4];
+    for (size_t k = 0; k < 4; ++k) a[k] = k < count_a ? F64x4::LoadAny(weighted + k * stride + r) : F64x4::Zero();
+    for (size_t k = 0; k < 4; ++k) b[k] = k < count_b ? F64x4::LoadAny(y + k * stride + r) : F64x4::Zero();
+    for (size_t i = 0; i < 4; ++i) {
+      for (size_t j = 0; j < 4; ++j) part[i][j] = Fma(a[i], b[j], part[i][j]);
+    }
+  }
+  for (size_t i = 0; i < count_a; ++i) {
+    for (size_t j = 0; j < count_b; ++j) {
+      double lanes[4];
+      part[i][j].Store(lanes);
+      sum[i * d + j] += (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<double>> Covariance(std::span<const double> rows, std::span<const double> weights,
+                                               double total, const double* center, size_t d, const Context& ctx) {
+  constexpr size_t kRows = 128;  // of a block, feature by feature
+  std::vector<double> sum(d * d, 0), y(d * kRows), weighted(d * kRows);
+  for (size_t begin = 0; begin < weights.size(); begin += kRows) {
+    RETURN_IF_ERROR(ctx.Check());
+    const size_t count = std::min(kRows, weights.size() - begin), padded = (count + 3) / 4 * 4;
+    for (size_t r = 0; r < padded; ++r) {
+      const double weight = r < count ? weights[begin + r] : 0;
+      for (size_t j = 0; j < d; ++j) {
+        y[j * kRows + r] = r < count ? rows[(begin + r) * d + j] - center[j] : 0;
+        weighted[j * kRows + r] = weight * y[j * kRows + r];
+      }
+    }
+    for (size_t a = 0; a < d; a += 4) {
+      for (size_t b = 0; b <= a; b += 4) {
+        AddProducts(weighted.data() + a * kRows, y.data() + b * kRows, padded, kRows, std::min<size_t>(4, d - a),
+                    std::min<size_t>(4, d - b), sum.data() + a * d + b, d);
+      }
     }
   }
   for (size_t a = 0; a < d; ++a) {

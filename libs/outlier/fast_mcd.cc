@@ -1,7 +1,6 @@
 #include "outlier/fast_mcd.h"
 
 #include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,6 +8,7 @@
 
 #include "base/rng.h"
 #include "base/status.h"
+#include "outlier/eigen.h"
 #include "outlier/parallel.h"
 
 namespace vedette::outlier {
@@ -17,12 +17,12 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr int64_t kChunk = 1024;  // columns per matrix product
+constexpr int64_t kChunk = 256;  // columns per matrix product
 constexpr int64_t kSubsetRows = 300;
 constexpr int64_t kMaxSubsets = 5;
-constexpr int64_t kBest = 10;       // candidates kept from each stage
-constexpr int kFirstSteps = 2;      // C-steps of a first look
-constexpr int kMaxSteps = 30;       // C-steps until convergence
+constexpr int64_t kBest = 10;             // candidates kept from each stage
+constexpr int kFirstSteps = 2;            // C-steps of a first look
+constexpr int kMaxSteps = 30;             // C-steps until convergence
 constexpr double kSingularPivot = 1e-13;  // of a correlation-like matrix: smaller pivots are rounding
 
 /// Sum of log pivots, or -infinity when a pivot is lost in rounding.
@@ -52,7 +52,7 @@ std::vector<int64_t> Nearest(const VectorXd& distances, int64_t h) {
 /// cannot be improved on and ends the search, as in MinCovDet. Stops early (status in ctx) when cancelled.
 RobustFit Improve(const MatrixXd& Z, int64_t h, RobustFit fit, int steps, const Context& ctx) {
   for (int step = 0; step < steps && std::isfinite(fit.log_determinant) && ctx.Check().ok(); ++step) {
-    RobustFit next = FitRows(Z, Nearest(SquaredDistances(Z, fit.location, fit.covariance), h));
+    RobustFit next = FitRows(Z, Nearest(SquaredDistances(Z, fit.location, fit.covariance, ctx), h), ctx);
     const double gain = fit.log_determinant - next.log_determinant;
     if (gain < 0) break;
     fit = std::move(next);
@@ -76,7 +76,7 @@ absl::StatusOr<std::vector<RobustFit>> RandomStarts(const MatrixXd& Z, int64_t h
     Rng rng(ctx.seed, stream + static_cast<uint64_t>(t));
     std::vector<int64_t> rows = rng.Sample(Z.cols(), h);
     std::sort(rows.begin(), rows.end());
-    candidates[static_cast<size_t>(t)] = Improve(Z, h, FitRows(Z, rows), kFirstSteps, ctx);
+    candidates[static_cast<size_t>(t)] = Improve(Z, h, FitRows(Z, rows, ctx), kFirstSteps, ctx);
   }));
   RETURN_IF_ERROR(ctx.Check());
   KeepBest(candidates, kBest);
@@ -84,11 +84,12 @@ absl::StatusOr<std::vector<RobustFit>> RandomStarts(const MatrixXd& Z, int64_t h
 }
 
 /// Every candidate continued on Z: its nearest h rows, then C-steps.
-absl::StatusOr<std::vector<RobustFit>> Continue(const MatrixXd& Z, int64_t h, std::vector<RobustFit> candidates, int steps,
-                                                int64_t keep, const Context& ctx) {
+absl::StatusOr<std::vector<RobustFit>> Continue(const MatrixXd& Z, int64_t h, std::vector<RobustFit> candidates,
+                                                int steps, int64_t keep, const Context& ctx) {
   RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(candidates.size()), 1, [&](int64_t c, int64_t) {
     RobustFit& fit = candidates[static_cast<size_t>(c)];
-    fit = Improve(Z, h, FitRows(Z, Nearest(SquaredDistances(Z, fit.location, fit.covariance), h)), steps, ctx);
+    fit =
+        Improve(Z, h, FitRows(Z, Nearest(SquaredDistances(Z, fit.location, fit.covariance, ctx), h), ctx), steps, ctx);
   }));
   RETURN_IF_ERROR(ctx.Check());
   KeepBest(candidates, keep);
@@ -113,9 +114,11 @@ absl::StatusOr<RobustFit> Nested(const MatrixXd& Z, int64_t h, const Context& ct
   std::vector<int64_t> chosen = Rng(ctx.seed, 0).Sample(n, subsets * subset_rows);
   std::vector<RobustFit> pool;
   for (int64_t s = 0; s < subsets; ++s) {
-    const MatrixXd subset = Columns(Z, chosen, static_cast<size_t>(s * subset_rows), static_cast<size_t>((s + 1) * subset_rows));
+    const MatrixXd subset =
+        Columns(Z, chosen, static_cast<size_t>(s * subset_rows), static_cast<size_t>((s + 1) * subset_rows));
     ASSIGN_OR_RETURN(std::vector<RobustFit> best,
-                     RandomStarts(subset, part(subset_rows), std::max<int64_t>(10, 500 / subsets), static_cast<uint64_t>(1 + s * 1000), ctx));
+                     RandomStarts(subset, part(subset_rows), std::max<int64_t>(10, 500 / subsets),
+                                  static_cast<uint64_t>(1 + s * 1000), ctx));
     std::move(best.begin(), best.end(), std::back_inserter(pool));
   }
   const MatrixXd merged = Columns(Z, chosen, 0, chosen.size());
@@ -128,7 +131,7 @@ absl::StatusOr<RobustFit> Nested(const MatrixXd& Z, int64_t h, const Context& ct
 }
 
 /// One column: the shortest interval that holds h values, exactly.
-RobustFit ShortestHalf(const MatrixXd& Z, int64_t h) {
+RobustFit ShortestHalf(const MatrixXd& Z, int64_t h, const Context& ctx) {
   const auto n = static_cast<size_t>(Z.cols());
   std::vector<double> sorted(Z.data(), Z.data() + n);
   std::sort(sorted.begin(), sorted.end());
@@ -151,21 +154,21 @@ RobustFit ShortestHalf(const MatrixXd& Z, int64_t h) {
     }
     location = sum / count;
   }
-  RobustFit fit = FitRows(Z, Nearest((Z.row(0).transpose().array() - location).abs().matrix(), h));
+  RobustFit fit = FitRows(Z, Nearest((Z.row(0).transpose().array() - location).abs().matrix(), h), ctx);
   fit.location[0] = location;
   return fit;
 }
 
 }  // namespace
 
-RobustFit FitRows(const MatrixXd& Z, const std::vector<int64_t>& rows) {
+RobustFit FitRows(const MatrixXd& Z, const std::vector<int64_t>& rows, const Context& ctx) {
   const auto count = static_cast<double>(rows.size());
   RobustFit fit;
   fit.location = VectorXd::Zero(Z.rows());
   for (const int64_t i : rows) fit.location += Z.col(i);
   fit.location /= count;
   fit.covariance = MatrixXd::Zero(Z.rows(), Z.rows());
-  for (size_t begin = 0; begin < rows.size(); begin += kChunk) {
+  for (size_t begin = 0; begin < rows.size() && ctx.Check().ok(); begin += kChunk) {
     MatrixXd chunk = Columns(Z, rows, begin, std::min(rows.size(), begin + kChunk));
     chunk.colwise() -= fit.location;
     fit.covariance.selfadjointView<Eigen::Lower>().rankUpdate(chunk);
@@ -176,23 +179,30 @@ RobustFit FitRows(const MatrixXd& Z, const std::vector<int64_t>& rows) {
   return fit;
 }
 
-MatrixXd InverseRoot(const MatrixXd& covariance) {
-  const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(covariance);
-  const VectorXd& values = solver.eigenvalues();
-  const auto d = static_cast<double>(values.size());
-  const double cutoff = d * std::numeric_limits<double>::epsilon() * values.cwiseAbs().maxCoeff();
+absl::StatusOr<MatrixXd> InverseRoot(const MatrixXd& covariance, const Context& ctx) {
+  const Eigen::Index d = covariance.rows();
+  ASSIGN_OR_RETURN(const SymmetricEigen eigen,
+                   EigenOf({covariance.data(), static_cast<size_t>(d * d)}, static_cast<size_t>(d), ctx));
+  const Eigen::Map<const VectorXd> values(eigen.values.data(), d);
+  const Eigen::Map<const MatrixXd> vectors(eigen.vectors.data(), d, d);
+  const double cutoff = static_cast<double>(d) * std::numeric_limits<double>::epsilon() * values.cwiseAbs().maxCoeff();
   Eigen::Index first = 0;  // eigenvalues ascend
-  while (first < values.size() && !(values[first] > cutoff)) ++first;
-  const Eigen::Index r = values.size() - first;
-  return solver.eigenvectors().rightCols(r) * values.tail(r).cwiseSqrt().cwiseInverse().asDiagonal();
+  while (first < d && !(values[first] > cutoff)) ++first;
+  const Eigen::Index r = d - first;
+  return MatrixXd(vectors.rightCols(r) * values.tail(r).cwiseSqrt().cwiseInverse().asDiagonal());
 }
 
-VectorXd SquaredDistances(const MatrixXd& Z, const VectorXd& location, const MatrixXd& covariance) {
-  VectorXd out(Z.cols());
+VectorXd SquaredDistances(const MatrixXd& Z, const VectorXd& location, const MatrixXd& covariance, const Context& ctx) {
+  VectorXd out = VectorXd::Zero(Z.cols());
   const Eigen::LLT<MatrixXd> llt(covariance);
   const bool regular = std::isfinite(LogDeterminant(llt, covariance.diagonal().maxCoeff()));
-  const MatrixXd root = regular ? MatrixXd() : InverseRoot(covariance);
-  for (Eigen::Index begin = 0; begin < Z.cols(); begin += kChunk) {
+  MatrixXd root;
+  if (!regular) {
+    absl::StatusOr<MatrixXd> found = InverseRoot(covariance, ctx);
+    if (!found.ok()) return out;  // cancelled
+    root = *std::move(found);
+  }
+  for (Eigen::Index begin = 0; begin < Z.cols() && ctx.Check().ok(); begin += kChunk) {
     const Eigen::Index count = std::min<Eigen::Index>(kChunk, Z.cols() - begin);
     MatrixXd chunk = Z.middleCols(begin, count).colwise() - location;
     if (regular) {
@@ -206,7 +216,7 @@ VectorXd SquaredDistances(const MatrixXd& Z, const VectorXd& location, const Mat
 }
 
 absl::StatusOr<RobustFit> FastMcd(const MatrixXd& Z, int64_t h, const Context& ctx) {
-  if (Z.rows() == 1) return ShortestHalf(Z, h);
+  if (Z.rows() == 1) return ShortestHalf(Z, h, ctx);
   if (Z.cols() > 500) return Nested(Z, h, ctx);
   ASSIGN_OR_RETURN(std::vector<RobustFit> best, RandomStarts(Z, h, 30, 1, ctx));
   ASSIGN_OR_RETURN(best, Continue(Z, h, std::move(best), kMaxSteps, 1, ctx));

@@ -24,13 +24,17 @@ struct RobustFit {
 /// The same seed gives the same bits at any thread count.
 absl::StatusOr<RobustFit> FastMcd(const Eigen::MatrixXd& Z, int64_t h, const Context& ctx);
 
-/// A matrix W (d x r) with W W' = the pseudo-inverse of a covariance; eigenvalues up to d * eps * the largest count as 0.
-Eigen::MatrixXd InverseRoot(const Eigen::MatrixXd& covariance);
+/// A matrix W (d x r) with W W' = the pseudo-inverse of a covariance; eigenvalues up to d * eps * the largest count as
+/// 0.
+absl::StatusOr<Eigen::MatrixXd> InverseRoot(const Eigen::MatrixXd& covariance, const Context& ctx);
 
-/// Squared Mahalanobis distances of the columns of Z, |W' (z - location)|^2.
-Eigen::VectorXd SquaredDistances(const Eigen::MatrixXd& Z, const Eigen::VectorXd& location, const Eigen::MatrixXd& covariance);
+/// Squared Mahalanobis distances of the columns of Z, |W' (z - location)|^2. Incomplete where ctx says to stop: callers
+/// ask it.
+Eigen::VectorXd SquaredDistances(const Eigen::MatrixXd& Z, const Eigen::VectorXd& location,
+                                 const Eigen::MatrixXd& covariance, const Context& ctx);
 
-/// Mean and covariance (divided by the number) of the listed columns of Z; not empty.
-RobustFit FitRows(const Eigen::MatrixXd& Z, const std::vector<int64_t>& rows);
+/// Mean and covariance (divided by the number) of the listed columns of Z; not empty. Incomplete where ctx says to
+/// stop.
+RobustFit FitRows(const Eigen::MatrixXd& Z, const std::vector<int64_t>& rows, const Context& ctx);
 
 }  // namespace vedette::outlier

@@ -1,10 +1,10 @@
 // Cook's distance (Cook 1977): each column is regressed on the others by least squares; what a row does to that fit is
-// r^2 h / (p mse (1 - h)^2), r its residual, h its leverage (without intercept, as PyOD), p the number of regressors. Scaled
-// to [0, 1] over the training rows for each column, the score is the mean over the columns.
+// r^2 h / (p mse (1 - h)^2), r its residual, h its leverage (without intercept, as PyOD), p the number of regressors.
+// Scaled to [0, 1] over the training rows for each column, the score is the mean over the columns.
 //
-// All regressions come from two inverses (Gram matrices with and without centring) instead of one fit per column. Columns
-// that the others determine exactly have no residual to measure and are left out. A new row is scored as if it had joined the
-// training rows: h / (1 + h) and r / (1 + h) are then its leverage and residual.
+// All regressions come from two inverses (Gram matrices with and without centring) instead of one fit per column.
+// Columns that the others determine exactly have no residual to measure and are left out. A new row is scored as if it
+// had joined the training rows: h / (1 + h) and r / (1 + h) are then its leverage and residual.
 #include <algorithm>
 #include <cmath>
 
@@ -38,31 +38,33 @@ class CooksDistance final : public RowDetector {
       double square = 0;
       for (size_t i = 0; i < count; ++i) square += rows[i * d() + j] * rows[i * d() + j];
       const double norm = std::sqrt(square / static_cast<double>(n));
-      if (norm > 1e-140) scale_[j] = 1 / norm;  // columns of unit norm: the result does not change, the inverse is better
+      if (norm > 1e-140)
+        scale_[j] = 1 / norm;  // columns of unit norm: the result does not change, the inverse is better
     }
     std::vector<double> scaled(rows.size());
     for (size_t i = 0; i < rows.size(); ++i) scaled[i] = rows[i] * scale_[i % d()];
     for (size_t j = 0; j < d(); ++j) mean_[j] *= scale_[j];
     RETURN_IF_ERROR(ctx.Check());
     const std::vector<double> zero(d(), 0), ones(count, 1);
-    centred_ = Inverse(Covariance(scaled, ones, 1, mean_.data(), d()));
-    RETURN_IF_ERROR(ctx.Check());
-    gram_ = Inverse(Covariance(scaled, ones, 1, zero.data(), d()));
-    RETURN_IF_ERROR(ctx.Check());
+    ASSIGN_OR_RETURN(const std::vector<double> about_mean, Covariance(scaled, ones, 1, mean_.data(), d(), ctx));
+    ASSIGN_OR_RETURN(centred_, Inverse(about_mean, ctx));
+    ASSIGN_OR_RETURN(const std::vector<double> about_zero, Covariance(scaled, ones, 1, zero.data(), d(), ctx));
+    ASSIGN_OR_RETURN(gram_, Inverse(about_zero, ctx));
     return Scale(scaled, count, ctx);
   }
 
   /// The inverse, with a ridge where it needs one.
-  std::vector<double> Inverse(std::vector<double> matrix) const {
+  absl::StatusOr<std::vector<double>> Inverse(const std::vector<double>& matrix, const Context& ctx) const {
     double most = 1;  // columns have unit norm
     for (size_t j = 0; j < d(); ++j) most = std::max(most, matrix[j * d() + j]);
     for (double ridge = 0;; ridge = ridge == 0 ? 1e-13 : ridge * 10) {
       std::vector<double> regular = matrix;
       for (size_t j = 0; j < d(); ++j) regular[j * d() + j] += ridge * most;
-      const std::vector<double> W = InverseCholesky(regular, d(), kLeastPivot);
+      ASSIGN_OR_RETURN(const std::vector<double> W, InverseCholesky(regular, d(), ctx, kLeastPivot));
       if (W.empty()) continue;
       std::vector<double> inverse(d() * d(), 0);
       for (size_t k = 0; k < d(); ++k) {
+        RETURN_IF_ERROR(ctx.Check());
         for (size_t a = 0; a <= k; ++a) {
           for (size_t b = 0; b <= k; ++b) inverse[a * d() + b] += W[k * d() + a] * W[k * d() + b];
         }
@@ -78,14 +80,15 @@ class CooksDistance final : public RowDetector {
     range_.assign(d(), 1);
     std::vector<double> residual(d()), leverage(d()), rss(d(), 0), spread(d(), 0);
     std::vector<std::vector<double>> distance(d(), std::vector<double>(n));
+    const size_t often = std::clamp<size_t>(20'000'000 / (d() * d()), 1, 4096);
     for (size_t i = 0; i < n; ++i) {
-      if (i % 4096 == 0) RETURN_IF_ERROR(ctx.Check());
+      if (i % often == 0) RETURN_IF_ERROR(ctx.Check());
       Parts(scaled.data() + i * d(), residual.data(), leverage.data());
       for (size_t j = 0; j < d(); ++j) {
         rss[j] += residual[j] * residual[j];
         spread[j] += std::pow(scaled[i * d() + j] - mean_[j], 2);
-        // A row that alone decides a coefficient (the only one of its category) has leverage 1 and no residual, 0 / 0: its
-        // influence is as large as can be, and counts as the largest of the others (see below).
+        // A row that alone decides a coefficient (the only one of its category) has leverage 1 and no residual, 0 / 0:
+        // its influence is as large as can be, and counts as the largest of the others (see below).
         const double left = 1 - leverage[j];
         distance[j][i] = left > 1e-9 ? residual[j] * residual[j] * leverage[j] / (left * left) : kDecides;
       }
@@ -104,7 +107,8 @@ class CooksDistance final : public RowDetector {
       const auto [least, most] = std::minmax_element(distance[j].begin(), distance[j].end());
       low_[j] = *least * weight_[j];
       range_[j] = (*most - *least) * weight_[j];
-      if (!(range_[j] > 0) || !std::isfinite(weight_[j]) || !std::isfinite(range_[j])) weight_[j] = 0, low_[j] = 0, range_[j] = 1;
+      if (!(range_[j] > 0) || !std::isfinite(weight_[j]) || !std::isfinite(range_[j]))
+        weight_[j] = 0, low_[j] = 0, range_[j] = 1;
     }
     // Training scores are made of these: a row is then part of the fit already.
     training_.assign(n, 0);
@@ -150,7 +154,8 @@ class CooksDistance final : public RowDetector {
     for (size_t j = 0; j < d(); ++j) {
       // With h' = h / (1 + h) and r' = r / (1 + h): r'^2 h' / (1 - h')^2 = r^2 h / (1 + h).
       const double h = std::min(leverage[j], 1e140);
-      parts[j] = weight_[j] > 0 ? (residual[j] * residual[j] * (h / (1 + h)) * weight_[j] - low_[j]) / range_[j] / columns : 0;
+      parts[j] =
+          weight_[j] > 0 ? (residual[j] * residual[j] * (h / (1 + h)) * weight_[j] - low_[j]) / range_[j] / columns : 0;
       parts[j] = std::isnan(parts[j]) ? 0 : std::clamp(parts[j], -1e300, 1e300);
     }
   }
@@ -161,11 +166,13 @@ class CooksDistance final : public RowDetector {
     for (const double p : parts) sum += p;
     return sum;
   }
-  bool ExplainRow(std::span<const double> x, double score, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, double score, std::span<double> parts,
+                  std::span<double> expected) const override {
     std::vector<double> scaled(d()), residual(d()), leverage(d());
     for (size_t j = 0; j < d(); ++j) scaled[j] = std::clamp(x[j] * scale_[j], -1e60, 1e60);
     Parts(scaled.data(), residual.data(), leverage.data());
-    // The same odd value shows in every regression; it is the feature's whose part in the Mahalanobis distance is large.
+    // The same odd value shows in every regression; it is the feature's whose part in the Mahalanobis distance is
+    // large.
     double sum = 0;
     for (size_t j = 0; j < d(); ++j) {
       const double part = (scaled[j] - mean_[j]) * residual[j] * centred_[j * d() + j];
@@ -176,6 +183,9 @@ class CooksDistance final : public RowDetector {
     return true;
   }
 
+  int64_t BlockRows() const override {
+    return std::clamp<int64_t>(20'000'000 / static_cast<int64_t>(d() * d()), 1, 256);
+  }
   void SaveState(ByteWriter& out) const override {
     for (const auto* v : {&mean_, &scale_, &centred_, &gram_, &weight_, &low_, &range_}) out.Doubles(*v);
   }
@@ -190,7 +200,8 @@ class CooksDistance final : public RowDetector {
     range_ = ReadDoubles(in, "the ranges", features());
     if (!in.ok()) return;
     for (size_t j = 0; j < d(); ++j) {
-      if (!(scale_[j] > 0 && scale_[j] < 1e150 && range_[j] > 0 && weight_[j] >= 0)) return in.Fail("a column's scale is out of range");
+      if (!(scale_[j] > 0 && scale_[j] < 1e150 && range_[j] > 0 && weight_[j] >= 0))
+        return in.Fail("a column's scale is out of range");
       if (!(centred_[j * d() + j] > 0 && gram_[j * d() + j] > 0)) return in.Fail("an inverse is not positive");
     }
     for (const auto* v : {&mean_, &centred_, &gram_}) {
@@ -209,8 +220,10 @@ extern const Descriptor k_cd;
 const Descriptor k_cd = {
     .name = "cd",
     .family = "linear",
-    .summary = "How much a row would bend the linear relations between the columns (Cook's distance, mean over the columns): broken "
-               "relations and far-out values. Nothing where columns do not depend on each other linearly.",
+    .summary =
+        "How much a row would bend the linear relations between the columns (Cook's distance, mean over the columns): "
+        "broken "
+        "relations and far-out values. Nothing where columns do not depend on each other linearly.",
     .paper = "R. D. Cook, Detection of influential observation in linear regression, Technometrics, 1977",
     .params = {},
     .deterministic = true,

@@ -1,6 +1,6 @@
-// Gaussian mixture: minus the log density of a mixture of normal distributions, fitted by expectation maximisation from a
-// k-means start (fixed, so that the seed does not matter), as scikit-learn's GaussianMixture. Units matter as they are: 1e-6
-// is added to each variance.
+// Gaussian mixture: minus the log density of a mixture of normal distributions, fitted by expectation maximisation from
+// a k-means start (fixed, so that the seed does not matter), as scikit-learn's GaussianMixture. Units matter as they
+// are: 1e-6 is added to each variance.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -21,7 +21,7 @@ constexpr size_t kMaxDimension = 2000;
 constexpr uint64_t kStartSeed = 42;
 constexpr int64_t kBlock = 256;
 
-class GaussianMixture final : public RowDetector {
+class GaussianMixture final : public TileDetector {
  public:
   explicit GaussianMixture(const ParamSet& params)
       : wanted_(params.Int("n_components")),
@@ -55,11 +55,12 @@ class GaussianMixture final : public RowDetector {
     return absl::OkStatus();
   }
 
-  absl::Status Maximise(std::span<const double> rows, const std::vector<double>& share, size_t n, size_t k, const Context& ctx) {
+  absl::Status Maximise(std::span<const double> rows, const std::vector<double>& share, size_t n, size_t k,
+                        const Context& ctx) {
     mean_.assign(k * d(), 0);
     factor_.assign(k * d() * d(), 0);
     log_weight_.assign(k, 0);
-    std::atomic<bool> singular{false};
+    std::vector<absl::Status> done(k);
     RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(k), 1, [&](int64_t component, int64_t) {
       const auto c = static_cast<size_t>(component);
       std::vector<double> weight(n);
@@ -71,17 +72,21 @@ class GaussianMixture final : public RowDetector {
         for (size_t j = 0; j < d(); ++j) mean[j] += weight[i] * rows[i * d() + j];
       }
       for (size_t j = 0; j < d(); ++j) mean[j] /= total;
-      std::vector<double> covariance = Covariance(rows, weight, total, mean, d());
-      if (!Factor(covariance, c)) singular = true;
+      done[c] = Factor(rows, weight, total, c, ctx);
       double log_det = 0;
       for (size_t j = 0; j < d(); ++j) log_det += std::log(factor_[(c * d() + j) * d() + j]);
-      log_weight_[c] = std::log(total / static_cast<double>(n)) + log_det - 0.5 * static_cast<double>(d()) * std::log(2 * std::numbers::pi);
+      log_weight_[c] = std::log(total / static_cast<double>(n)) + log_det -
+                       0.5 * static_cast<double>(d()) * std::log(2 * std::numbers::pi);
     }));
-    return singular ? InvalidArgument("gmm: a covariance has no inverse; give a larger reg_covar, or fewer components") : absl::OkStatus();
+    for (const absl::Status& status : done) RETURN_IF_ERROR(status);
+    return absl::OkStatus();
   }
 
-  /// Regularised in the data's own units; columns of extreme magnitude, whose variance swallows that, are helped relatively.
-  bool Factor(std::vector<double>& covariance, size_t c) {
+  /// Regularised in the data's own units; columns of extreme magnitude, whose variance swallows that, are helped
+  /// relatively.
+  absl::Status Factor(std::span<const double> rows, const std::vector<double>& weight, double total, size_t c,
+                      const Context& ctx) {
+    ASSIGN_OR_RETURN(std::vector<double> covariance, Covariance(rows, weight, total, mean_.data() + c * d(), d(), ctx));
     const double own = std::min(regularisation_ * unit().unit() * unit().unit(), 1e200);
     if (diagonal_) {
       for (size_t a = 0; a < d(); ++a) {
@@ -95,16 +100,17 @@ class GaussianMixture final : public RowDetector {
       for (size_t j = 0; j < d(); ++j) {
         regular[j * d() + j] = std::max(regular[j * d() + j] + own + relative * trace, 1e-200);
       }
-      const std::vector<double> W = InverseCholesky(regular, d());
+      ASSIGN_OR_RETURN(const std::vector<double> W, InverseCholesky(regular, d(), ctx));
       if (W.empty()) continue;
       std::copy(W.begin(), W.end(), factor_.begin() + static_cast<int64_t>(c * d() * d()));
-      return true;
+      return absl::OkStatus();
     }
-    return false;
+    return InvalidArgument("gmm: a covariance has no inverse; give a larger reg_covar, or fewer components");
   }
 
   /// Shares of the components in each row; the mean log density.
-  absl::StatusOr<double> Expect(std::span<const double> rows, std::vector<double>* share, size_t n, size_t k, const Context& ctx) const {
+  absl::StatusOr<double> Expect(std::span<const double> rows, std::vector<double>* share, size_t n, size_t k,
+                                const Context& ctx) const {
     std::vector<double> density(n);
     RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(n), kBlock, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
@@ -123,7 +129,8 @@ class GaussianMixture final : public RowDetector {
     const size_t k = log_weight_.size();
     double most = -std::numeric_limits<double>::infinity();
     for (size_t c = 0; c < k; ++c) {
-      parts[c] = log_weight_[c] - 0.5 * WhitenedSquare({factor_.data() + c * d() * d(), d() * d()}, x, mean_.data() + c * d(), d());
+      parts[c] = log_weight_[c] -
+                 0.5 * WhitenedSquare({factor_.data() + c * d() * d(), d() * d()}, x, mean_.data() + c * d(), d());
       most = std::max(most, parts[c]);
     }
     if (k == 1 || !std::isfinite(most)) return most;
@@ -132,14 +139,31 @@ class GaussianMixture final : public RowDetector {
     return most + std::log(sum);
   }
 
-  double ScoreRow(std::span<const double> x) const override {
-    std::vector<double> parts(log_weight_.size());
+  void ScoreTile(const RowTile& tile, double* scores) const override {
+    const size_t k = log_weight_.size();
     // In the data's own units a density is larger by unit^d.
-    return -LogDensity(x.data(), parts.data()) - static_cast<double>(d()) * std::log(unit().unit());
+    const double own = static_cast<double>(d()) * std::log(unit().unit());
+    std::vector<double> parts(k * RowTile::kWide);
+    for (size_t c = 0; c < k; ++c) {
+      double* const part = parts.data() + c * RowTile::kWide;
+      WhitenedSquares({factor_.data() + c * d() * d(), d() * d()}, tile.values, tile.lanes, mean_.data() + c * d(), d(),
+                      part);
+      for (int r = 0; r < tile.lanes; ++r) part[r] = log_weight_[c] - 0.5 * part[r];
+    }
+    for (int r = 0; r < tile.lanes; ++r) {
+      double most = -std::numeric_limits<double>::infinity(), sum = 0;
+      for (size_t c = 0; c < k; ++c) most = std::max(most, parts[c * RowTile::kWide + static_cast<size_t>(r)]);
+      if (k > 1 && std::isfinite(most)) {
+        for (size_t c = 0; c < k; ++c) sum += std::exp(parts[c * RowTile::kWide + static_cast<size_t>(r)] - most);
+        most += std::log(sum);
+      }
+      scores[r] = -most - own;
+    }
   }
 
   /// Parts of half the squared Mahalanobis distance to the row's likeliest component; expected is its mean.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
     std::vector<double> densities(log_weight_.size()), whitened(d()), py(d());
     LogDensity(x.data(), densities.data());
     const auto c = static_cast<size_t>(std::max_element(densities.begin(), densities.end()) - densities.begin());
@@ -156,6 +180,9 @@ class GaussianMixture final : public RowDetector {
   }
   std::string_view space() const override { return "half the squared Mahalanobis distance"; }
 
+  int64_t BlockRows() const override {
+    return std::clamp<int64_t>(50'000'000 / static_cast<int64_t>(factor_.size() + 1) / 16 * 16, 16, 1024);
+  }
   void SaveState(ByteWriter& out) const override {
     out.I64(static_cast<int64_t>(log_weight_.size()));
     out.Doubles(log_weight_);
@@ -181,7 +208,8 @@ class GaussianMixture final : public RowDetector {
   double regularisation_;
   int64_t rounds_;
   double tolerance_;
-  std::vector<double> log_weight_, mean_, factor_;  ///< weight with the normalisation; k x d; k x d x d (inverse Cholesky)
+  std::vector<double> log_weight_, mean_,
+      factor_;  ///< weight with the normalisation; k x d; k x d x d (inverse Cholesky)
 };
 
 constexpr ParamSpec kParams[] = {
@@ -202,7 +230,12 @@ constexpr ParamSpec kParams[] = {
      .min = 0,
      .max = 1e6,
      .summary = "Added to every variance, in squared units of the data, so that none is zero."},
-    {.name = "max_iter", .type = ParamType::kInt, .default_value = "100", .min = 1, .max = 100000, .summary = "Most rounds of expectation maximisation."},
+    {.name = "max_iter",
+     .type = ParamType::kInt,
+     .default_value = "100",
+     .min = 1,
+     .max = 100000,
+     .summary = "Most rounds of expectation maximisation."},
     {.name = "tol",
      .type = ParamType::kReal,
      .default_value = "0.001",
@@ -217,8 +250,10 @@ extern const Descriptor k_gmm;
 const Descriptor k_gmm = {
     .name = "gmm",
     .family = "probabilistic",
-    .summary = "How unlikely a row is under a mixture of normal distributions: finds values that are odd only together, around a few "
-               "centres. Anomalies in the training rows widen the distributions that they are measured with.",
+    .summary =
+        "How unlikely a row is under a mixture of normal distributions: finds values that are odd only together, "
+        "around a few "
+        "centres. Anomalies in the training rows widen the distributions that they are measured with.",
     .paper = "C. C. Aggarwal, Outlier analysis, chapter 2, Springer, 2015",
     .params = kParams,
     .deterministic = true,
@@ -226,9 +261,12 @@ const Descriptor k_gmm = {
     .score_cost = "O(k d^2)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double k = static_cast<double>(p.Int("n_components")), side = static_cast<double>(d);
-      return PassCost(n, d, 6 + k * side * (k > 1 ? 20 : 1), 1 + k * side / 2, 8 * k * side * (side + 1)).PlusFit(1e-9 * k * side * side * side);
+      return PassCost(n, d, 6 + k * side * (k > 1 ? 20 : 1), 1 + k * side / 2, 8 * k * side * (side + 1))
+          .PlusFit(1e-9 * k * side * side * side);
     },
-    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<GaussianMixture>(params); },
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> {
+      return std::make_unique<GaussianMixture>(params);
+    },
 };
 
 }  // namespace vedette::outlier

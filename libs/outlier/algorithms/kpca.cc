@@ -1,9 +1,9 @@
-// Kernel PCA reconstruction error (Hoffmann 2007): how far a row's image in the kernel's space lies from the leading principal
-// components there: k(x, x) - 2 mean k(x, .) + mean k - sum of squared projections.
+// Kernel PCA reconstruction error (Hoffmann 2007): how far a row's image in the kernel's space lies from the leading
+// principal components there: k(x, x) - 2 mean k(x, .) + mean k - sum of squared projections.
 //
-// PyOD keeps all components by default, which leaves nothing but rounding errors on the training rows; ours keeps those that
-// hold `variance_share` of the variance, unless n_components says how many. Of more than max_rows training rows evenly spaced
-// ones are the reference; all are scored alike.
+// PyOD keeps all components by default, which leaves nothing but rounding errors on the training rows; ours keeps those
+// that hold `variance_share` of the variance, unless n_components says how many. Of more than max_rows training rows
+// evenly spaced ones are the reference; all are scored alike.
 #include <algorithm>
 #include <cmath>
 
@@ -56,8 +56,7 @@ class KernelPca final : public RowDetector {
       for (size_t j = 0; j < m; ++j) K[i * m + j] += all_ - mean_[i] - mean_[j];
       trace += K[i * m + i];
     }
-    const SymmetricEigen eigen = EigenOf(K, m);
-    RETURN_IF_ERROR(ctx.Check());
+    ASSIGN_OR_RETURN(const SymmetricEigen eigen, EigenOf(K, m, ctx));
     Select(eigen, m, trace);
     return absl::OkStatus();
   }
@@ -81,10 +80,12 @@ class KernelPca final : public RowDetector {
     components_.clear();
     double held = 0;
     for (size_t k = m; k-- > 0;) {
-      const double value = eigen.values[k];
+      const double value = eigen.values[k], inverse = value > 0 ? 1 / std::sqrt(value) : 0;
       const auto have = static_cast<int64_t>(components_.size() / m);
-      if (!(value > 1e-12 * eigen.values.back()) || (asked_components_ > 0 ? have >= asked_components_ : held >= share_ * trace)) break;
-      for (size_t i = 0; i < m; ++i) components_.push_back(eigen.vectors[k * m + i] / std::sqrt(value));
+      if (!(value > 1e-12 * eigen.values.back()) ||
+          (asked_components_ > 0 ? have >= asked_components_ : held >= share_ * trace))
+        break;
+      for (size_t i = 0; i < m; ++i) components_.push_back(eigen.vectors[k * m + i] * inverse);
       held += value;
     }
   }
@@ -108,18 +109,26 @@ class KernelPca final : public RowDetector {
     double error = self - 2 * mean + all_;
     for (size_t i = 0; i < m; ++i) row[i] += all_ - mean - mean_[i];
     for (size_t at = 0; at < components_.size(); at += m) {
-      double projection = 0;
-      for (size_t i = 0; i < m; ++i) projection += components_[at + i] * row[i];
+      constexpr size_t kLanes = 8;
+      double lanes[kLanes] = {}, projection = 0;
+      size_t i = 0;
+      for (; i + kLanes <= m; i += kLanes) {
+        for (size_t r = 0; r < kLanes; ++r) lanes[r] += components_[at + i + r] * row[i + r];
+      }
+      for (; i < m; ++i) projection += components_[at + i] * row[i];
+      for (const double lane : lanes) projection += lane;
       error -= projection * projection;
     }
     return std::isnan(error) ? std::numeric_limits<double>::max() : error;
   }
   int64_t BlockRows() const override {
-    return std::max<int64_t>(1, 4'000'000 / static_cast<int64_t>(blocks_.padded() * (d() + 8) + components_.size() + 1));
+    return std::max<int64_t>(1,
+                             4'000'000 / static_cast<int64_t>(blocks_.padded() * (d() + 8) + components_.size() + 1));
   }
 
   /// Squared gaps to the reference rows nearby, by their kernels.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
     std::vector<double> squared(blocks_.padded());
     blocks_.SquaredDistances(x.data(), squared.data());
     const double nearest = *std::min_element(squared.begin(), squared.begin() + static_cast<int64_t>(mean_.size()));
@@ -153,7 +162,8 @@ class KernelPca final : public RowDetector {
     reference_ = ReadDoubles(in, "the reference rows", m * features());
     components_ = in.Doubles();
     if (!in.ok()) return;
-    if (m == 0 || components_.size() % mean_.size() != 0 || !(gamma_ > 0)) return in.Fail("the components do not fit the reference rows");
+    if (m == 0 || components_.size() % mean_.size() != 0 || !(gamma_ > 0))
+      return in.Fail("the components do not fit the reference rows");
     for (const auto* v : {&mean_, &components_}) {
       for (const double x : *v) {
         if (!(std::fabs(x) < 1e220)) return in.Fail("a component is out of range");
@@ -176,7 +186,11 @@ class KernelPca final : public RowDetector {
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "kernel", .type = ParamType::kChoice, .default_value = "rbf", .choices = "rbf|linear", .summary = "How alike two rows are."},
+    {.name = "kernel",
+     .type = ParamType::kChoice,
+     .default_value = "rbf",
+     .choices = "rbf|linear",
+     .summary = "How alike two rows are."},
     {.name = "gamma",
      .type = ParamType::kReal,
      .default_value = "scale",
@@ -211,8 +225,10 @@ extern const Descriptor k_kpca;
 const Descriptor k_kpca = {
     .name = "kpca",
     .family = "linear",
-    .summary = "How badly a row is rebuilt from the main curved directions of variation: normal data on bent surfaces. Needs comparable "
-               "scales; fitted on at most a thousand rows.",
+    .summary =
+        "How badly a row is rebuilt from the main curved directions of variation: normal data on bent surfaces. Needs "
+        "comparable "
+        "scales; fitted on at most a thousand rows.",
     .paper = "H. Hoffmann, Kernel PCA for novelty detection, Pattern Recognition, 2007",
     .params = kParams,
     .deterministic = true,
@@ -220,7 +236,8 @@ const Descriptor k_kpca = {
     .fit_cost = "O(r^3 + n r (d + c)), r the reference rows, c the components",
     .score_cost = "O(r (d + c))",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
-      const double r = static_cast<double>(std::min(n, p.Int("max_rows"))), row = kRowFloor + 1e-9 * r * (4 + static_cast<double>(d) + r / 20);
+      const double r = static_cast<double>(std::min(n, p.Int("max_rows"))),
+                   row = kRowFloor + 1e-9 * r * (4 + static_cast<double>(d) + r / 20);
       return {.fit_seconds = kFitFloor + 4e-9 * r * r * r + static_cast<double>(n) * row,
               .score_seconds_per_row = row,
               .fit_bytes = kBytesFloor + 24 * r * r + 8 * static_cast<double>(n * d),

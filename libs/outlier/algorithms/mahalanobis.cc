@@ -1,6 +1,6 @@
-// Squared Mahalanobis distance with a shrunk covariance (Ledoit, Wolf 2004): on standardised columns, the covariance is drawn
-// towards a multiple of the identity by as much as its own error calls for, so that it has an inverse even when columns
-// outnumber rows.
+// Squared Mahalanobis distance with a shrunk covariance (Ledoit, Wolf 2004): on standardised columns, the covariance is
+// drawn towards a multiple of the identity by as much as its own error calls for, so that it has an inverse even when
+// columns outnumber rows.
 #include <algorithm>
 #include <cmath>
 
@@ -18,7 +18,7 @@ constexpr size_t kMaxDimension = 4000;
 /// Share of the identity at least: exact linear relations between columns keep a finite distance.
 constexpr double kLeastShrinkage = 1e-9;
 
-class Mahalanobis final : public RowDetector {
+class Mahalanobis final : public TileDetector {
  private:
   absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
     if (d() > kMaxDimension) return InvalidArgument("mahalanobis: {} columns are more than {}", d(), kMaxDimension);
@@ -38,12 +38,12 @@ class Mahalanobis final : public RowDetector {
     double fourth = 0;
     for (size_t i = 0; i < count; ++i) {
       double square = 0;
-      for (size_t j = 0; j < d(); ++j) square += std::pow(Z[i * d() + j] = (rows[i * d() + j] - mean_[j]) * scale_[j], 2);
+      for (size_t j = 0; j < d(); ++j)
+        square += std::pow(Z[i * d() + j] = (rows[i * d() + j] - mean_[j]) * scale_[j], 2);
       fourth += square * square;
     }
     const std::vector<double> zero(d(), 0), ones(count, 1);
-    std::vector<double> S = Covariance(Z, ones, static_cast<double>(n), zero.data(), d());
-    RETURN_IF_ERROR(ctx.Check());
+    ASSIGN_OR_RETURN(std::vector<double> S, Covariance(Z, ones, static_cast<double>(n), zero.data(), d(), ctx));
     double trace = 0, norm = 0;
     for (size_t j = 0; j < d(); ++j) trace += S[j * d() + j];
     for (const double s : S) norm += s * s;
@@ -52,9 +52,10 @@ class Mahalanobis final : public RowDetector {
     const double error = std::max(0.0, fourth / static_cast<double>(n) - norm) / static_cast<double>(n);
     const double shrinkage = distance > 0 ? std::clamp(error / distance, kLeastShrinkage, 1.0) : 1;
     for (size_t a = 0; a < d(); ++a) {
-      for (size_t b = 0; b < d(); ++b) S[a * d() + b] = (1 - shrinkage) * S[a * d() + b] + (a == b ? shrinkage * std::max(mu, 1e-12) : 0);
+      for (size_t b = 0; b < d(); ++b)
+        S[a * d() + b] = (1 - shrinkage) * S[a * d() + b] + (a == b ? shrinkage * std::max(mu, 1e-12) : 0);
     }
-    W_ = InverseCholesky(S, d());
+    ASSIGN_OR_RETURN(W_, InverseCholesky(S, d(), ctx));
     return W_.empty() ? Internal("mahalanobis: the shrunk covariance has no inverse") : absl::OkStatus();
   }
 
@@ -62,14 +63,20 @@ class Mahalanobis final : public RowDetector {
     z->resize(d());
     for (size_t j = 0; j < d(); ++j) (*z)[j] = std::clamp((x[j] - mean_[j]) * scale_[j], -1e100, 1e100);
   }
-  double ScoreRow(std::span<const double> x) const override {
-    std::vector<double> z;
+  void ScoreTile(const RowTile& tile, double* scores) const override {
+    const auto lanes = static_cast<size_t>(tile.lanes);
+    std::vector<double> z(d() * lanes);
+    for (size_t j = 0; j < d(); ++j) {
+      for (size_t r = j * lanes; r < (j + 1) * lanes; ++r) {
+        z[r] = std::clamp((tile.values[r] - mean_[j]) * scale_[j], -1e100, 1e100);
+      }
+    }
     const std::vector<double> zero(d(), 0);
-    Standardise(x, &z);
-    return WhitenedSquare(W_, z.data(), zero.data(), d());
+    WhitenedSquares(W_, z.data(), tile.lanes, zero.data(), d(), scores);
   }
   /// z_j (P z)_j: parts that add up to the squared distance.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
     std::vector<double> z, whitened(d()), pz(d());
     const std::vector<double> zero(d(), 0);
     Standardise(x, &z);
@@ -81,7 +88,9 @@ class Mahalanobis final : public RowDetector {
     }
     return true;
   }
-  int64_t BlockRows() const override { return std::clamp<int64_t>(50'000'000 / static_cast<int64_t>(d() * d() + 1), 1, 1024); }
+  int64_t BlockRows() const override {
+    return std::clamp<int64_t>(50'000'000 / static_cast<int64_t>(d() * d() + 1) / 16 * 16, 16, 1024);
+  }
   void SaveState(ByteWriter& out) const override {
     for (const auto* v : {&mean_, &scale_, &W_}) out.Doubles(*v);
   }
@@ -110,9 +119,14 @@ extern const Descriptor k_mahalanobis;
 const Descriptor k_mahalanobis = {
     .name = "mahalanobis",
     .family = "linear",
-    .summary = "Distance from the mean in units of the columns' joint variation, with a shrunk covariance: values that are odd only "
-               "together, also with more columns than rows. Many anomalies in the training rows widen the measure; `mcd` resists them.",
-    .paper = "O. Ledoit, M. Wolf, A well-conditioned estimator for large-dimensional covariance matrices, J. Multivariate Analysis, 2004",
+    .summary =
+        "Distance from the mean in units of the columns' joint variation, with a shrunk covariance: values that are "
+        "odd only "
+        "together, also with more columns than rows. Many anomalies in the training rows widen the measure; `mcd` "
+        "resists them.",
+    .paper =
+        "O. Ledoit, M. Wolf, A well-conditioned estimator for large-dimensional covariance matrices, J. Multivariate "
+        "Analysis, 2004",
     .params = {},
     .deterministic = true,
     .fit_cost = "O(n d^2 + d^3)",

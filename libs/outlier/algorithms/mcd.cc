@@ -1,11 +1,12 @@
 // MCD: squared Mahalanobis distances from a robust centre and covariance.
-#include <Eigen/Eigenvalues>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 
 #include "outlier/columns.h"
 #include "outlier/cost.h"
 #include "outlier/detector.h"
+#include "outlier/eigen.h"
 #include "outlier/fast_mcd.h"
 #include "outlier/parallel.h"
 #include "outlier/projection.h"
@@ -21,9 +22,10 @@ using Eigen::VectorXd;
 constexpr uint32_t kStateVersion = 1;
 constexpr int64_t kTile = Standardizer::kTile;
 constexpr int64_t kBlockRows = 32 * kTile;
-constexpr int64_t kMaxDimension = 5000;
-/// Directions in which the training rows do not vary at all (constant columns, exact linear relations) get this variance,
-/// in squared standard deviations: training rows have no distance there, a new row that breaks the relation has.
+constexpr int64_t kMaxDimension = 1000;  // one factorisation stays below 100 ms
+/// Directions in which the training rows do not vary at all (constant columns, exact linear relations) get this
+/// variance, in squared standard deviations: training rows have no distance there, a new row that breaks the relation
+/// has.
 constexpr double kVarianceOfNone = 1e-6;
 constexpr double kNoVariance = 1e-12;  // of the correlation matrix's largest eigenvalue: varies by rounding only
 
@@ -75,20 +77,22 @@ class Mcd final : public Detector {
       for (int64_t row = begin; row < end; row += kTile) {
         columns_.Tile(X, row, z.data());
         for (int64_t j = 0; j < d_; ++j) {
-          for (int64_t r = 0; r < kTile; ++r) z[static_cast<size_t>(j * kTile + r)] -= location_[static_cast<size_t>(j)];
+          for (int64_t r = 0; r < kTile; ++r)
+            z[static_cast<size_t>(j * kTile + r)] -= location_[static_cast<size_t>(j)];
         }
         ProjectTile(z.data(), d_, root_.data(), k, p.data());
         double sum[kTile] = {};
         for (int64_t c = 0; c < k; ++c) {
-          for (int64_t r = 0; r < kTile; ++r) sum[r] += p[static_cast<size_t>(c * kTile + r)] * p[static_cast<size_t>(c * kTile + r)];
+          for (int64_t r = 0; r < kTile; ++r)
+            sum[r] += p[static_cast<size_t>(c * kTile + r)] * p[static_cast<size_t>(c * kTile + r)];
         }
         std::copy(sum, sum + std::min(kTile, end - row), scores.data() + row);
       }
     });
   }
 
-  /// y_f (P y)_f, y the distance from the centre and P the precision: parts that add up to the squared distance. What is
-  /// expected of a feature is its mean given the row's other features, within the range of the training rows.
+  /// y_f (P y)_f, y the distance from the centre and P the precision: parts that add up to the squared distance. What
+  /// is expected of a feature is its mean given the row's other features, within the range of the training rows.
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
     Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
     const Eigen::Map<const MatrixXd> root(root_.data(), d_, roots());
@@ -132,7 +136,8 @@ class Mcd final : public Detector {
     training_scores_.clear();
     for (int64_t j = 0; in.ok() && j < d_; ++j) {
       const auto f = static_cast<size_t>(j);
-      if (!(low_[f] <= high_[f]) || std::fabs(location_[f]) > Standardizer::kMaxZ) in.Fail("a column's range is impossible");
+      if (!(low_[f] <= high_[f]) || std::fabs(location_[f]) > Standardizer::kMaxZ)
+        in.Fail("a column's range is impossible");
     }
     for (size_t i = 0; in.ok() && i < root_.size(); ++i) {
       if (std::fabs(root_[i]) > 1e40) in.Fail("the precision is out of range");
@@ -149,30 +154,32 @@ class Mcd final : public Detector {
   absl::Status FitStandardized(const MatrixXd& Z, const Context& ctx) {
     std::vector<int64_t> all(static_cast<size_t>(Z.cols()));
     for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
-    const RobustFit classic = FitRows(Z, all);
-    const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(classic.covariance);
+    const RobustFit classic = FitRows(Z, all, ctx);
     RETURN_IF_ERROR(ctx.Check());
-    const double cutoff = kNoVariance * std::max(0.0, solver.eigenvalues().maxCoeff());
+    ASSIGN_OR_RETURN(const SymmetricEigen eigen,
+                     EigenOf({classic.covariance.data(), static_cast<size_t>(d_ * d_)}, static_cast<size_t>(d_), ctx));
+    const Eigen::Map<const MatrixXd> directions(eigen.vectors.data(), d_, d_);
+    const double cutoff = kNoVariance * std::max(0.0, eigen.values.back());
     Eigen::Index none = 0;
-    while (none < d_ && !(solver.eigenvalues()[none] > cutoff)) ++none;
+    while (none < d_ && !(eigen.values[static_cast<size_t>(none)] > cutoff)) ++none;
     const Eigen::Index rank = d_ - none;
     VectorXd location = classic.location;
     MatrixXd root(d_, d_);
-    root.leftCols(none) = solver.eigenvectors().leftCols(none) / std::sqrt(kVarianceOfNone);
+    root.leftCols(none) = directions.leftCols(none) / std::sqrt(kVarianceOfNone);
     Eigen::Index used = none;
     if (rank > 0) {
-      // Only when something is split off are the rows turned into the remaining directions: Mahalanobis distances do not
-      // depend on the basis.
-      const MatrixXd basis = none == 0 ? MatrixXd(MatrixXd::Identity(d_, d_)) : MatrixXd(solver.eigenvectors().rightCols(rank));
+      // Only when something is split off are the rows turned into the remaining directions: Mahalanobis distances do
+      // not depend on the basis.
+      const MatrixXd basis = none == 0 ? MatrixXd(MatrixXd::Identity(d_, d_)) : MatrixXd(directions.rightCols(rank));
       const MatrixXd turned = none == 0 ? Z : MatrixXd(basis.transpose() * Z);
       ASSIGN_OR_RETURN(const RobustFit fit, Reweighted(turned, ctx));
-      const MatrixXd inverse_root = InverseRoot(fit.covariance);
+      ASSIGN_OR_RETURN(const MatrixXd inverse_root, InverseRoot(fit.covariance, ctx));
       root.middleCols(none, inverse_root.cols()) = basis * inverse_root;
       used += inverse_root.cols();
-      location = none == 0 ? fit.location
-                           : VectorXd(basis * fit.location +
-                                      solver.eigenvectors().leftCols(none) *
-                                          (solver.eigenvectors().leftCols(none).transpose() * classic.location));
+      location = none == 0
+                     ? fit.location
+                     : VectorXd(basis * fit.location +
+                                directions.leftCols(none) * (directions.leftCols(none).transpose() * classic.location));
     }
     location_.assign(location.data(), location.data() + d_);
     root_.assign(root.data(), root.data() + d_ * used);
@@ -185,7 +192,8 @@ class Mcd final : public Detector {
     const double wanted = support_fraction_ > 0 ? std::floor(support_fraction_ * static_cast<double>(n))
                                                 : std::ceil(0.5 * (static_cast<double>(n + Z.rows()) + 1));
     ASSIGN_OR_RETURN(const RobustFit raw, FastMcd(Z, std::clamp<int64_t>(static_cast<int64_t>(wanted), 1, n), ctx));
-    const VectorXd distances = SquaredDistances(Z, raw.location, raw.covariance);
+    const VectorXd distances = SquaredDistances(Z, raw.location, raw.covariance, ctx);
+    RETURN_IF_ERROR(ctx.Check());
     std::vector<double> work(distances.data(), distances.data() + n);
     const double correction = MedianInPlace(work) / ChiSquaredQuantile(0.5, d);
     const double limit = ChiSquaredQuantile(0.975, d) * correction;
@@ -194,7 +202,10 @@ class Mcd final : public Detector {
       if (distances[i] < limit || (limit == 0 && distances[i] == 0)) rows.push_back(i);
     }
     RETURN_IF_ERROR(ctx.Check());
-    return rows.empty() ? raw : FitRows(Z, rows);
+    if (rows.empty()) return raw;
+    RobustFit fit = FitRows(Z, rows, ctx);
+    RETURN_IF_ERROR(ctx.Check());
+    return fit;
   }
 
   double support_fraction_;
@@ -212,10 +223,13 @@ extern const Descriptor k_mcd;
 const Descriptor k_mcd = {
     .name = "mcd",
     .family = "linear",
-    .summary = "Mahalanobis distance from a centre and covariance that anomalies cannot distort: finds values that are odd only "
-               "together. Assumes one roughly elliptical cloud, and more rows than about five times the columns.",
-    .paper = "P. J. Rousseeuw, K. Van Driessen, A fast algorithm for the minimum covariance determinant estimator, "
-             "Technometrics, 1999",
+    .summary =
+        "Mahalanobis distance from a centre and covariance that anomalies cannot distort: finds values that are odd "
+        "only "
+        "together. Assumes one roughly elliptical cloud, and more rows than about five times the columns.",
+    .paper =
+        "P. J. Rousseeuw, K. Van Driessen, A fast algorithm for the minimum covariance determinant estimator, "
+        "Technometrics, 1999",
     .params = kParams,
     .deterministic = false,
     .fit_cost = "O(n d^2 + d^3), times the trials",
@@ -223,8 +237,8 @@ const Descriptor k_mcd = {
     .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
       const double square = static_cast<double>(d * d);
       // Trials on sub-samples of at most 1500 rows, then steps over all rows.
-      return PassCost(n, d, 10 * (1 + static_cast<double>(d)), 1 + static_cast<double>(d) / 4, 24 * square).PlusFit(
-          0.01 + 2e-6 * static_cast<double>(std::min<int64_t>(n, 1500)) * (1 + square / 20));
+      return PassCost(n, d, 10 * (1 + static_cast<double>(d)), 1 + static_cast<double>(d) / 4, 24 * square)
+          .PlusFit(0.01 + 2e-6 * static_cast<double>(std::min<int64_t>(n, 1500)) * (1 + square / 20));
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Mcd>(params); },
 };

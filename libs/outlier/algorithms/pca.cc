@@ -1,11 +1,13 @@
 // PCA as Shyu et al.: distances to the principal component vectors, each divided by its share of the variance.
-#include <Eigen/Eigenvalues>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 
 #include "outlier/columns.h"
 #include "outlier/cost.h"
 #include "outlier/detector.h"
+#include "outlier/eigen.h"
+#include "outlier/kernels/simd.h"
 #include "outlier/parallel.h"
 #include "outlier/projection.h"
 #include "outlier/state.h"
@@ -21,7 +23,8 @@ constexpr int64_t kTile = Standardizer::kTile;
 constexpr int64_t kBlockRows = 32 * kTile;
 constexpr int64_t kMaxDimension = 20000;  // of the eigenproblem, min(rows, columns)
 /// A component with a smaller share of the variance exists by rounding only. PyOD divides by whatever share comes out
-/// (2.9e-31 on `cardio`); here such a component weighs as one of this share, and its direction, which is noise, is not used.
+/// (2.9e-31 on `cardio`); here such a component weighs as one of this share, and its direction, which is noise, is not
+/// used.
 constexpr double kLeastShare = 1e-12;
 
 constexpr ParamSpec kParams[] = {
@@ -54,11 +57,12 @@ class Pca final : public Detector {
   absl::Status Fit(MatrixView X, const Context& ctx) override {
     const int64_t components = std::min(X.rows, X.cols);
     if (components > kMaxDimension) {
-      return InvalidArgument("pca: the smaller of {} rows and {} columns is more than {}", X.rows, X.cols, kMaxDimension);
+      return InvalidArgument("pca: the smaller of {} rows and {} columns is more than {}", X.rows, X.cols,
+                             kMaxDimension);
     }
     if (n_selected_ > components) {
-      return InvalidArgument("n_selected_components is {}, but {} rows of {} columns have only {} components", n_selected_,
-                             X.rows, X.cols, components);
+      return InvalidArgument("n_selected_components is {}, but {} rows of {} columns have only {} components",
+                             n_selected_, X.rows, X.cols, components);
     }
     d_ = X.cols;
     if (standardize_) {
@@ -81,18 +85,24 @@ class Pca final : public Detector {
       for (int64_t row = begin; row < end; row += kTile) {
         columns_.Tile(X, row, z.data());
         ProjectTile(z.data(), d_, vectors_.data(), k, p.data());
-        double norm[kTile] = {}, sum[kTile] = {};
-        for (int64_t j = 0; j < d_; ++j) {
-          for (int64_t r = 0; r < kTile; ++r) norm[r] += z[static_cast<size_t>(j * kTile + r)] * z[static_cast<size_t>(j * kTile + r)];
+        constexpr int kVectors = kTile / 4;
+        F64x4 norm[kVectors], total[kVectors];
+        for (int v = 0; v < kVectors; ++v) norm[v] = total[v] = F64x4::Zero();
+        for (const double* at = z.data(); at < z.data() + d_ * kTile; at += kTile) {
+          for (int v = 0; v < kVectors; ++v)
+            norm[v] = Fma(F64x4::LoadAny(at + 4 * v), F64x4::LoadAny(at + 4 * v), norm[v]);
         }
+        const F64x4 one = F64x4::Set(1), two = F64x4::Set(-2);
         for (int64_t c = 0; c < k; ++c) {
-          const double weight = weights_[static_cast<size_t>(c)];
+          const F64x4 weight = F64x4::Set(weights_[static_cast<size_t>(c)]);
           const double* const pc = p.data() + c * kTile;
-          for (int64_t r = 0; r < kTile; ++r) {
-            const double square = norm[r] - 2 * pc[r] + 1;  // |z - v|^2 with |v| = 1
-            sum[r] += std::sqrt(square < 0 ? 0 : square) * weight;
+          for (int v = 0; v < kVectors; ++v) {  // |z - v|^2 with |v| = 1
+            const F64x4 square = Fma(two, F64x4::LoadAny(pc + 4 * v), norm[v]) + one;
+            total[v] = Fma(Sqrt(Max(square, F64x4::Zero())), weight, total[v]);
           }
         }
+        double sum[kTile];
+        for (int v = 0; v < kVectors; ++v) total[v].Store(sum + 4 * v);
         std::copy(sum, sum + std::min(kTile, end - row), scores.data() + row);
       }
     });
@@ -141,9 +151,10 @@ class Pca final : public Detector {
     weights_ = ReadDoubles(in, "the weights of components", k);
     vectors_ = ReadDoubles(in, "the components", k * d_);
     training_scores_.clear();
-    if (in.ok() && !(std::all_of(weights_.begin(), weights_.end(), [](double w) { return w > 0 && w <= 2 / kLeastShare; }) &&
-                     std::all_of(vectors_.begin(), vectors_.end(), [](double v) { return std::fabs(v) <= 1.001; }) &&
-                     std::all_of(mean_.begin(), mean_.end(), [](double m) { return std::fabs(m) <= Standardizer::kMaxZ; }))) {
+    if (in.ok() &&
+        !(std::all_of(weights_.begin(), weights_.end(), [](double w) { return w > 0 && w <= 2 / kLeastShare; }) &&
+          std::all_of(vectors_.begin(), vectors_.end(), [](double v) { return std::fabs(v) <= 1.001; }) &&
+          std::all_of(mean_.begin(), mean_.end(), [](double m) { return std::fabs(m) <= Standardizer::kMaxZ; }))) {
       in.Fail("a component is out of range");
     }
     return in.status();
@@ -208,14 +219,23 @@ class Pca final : public Detector {
     MatrixXd directions;  // d x k, by falling variance
     if (d_ <= X.rows) {
       ASSIGN_OR_RETURN(const MatrixXd covariance, Covariance(X, ctx));
-      const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(covariance);
-      variance = solver.eigenvalues().reverse();
-      directions = solver.eigenvectors().rowwise().reverse();
+      ASSIGN_OR_RETURN(const SymmetricEigen eigen,
+                       EigenOf({covariance.data(), static_cast<size_t>(d_ * d_)}, static_cast<size_t>(d_), ctx));
+      variance = Eigen::Map<const VectorXd>(eigen.values.data(), d_).reverse();
+      directions = Eigen::Map<const MatrixXd>(eigen.vectors.data(), d_, d_).rowwise().reverse();
     } else {  // fewer rows than columns: the same from the n x n matrix of dot products
       const MatrixXd centered = Centered(X, 0, X.rows).transpose();
-      const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(centered.transpose() * centered / static_cast<double>(X.rows));
-      variance = solver.eigenvalues().reverse();
-      directions = centered * solver.eigenvectors().rowwise().reverse();
+      MatrixXd products = MatrixXd::Zero(k, k);
+      for (int64_t row = 0; row < d_; row += 64) {
+        RETURN_IF_ERROR(ctx.Check());
+        products.selfadjointView<Eigen::Lower>().rankUpdate(
+            centered.middleRows(row, std::min<int64_t>(64, d_ - row)).transpose());
+      }
+      products /= static_cast<double>(X.rows);
+      ASSIGN_OR_RETURN(const SymmetricEigen eigen,
+                       EigenOf({products.data(), static_cast<size_t>(k * k)}, static_cast<size_t>(k), ctx));
+      variance = Eigen::Map<const VectorXd>(eigen.values.data(), k).reverse();
+      directions = centered * Eigen::Map<const MatrixXd>(eigen.vectors.data(), k, k).rowwise().reverse();
       for (int64_t c = 0; c < k; ++c) directions.col(c).normalize();
     }
     RETURN_IF_ERROR(ctx.Check());
@@ -295,9 +315,13 @@ extern const Descriptor k_pca;
 const Descriptor k_pca = {
     .name = "pca",
     .family = "linear",
-    .summary = "How far a row lies from the main directions of variation: finds broken linear relations between columns. Fails "
-               "where relations are curved or the data has several clusters.",
-    .paper = "M.-L. Shyu et al., A novel anomaly detection scheme based on principal component classifier, ICDM workshops, 2003",
+    .summary =
+        "How far a row lies from the main directions of variation: finds broken linear relations between columns. "
+        "Fails "
+        "where relations are curved or the data has several clusters.",
+    .paper =
+        "M.-L. Shyu et al., A novel anomaly detection scheme based on principal component classifier, ICDM workshops, "
+        "2003",
     .params = kParams,
     .deterministic = true,
     .fit_cost = "O(n d^2 + d^3)",

@@ -1,13 +1,14 @@
-// Robust PCA by principal component pursuit (Candes, Li, Ma, Wright 2011): the table, each column less its median and over its
-// robust deviation, is the sum of L, low in rank, and S, sparse errors, that minimises |L|_* + lambda |S|_1,
-// lambda = 1 / sqrt(max(n, d)). Solved by the inexact augmented Lagrangian method (Lin, Chen, Ma 2010); its singular values
-// come from d x d matrices alone.
+// Robust PCA by principal component pursuit (Candes, Li, Ma, Wright 2011): the table, each column less its median and
+// over its robust deviation, is the sum of L, low in rank, and S, sparse errors, that minimises |L|_* + lambda |S|_1,
+// lambda = 1 / sqrt(max(n, d)). Solved by the inexact augmented Lagrangian method (Lin, Chen, Ma 2010); its singular
+// values come from d x d matrices alone.
 //
 // The rule for a row x, new or not. At the optimum, with G = (L'L)^(-1/2), every row l + s of the table has
 // G l in lambda times the subdifferential of |s|_1: the row solves, by itself,
 //     minimise over s:  1/2 (x - s)' G (x - s) + lambda |s|_1.
-// So does a new row, and that minimum over lambda is the score: what the row adds to the pursuit's objective. Directions that L
-// lacks count as if its singular value there were kLeastSpread / lambda: what lies there is error at once.
+// So does a new row, and that minimum over lambda is the score: what the row adds to the pursuit's objective.
+// Directions that L lacks count as if its singular value there were kLeastSpread / lambda: what lies there is error at
+// once.
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
@@ -39,16 +40,22 @@ double Soft(double x, double by) { return x > by ? x - by : (x < -by ? x + by : 
 class Pursuit {
  public:
   Pursuit(std::vector<double> table, size_t n, size_t d)
-      : n_(static_cast<int64_t>(n)), d_(static_cast<int64_t>(d)), M_(std::move(table)), S_(M_.size(), 0), Y_(M_.size()),
-        lambda_(1 / std::sqrt(static_cast<double>(std::max(n, d)))), grain_(std::max<int64_t>(512, (n_ + 15) / 16)),
-        grams_(static_cast<size_t>((n_ + grain_ - 1) / grain_)), errors_(grams_.size()) {}
+      : n_(static_cast<int64_t>(n)),
+        d_(static_cast<int64_t>(d)),
+        M_(std::move(table)),
+        S_(M_.size(), 0),
+        Y_(M_.size()),
+        lambda_(1 / std::sqrt(static_cast<double>(std::max(n, d)))),
+        grain_(std::max<int64_t>(512, (n_ + 15) / 16)),
+        grams_(static_cast<size_t>((n_ + grain_ - 1) / grain_)),
+        errors_(grams_.size()) {}
 
   /// Runs it; the result is L'L.
   absl::StatusOr<std::vector<double>> Run(int64_t rounds, double tolerance, const Context& ctx) {
     double norm = 0, most = 0;
     for (const double v : M_) norm += v * v, most = std::max(most, std::fabs(v));
     RETURN_IF_ERROR(Pass([](int64_t, Block m, Block, Block) { return Rows(m); }, ctx));
-    const SymmetricEigen first = EigenOf(Gram(), static_cast<size_t>(d_));
+    ASSIGN_OR_RETURN(const SymmetricEigen first, EigenOf(Gram(), static_cast<size_t>(d_), ctx));
     const double largest = std::sqrt(std::max(0.0, first.values.back()));
     if (!(largest > 0)) return Gram();  // nothing varies
     const double scale = std::max(largest, most / lambda_);
@@ -57,10 +64,11 @@ class Pursuit {
     const double mu_most = mu * 1e7;
     RETURN_IF_ERROR(Pass([&](int64_t, Block m, Block s, Block y) { return Rows(m - s + y / mu); }, ctx));
     for (int64_t round = 0; round < rounds; ++round) {
-      const Rows shrink = Shrink(1 / mu);
+      ASSIGN_OR_RETURN(const Rows shrink, Shrink(1 / mu, ctx));
       RETURN_IF_ERROR(ctx.Check());
       const double next = std::min(mu * kGrowth, mu_most);
-      RETURN_IF_ERROR(Pass([&](int64_t at, Block m, Block s, Block y) { return Round(shrink, mu, next, at, m, s, y); }, ctx));
+      RETURN_IF_ERROR(
+          Pass([&](int64_t at, Block m, Block s, Block y) { return Round(shrink, mu, next, at, m, s, y); }, ctx));
       mu = next;
       double error = 0;
       for (const double e : errors_) error += e;
@@ -93,7 +101,8 @@ class Pursuit {
   absl::Status Pass(const Step& step, const Context& ctx) {
     return ParallelBlocks(ctx, n_, grain_, [&](int64_t begin, int64_t end) {
       const int64_t rows = end - begin, at = begin / grain_;
-      const Rows out = step(at, Block(M_.data() + begin * d_, rows, d_), Block(S_.data() + begin * d_, rows, d_), Block(Y_.data() + begin * d_, rows, d_));
+      const Rows out = step(at, Block(M_.data() + begin * d_, rows, d_), Block(S_.data() + begin * d_, rows, d_),
+                            Block(Y_.data() + begin * d_, rows, d_));
       grams_[static_cast<size_t>(at)].noalias() = out.transpose() * out;
     });
   }
@@ -105,14 +114,14 @@ class Pursuit {
   }
 
   /// The matrix that lowers the singular values of what the last pass returned.
-  Rows Shrink(double by) const {
-    const SymmetricEigen eigen = EigenOf(Gram(), static_cast<size_t>(d_));
+  absl::StatusOr<Rows> Shrink(double by, const Context& ctx) const {
+    ASSIGN_OR_RETURN(const SymmetricEigen eigen, EigenOf(Gram(), static_cast<size_t>(d_), ctx));
     Rows vectors = Eigen::Map<const Rows>(eigen.vectors.data(), d_, d_), scaled = vectors;
     for (int64_t k = 0; k < d_; ++k) {
       const double singular = std::sqrt(std::max(0.0, eigen.values[static_cast<size_t>(k)]));
       scaled.row(k) *= singular > by ? 1 - by / singular : 0;
     }
-    return vectors.transpose() * scaled;
+    return Rows(vectors.transpose() * scaled);
   }
 
   int64_t n_, d_;
@@ -125,7 +134,8 @@ class Pursuit {
 
 class RobustPca final : public RowDetector {
  public:
-  explicit RobustPca(const ParamSet& params) : rounds_(params.Int("max_iter")), tolerance_(params.Real("tol")), most_rows_(params.Int("max_rows")) {}
+  explicit RobustPca(const ParamSet& params)
+      : rounds_(params.Int("max_iter")), tolerance_(params.Real("tol")), most_rows_(params.Int("max_rows")) {}
 
  private:
   absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
@@ -141,7 +151,7 @@ class RobustPca final : public RowDetector {
     RETURN_IF_ERROR(ctx.Check());
     Pursuit pursuit(std::move(table), static_cast<size_t>(used), d());
     ASSIGN_OR_RETURN(const std::vector<double> gram, pursuit.Run(rounds_, tolerance_, ctx));
-    const SymmetricEigen eigen = EigenOf(gram, d());
+    ASSIGN_OR_RETURN(const SymmetricEigen eigen, EigenOf(gram, d(), ctx));
     metric_.assign(d() * d(), 0);
     for (size_t k = 0; k < d(); ++k) {
       const double singular = std::sqrt(std::max(0.0, eigen.values[k]));
@@ -212,7 +222,8 @@ class RobustPca final : public RowDetector {
     return std::isnan(sum) ? std::numeric_limits<double>::max() : sum;
   }
   /// Each column's error and its share of the low-rank part's cost: they add up to the score.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+                  std::span<double> expected) const override {
     std::vector<double> own, low;
     Split(x, own, low);
     for (size_t j = 0; j < d(); ++j) {
@@ -221,7 +232,9 @@ class RobustPca final : public RowDetector {
     }
     return true;
   }
-  int64_t BlockRows() const override { return std::clamp<int64_t>(1'000'000 / static_cast<int64_t>(d() * d() + 20), 1, 256); }
+  int64_t BlockRows() const override {
+    return std::clamp<int64_t>(1'000'000 / static_cast<int64_t>(d() * d() + 20), 1, 256);
+  }
 
   void SaveState(ByteWriter& out) const override {
     for (const auto* v : {&median_, &scale_, &metric_}) out.Doubles(*v);
@@ -233,7 +246,8 @@ class RobustPca final : public RowDetector {
     metric_ = ReadDoubles(in, "the metric", features() * features());
     if (!in.ok()) return;
     for (size_t j = 0; j < d(); ++j) {
-      if (!(scale_[j] > 1e-160 && scale_[j] < 1e160) || std::fabs(median_[j]) > RowUnit::kMaxValue) return in.Fail("a scale is out of range");
+      if (!(scale_[j] > 1e-160 && scale_[j] < 1e160) || std::fabs(median_[j]) > RowUnit::kMaxValue)
+        return in.Fail("a scale is out of range");
       if (!(metric_[j * d() + j] > 1e-12)) return in.Fail("the metric is not positive");
     }
     for (const double v : metric_) {
@@ -249,7 +263,12 @@ class RobustPca final : public RowDetector {
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "max_iter", .type = ParamType::kInt, .default_value = "200", .min = 1, .max = 10000, .summary = "Most rounds of the pursuit."},
+    {.name = "max_iter",
+     .type = ParamType::kInt,
+     .default_value = "200",
+     .min = 1,
+     .max = 10000,
+     .summary = "Most rounds of the pursuit."},
     {.name = "tol",
      .type = ParamType::kReal,
      .default_value = "1e-7",
@@ -270,17 +289,23 @@ extern const Descriptor k_rpca;
 const Descriptor k_rpca = {
     .name = "rpca",
     .family = "linear",
-    .summary = "What a row does not share with the few directions that explain the table once gross errors are set aside: broken linear "
-               "relations, also with many anomalies in the training rows. Near the sum of robust deviations where columns are unrelated.",
+    .summary =
+        "What a row does not share with the few directions that explain the table once gross errors are set aside: "
+        "broken linear "
+        "relations, also with many anomalies in the training rows. Near the sum of robust deviations where columns are "
+        "unrelated.",
     .paper = "E. J. Candes, X. Li, Y. Ma, J. Wright, Robust principal component analysis?, J. ACM, 2011",
     .params = kParams,
     .deterministic = true,
     .fit_cost = "O(t (n d^2 + d^3)), t the rounds, n up to max_rows",
     .score_cost = "O(s d^2), s the sweeps",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
-      const double side = static_cast<double>(d), used = static_cast<double>(std::min(n, p.Int("max_rows"))), rows = static_cast<double>(n);
-      const double rounds = static_cast<double>(std::min<int64_t>(p.Int("max_iter"), 60)), row = kRowFloor + 1e-9 * side * (1000 + 50 * side);
-      return {.fit_seconds = kFitFloor + 1e-9 * rounds * (used * side * (4 + 0.25 * side) + 10 * side * side * side) + rows * (3e-8 * side + row),
+      const double side = static_cast<double>(d), used = static_cast<double>(std::min(n, p.Int("max_rows"))),
+                   rows = static_cast<double>(n);
+      const double rounds = static_cast<double>(std::min<int64_t>(p.Int("max_iter"), 60)),
+                   row = kRowFloor + 1e-9 * side * (1000 + 50 * side);
+      return {.fit_seconds = kFitFloor + 1e-9 * rounds * (used * side * (4 + 0.25 * side) + 10 * side * side * side) +
+                             rows * (3e-8 * side + row),
               .score_seconds_per_row = row,
               .fit_bytes = kBytesFloor + 8 * side * (rows + 3 * used + 24 * side),
               .model_bytes = kBytesFloor + 8 * side * (side + 2)};
