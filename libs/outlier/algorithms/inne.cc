@@ -198,7 +198,7 @@ const Descriptor k_inne = {
     .score_cost = "O(t psi d)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double balls = static_cast<double>(p.Int("n_estimators") * std::min(n, p.Int("max_samples")));
-      return PassCost(n, d, 4 + balls / 2, 1 + balls / 2, 8 * balls * static_cast<double>(d + 2))
+      return PassCost(n, d, 4 + 0.12 * balls, 1 + 0.12 * balls, 8 * balls * static_cast<double>(d + 2))
           .PlusFit(1e-9 * balls * static_cast<double>(p.Int("max_samples") * d));
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Inne>(params); },

@@ -250,11 +250,14 @@ const Descriptor k_loda = {
     .params = kParams,
     .deterministic = false,
     .wants_scaling = true,
-    .fit_cost = "O(n k d), k the projections",
-    .score_cost = "O(k d)",
+    .fit_cost = "O(n (d + k sqrt(d))), k the projections",
+    .score_cost = "O(d + k sqrt(d))",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
-      const double k = static_cast<double>(p.Int("n_random_cuts"));
-      return PassCost(n, d, 4 + 3 * k, 1 + 1.5 * k, 8 * k * static_cast<double>(d + p.Int("n_bins")));
+      const double k = static_cast<double>(p.Int("n_random_cuts")), kept = std::sqrt(static_cast<double>(d));
+      Cost cost = PassCost(n, d, 10, 1, 8 * k * static_cast<double>(d + p.Int("n_bins")))
+                      .PlusFit(1e-9 * static_cast<double>(n) * k * (4 + 1.2 * kept));
+      cost.score_seconds_per_row += 1e-9 * k * (1.5 + 0.2 * kept);
+      return cost;
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Loda>(params); },
 };

@@ -83,7 +83,7 @@ const Descriptor k_sampling = {
     .score_cost = "O(s d)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double s = static_cast<double>(p.Int("subset_size"));
-      return PassCost(n, d, 4 + s, 1 + s, 8 * s * static_cast<double>(d));
+      return PassCost(n, d, 1 + 0.4 * s, 0.5 + 0.2 * s, 8 * s * static_cast<double>(d));
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Sampling>(params); },
 };
