@@ -114,7 +114,7 @@ Completion Client::Lead(Call& call) {
     const absl::Time now = surroundings_.clock->Now();
     call.taken = EstimateTokens(call.body.size()) + settings_.max_output_tokens;
     if (now >= call.deadline) done.reason = "timeout";
-    else if (!WaitUntil(lock, call.deadline, [&] { return in_flight_ < settings_.max_concurrent; })) done.reason = "busy";
+    else if (!WaitUntil(lock, std::min(call.deadline, now + settings_.slot_wait), [&] { return in_flight_ < settings_.max_concurrent; })) done.reason = "busy";
     else if (!budget_.Take(call.tenant, call.taken, now)) done.reason = "over_budget";
     else if (!breaker_.Allow(surroundings_.clock->Now())) {
       budget_.Settle(call.tenant, call.taken, 0, now);

@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <semaphore>
+
 #include "unit/llm/support.h"
 
 namespace vedette::llm {
@@ -85,6 +87,31 @@ TEST_CASE("over budget the model is not asked; the next day it is") {
   CHECK(b.transport->seen.size() == 2);
   b.clock.Advance(absl::Hours(24));
   CHECK(Ask(b).ok);
+}
+
+TEST_CASE("with every slot taken the caller is told busy, and not made to wait for the deadline") {
+  struct Gate final : Transport {
+    HttpReply Post(const HttpRequest&) override {
+      entered.release();
+      leave.acquire();
+      return Says(kGood);
+    }
+    std::binary_semaphore entered{0}, leave{0};
+  };
+  Bench b;
+  Settings s = TestSettings();
+  s.max_concurrent = 1;
+  s.slot_wait = absl::Milliseconds(1);
+  auto transport = std::make_unique<Gate>();
+  Gate& gate = *transport;
+  b.Start(s, std::move(transport));
+  bool first = false;
+  std::thread other([&] { first = Ask(b).ok; });
+  gate.entered.acquire();
+  CHECK(Ask(b, absl::Hours(1), "other").degraded_reason == "busy");
+  gate.leave.release();
+  other.join();
+  CHECK(first);
 }
 
 TEST_CASE("a wait that does not fit the deadline is not begun") {
