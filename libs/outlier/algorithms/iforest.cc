@@ -239,7 +239,7 @@ absl::Status IsolationForest::ScoreMixed(std::span<const MixedTree> trees, Matri
     std::vector<double> sums(scored.size(), 0);
     for (const MixedTree& tree : trees) {  // tree by tree: its nodes stay in the cache
       for (size_t k = 0; k < sums.size(); ++k)
-        sums[k] += tree.PathLength(rows.data() + k * static_cast<size_t>(X.cols), categories_);
+        sums[k] += tree.PathLength(rows.data() + k * static_cast<size_t>(X.cols));
     }
     for (size_t k = 0; k < sums.size(); ++k)
       scores[scored[k]] = ScoreOf(sums[k] / static_cast<double>(trees.size()), norm);
@@ -293,7 +293,7 @@ absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context
         out.expected(i, j) = mixed() ? usual_[j] : map_.center(j);
       }
       for (const MixedTree& tree : trees) {
-        follow(tree, [&](const MixedTree& t, size_t node) { return t.Next(node, row.data(), categories_); });
+        follow(tree, [&](const MixedTree& t, size_t node) { return t.Next(node, row.data()); });
       }
       if (one_by_one) continue;
       for (const IsolationTree& tree : trees_) {

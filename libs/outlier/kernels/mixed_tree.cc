@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace vedette::outlier {
 namespace {
@@ -156,7 +157,7 @@ MixedTree MixedTree::Grow(std::span<const float> sample, int64_t psi, std::span<
                           std::vector<int32_t> candidates, int max_depth, Rng& rng) {
   MixedTree tree;
   Grower(tree, sample, psi, categories, std::move(candidates), max_depth, rng).Node(0, psi, 0, 0);
-  tree.Derive(max_depth);
+  tree.Derive(max_depth, categories);
   return tree;
 }
 
@@ -166,11 +167,11 @@ MixedTree MixedTree::From(const IsolationTree& plain) {
   tree.threshold = plain.threshold;
   tree.missing.assign(plain.feature.size(), kUnseen);
   tree.codes_end.assign(plain.feature.size(), 0);
-  tree.Derive(plain.depth);
+  tree.Derive(plain.depth, {});
   return tree;
 }
 
-bool MixedTree::Derive(int max_depth) {
+bool MixedTree::Derive(int max_depth, std::span<const int32_t> categories) {
   const size_t n = feature.size();
   right.assign(n, 0);
   count.assign(n, 0);
@@ -207,7 +208,31 @@ bool MixedTree::Derive(int max_depth) {
     }
     path_length[i] = static_cast<float>(sum[i] / count[i]);
   }
+  MakeSteps(categories);
   return true;
+}
+
+void MixedTree::MakeSteps(std::span<const int32_t> categories) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  steps.assign(feature.size(), {});
+  for (size_t i = 0; i < steps.size(); ++i) {
+    Step& step = steps[i];
+    if (feature[i] < 0) continue;
+    step.feature = feature[i];
+    step.right = right[i];
+    const bool is_category = !categories.empty() && categories[static_cast<size_t>(feature[i])] > 0;
+    step.missing_left = GoesLeft(i, kNan, is_category);
+    step.threshold = missing[i] == kApart ? -std::numeric_limits<float>::infinity() : threshold[i];
+    if (!is_category) continue;
+    step.threshold = kNan;
+    step.left_codes = GoesLeft(i, -1, true) ? ~uint64_t{0} : 0;  // what it never saw
+    for (int32_t k = i == 0 ? 0 : codes_end[i - 1]; k < codes_end[i]; ++k) {
+      const int32_t code = codes[static_cast<size_t>(k)] / 2;
+      if (code >= 64) break;
+      const uint64_t bit = uint64_t{1} << code;
+      step.left_codes = codes[static_cast<size_t>(k)] % 2 == 0 ? step.left_codes | bit : step.left_codes & ~bit;
+    }
+  }
 }
 
 void MixedTree::Save(ByteWriter& out) const {
@@ -261,7 +286,7 @@ MixedTree MixedTree::Load(ByteReader& in, std::span<const int32_t> categories, i
     if (tree.missing[i] < kUnseen || tree.missing[i] > most) return bad("isolation tree: missing values go nowhere");
   }
   if (!tree.CodesAreSound(categories)) return bad("isolation tree: its categories are damaged");
-  if (!tree.Derive(max_depth)) return bad("isolation tree: it is no whole tree");
+  if (!tree.Derive(max_depth, categories)) return bad("isolation tree: it is no whole tree");
   return tree;
 }
 

@@ -18,6 +18,7 @@
 // value the least odd of all values; here a row that is odd by what it lacks is to be found.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -50,16 +51,29 @@ struct MixedTree {
   /// The same splits, and the rule above for what they have never seen.
   static MixedTree From(const IsolationTree& tree);
 
+  /// derived: what a row needs on its way, in one place. Categories below 64 are bits, and their splits' threshold is
+  /// NaN.
+  struct Step {
+    int32_t feature = -1, right = 0;
+    float threshold = 0;
+    bool missing_left = false;
+    uint64_t left_codes = 0;
+  };
+  std::vector<Step> steps;
+
   bool GoesLeft(size_t node, float value, bool is_category) const;
   /// Child of a split that a row with these values falls into.
-  size_t Next(size_t node, const float* row, std::span<const int32_t> categories) const {
-    const auto f = static_cast<size_t>(feature[node]);
-    return GoesLeft(node, row[f], categories[f] > 0) ? node + 1 : static_cast<size_t>(right[node]);
+  size_t Next(size_t node, const float* row) const {
+    const Step& step = steps[node];
+    const float value = row[step.feature];
+    bool left = value <= step.threshold;
+    if (!left && !(value > step.threshold)) left = Otherwise(node, value);
+    return left ? node + 1 : static_cast<size_t>(step.right);
   }
   /// path_length of the leaf that the row falls into.
-  float PathLength(const float* row, std::span<const int32_t> categories) const {
+  float PathLength(const float* row) const {
     size_t node = 0;
-    while (feature[node] >= 0) node = Next(node, row, categories);
+    while (steps[node].feature >= 0) node = Next(node, row);
     return path_length[node];
   }
 
@@ -68,7 +82,15 @@ struct MixedTree {
   static MixedTree Load(ByteReader& in, std::span<const int32_t> categories, int max_depth);
 
  private:
-  bool Derive(int max_depth);  // false: no whole tree
+  bool Derive(int max_depth, std::span<const int32_t> categories);  // false: no whole tree
+  void MakeSteps(std::span<const int32_t> categories);
+  /// Of a missing value, or a category.
+  bool Otherwise(size_t node, float value) const {
+    const Step& step = steps[node];
+    if (std::isnan(value)) return step.missing_left;
+    if (value >= 0 && value < 64) return (step.left_codes >> static_cast<int>(value) & 1) != 0;
+    return GoesLeft(node, value, true);
+  }
   bool CodesAreSound(std::span<const int32_t> categories) const;
 };
 
