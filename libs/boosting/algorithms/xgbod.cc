@@ -3,10 +3,11 @@
 // not.
 //
 // score = the log-odds of being an anomaly like the known ones; PyOD's is the probability that they stand for, which
-// has the same order but ties near 0 and 1. Beside PyOD's detectors (KNN, mean KNN, LOF, HBOS, one-class SVM, isolation
-// forests; 47 of them) the default has fewer steps of their parameters: 18. Detectors that no tree looks at are dropped
-// after the fit. Values and scores are compared as float32 (outlier/kernels/float_map.h). Training rows enter with
-// their training scores (neighbour methods leave the row itself out), as new rows will.
+// has the same order but ties near 0 and 1. PyOD takes 41 detectors (KNN, LOF, HBOS, one-class SVM and isolation
+// forests at many settings); the default here has 18, fewer settings of those and the mean distance of neighbours.
+// Detectors that no tree looks at are dropped after the fit. Values and scores are compared as float32
+// (outlier/kernels/float_map.h). Training rows enter with their training scores, for which neighbour methods leave the
+// row itself out.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
