@@ -4,6 +4,7 @@
 #include "boosting/algorithms.h"
 #include "messaging/streams.h"
 #include "neural/algorithms.h"
+#include "platform/llm.h"
 #include "platform/platform.h"
 #include "services/detector/adapters/grpc_service.h"
 #include "services/detector/adapters/task_worker.h"
@@ -20,6 +21,7 @@ v1::Config DefaultConfig() {
   config.mutable_worker()->set_max_training_rows(1000000);
   config.set_device("auto");
   config.set_cached_models(32);
+  *config.mutable_llm() = platform::DefaultLlmConfig();
   return config;
 }
 
@@ -35,6 +37,7 @@ absl::Status Validate(const v1::Config& c) {
   RETURN_IF_ERROR(check("worker.max_training_rows", w.max_training_rows(), 100, 100000000));
   RETURN_IF_ERROR(check("compute_threads", c.compute_threads(), 0, 1024));
   RETURN_IF_ERROR(check("cached_models", c.cached_models(), 1, 1000));
+  RETURN_IF_ERROR(platform::ValidateLlm(c.llm()));
   if (c.device() != "auto" && c.device() != "cpu" && !c.device().starts_with("cuda")) {
     return InvalidArgument("device: '{}' is none of auto, cpu, cuda:N", c.device());
   }
@@ -44,6 +47,7 @@ absl::Status Validate(const v1::Config& c) {
 absl::Status Build(const v1::Config& config, runtime::App& app) {
   ASSIGN_OR_RETURN(messaging::Connection* const nats, platform::ConnectNats(app));
   ASSIGN_OR_RETURN(messaging::Publisher* const publisher, platform::MakePublisher(app, *nats));
+  ASSIGN_OR_RETURN(llm::Assistant* const assistant, platform::OpenLlm(app, config.llm()));
   const int threads = config.compute_threads() == 0 ? AvailableCpus() : static_cast<int>(config.compute_threads());
   auto* pool = app.Own(std::make_unique<ThreadPool>(threads));
   auto* catalog = app.Own(std::make_unique<outlier::Catalog>(
@@ -53,9 +57,9 @@ absl::Status Build(const v1::Config& config, runtime::App& app) {
   auto* engine = app.Own(std::make_unique<Engine>(
       *catalog, *memory, EngineOptions{.device = config.device(), .max_training_rows = static_cast<int64_t>(w.max_training_rows())}));
   app.server().AddService<v1::DetectorService>(
-      std::make_unique<DetectorGrpc>(app.server(), *engine, *catalog, app.channels(), app.service_token(), pool));
+      std::make_unique<DetectorGrpc>(app.server(), *engine, *catalog, app.channels(), app.service_token(), *publisher, *assistant, pool));
 
-  auto* worker = app.Own(std::make_unique<TaskWorker>(*engine, app.channels(), app.service_token(), *publisher, pool,
+  auto* worker = app.Own(std::make_unique<TaskWorker>(*engine, app.channels(), app.service_token(), *publisher, *assistant, pool,
                                                       TaskWorker::Options{.max_deliver = static_cast<int>(w.max_deliver())}));
   // The consumer's own limit stands above the worker's, which says what failed.
   const messaging::ConsumerOptions base{.stream = messaging::kWorkStream,

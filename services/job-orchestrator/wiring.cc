@@ -76,6 +76,7 @@ absl::Status Build(const jobs::v1::Config& config, runtime::App& app) {
                             std::move(handler));
   };
   consume("fit-finished", "facts.fit.finished", FitFinishedHandler(*jobs));
+  consume("model-selected", "facts.model.selected", ModelSelectedHandler(*jobs));
   consume("anomaly-stored", "facts.anomaly.stored", StoredHandler(*jobs));
   consume("task-failed", "facts.task.failed", TaskFailedHandler(*jobs));
 

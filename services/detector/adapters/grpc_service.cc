@@ -1,10 +1,13 @@
 #include "services/detector/adapters/grpc_service.h"
 
 #include "base/hash.h"
+#include "base/ids.h"
 #include "base/status.h"
 #include "runtime/status.h"
+#include "services/detector/adapters/llm_reranker.h"
 #include "services/detector/adapters/proto.h"
 #include "services/detector/adapters/remote.h"
+#include "vedette/events/v1/events.pb.h"
 #include "wire/table_chunk.h"
 
 namespace vedette::detector {
@@ -76,6 +79,21 @@ grpc::ServerUnaryReactor* DetectorGrpc::EstimateCost(Context* ctx, const v1::Est
   });
 }
 
+absl::Status DetectorGrpc::TellSelection(const InlineOutcome& outcome, const CallContext& call) {
+  events::v1::ModelSelected selected;
+  selected.set_tenant(call.tenant);
+  selected.set_selection_id(NewUuidV7(absl::Now()));
+  selected.set_model(outcome.name);
+  selected.set_algorithm(std::string(outcome.model->descriptor().name));
+  selected.set_reason(outcome.choice->selection.reason);
+  selected.set_training_rows(outcome.model->training_rows());
+  ToProto(*outcome.choice, selected.mutable_selection());
+  messaging::CloudEvent event{.id = selected.selection_id(), .source = "vedette/detector", .type = "vedette.model.selected.v1",
+                              .time = absl::Now(), .subject = {}, .tenant = call.tenant};
+  event.data = selected.SerializeAsString();
+  return publisher_.Publish("facts.model.selected", event, absl::Now() + absl::Seconds(5)).status();
+}
+
 grpc::ServerUnaryReactor* DetectorGrpc::Detect(Context* ctx, const v1::DetectRequest* rq, v1::DetectResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const table::Table table, ReadTable(request.table()));
@@ -83,11 +101,19 @@ grpc::ServerUnaryReactor* DetectorGrpc::Detect(Context* ctx, const v1::DetectReq
     // Models are trained in this service's own name: callers may use detectors without the right to write models.
     ASSIGN_OR_RETURN(runtime::Outgoing own, runtime::Outgoing::AsService(own_token_, call, absl::Minutes(5)));
     RemoteModels models(channels_, std::move(own));
+    LlmReranker reranker(assistant_, call.tenant);
     ASSIGN_OR_RETURN(const InlineOutcome outcome,
                      engine_.Detect(table, ContentHash(request.table()), spec, TopFeatures(request.top_features()), FromProto(request.decision()),
-                                    {.tenant = call.tenant, .models = &models}, call.Compute(pool_, spec.seed)));
+                                    {.tenant = call.tenant, .models = &models, .reranker = reranker.IfOn()}, call.Compute(pool_, spec.seed)));
     out->set_algorithm(std::string(outcome.model->descriptor().name));
-    out->set_selection_reason(outcome.selection_reason);
+    if (outcome.choice) {
+      RETURN_IF_ERROR(Annotate(TellSelection(outcome, call), "the selection log"));
+      common::v1::ModelSelection selection;
+      ToProto(*outcome.choice, &selection);
+      out->set_selection_reason(outcome.choice->selection.reason);
+      *out->mutable_picks() = selection.picks();
+      out->set_review(selection.review());
+    }
     out->set_threshold(outcome.model->scale().threshold());
     out->set_threshold_rule(outcome.model->scale().rule());
     out->set_contamination(outcome.model->scale().contamination());

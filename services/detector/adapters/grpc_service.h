@@ -1,6 +1,8 @@
 #pragma once
 
 #include "base/thread_pool.h"
+#include "llm/assistant.h"
+#include "messaging/publish.h"
 #include "runtime/client.h"
 #include "runtime/server.h"
 #include "services/detector/core/engine.h"
@@ -11,8 +13,9 @@ namespace vedette::detector {
 class DetectorGrpc final : public v1::DetectorService::CallbackService {
  public:
   DetectorGrpc(runtime::Server& server, Engine& engine, const outlier::Catalog& catalog, runtime::Channels& channels,
-               const runtime::TokenFile& own_token, ThreadPool* pool)
-      : server_(server), engine_(engine), catalog_(catalog), channels_(channels), own_token_(own_token), pool_(pool) {}
+               const runtime::TokenFile& own_token, messaging::Publisher& publisher, llm::Assistant& assistant, ThreadPool* pool)
+      : server_(server), engine_(engine), catalog_(catalog), channels_(channels), own_token_(own_token), publisher_(publisher),
+        assistant_(assistant), pool_(pool) {}
 
   grpc::ServerUnaryReactor* ListAlgorithms(grpc::CallbackServerContext* ctx, const v1::ListAlgorithmsRequest* rq,
                                            v1::ListAlgorithmsResponse* rs) override;
@@ -29,6 +32,8 @@ class DetectorGrpc final : public v1::DetectorService::CallbackService {
  private:
   /// The algorithm of a name like algorithms/{algorithm} in the request's `field`.
   absl::StatusOr<const outlier::Descriptor*> FindAlgorithm(std::string_view field, const std::string& name) const;
+  /// The fact that "auto" chose, for the selection log. Errors: it could not be told.
+  absl::Status TellSelection(const InlineOutcome& outcome, const runtime::CallContext& call);
   absl::Status ScoreOne(const std::string& model, const v1::ScoreRequest& request, v1::ScoreResponse* out,
                         runtime::CallContext& call);
 
@@ -37,6 +42,8 @@ class DetectorGrpc final : public v1::DetectorService::CallbackService {
   const outlier::Catalog& catalog_;
   runtime::Channels& channels_;
   const runtime::TokenFile& own_token_;
+  messaging::Publisher& publisher_;
+  llm::Assistant& assistant_;
   ThreadPool* pool_;
 };
 

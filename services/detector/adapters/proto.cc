@@ -81,6 +81,26 @@ void ToProto(const outlier::Descriptor& d, v1::Algorithm* out) {
   for (const outlier::ParamSpec& p : d.params) ToProto(p, out->add_parameters());
 }
 
+void ToProto(const Choice& choice, common::v1::ModelSelection* out) {
+  for (const outlier::Pick& p : choice.selection.picks) {
+    auto* pick = out->add_picks();
+    pick->set_algorithm(p.algorithm);
+    pick->mutable_parameters()->insert(p.params.begin(), p.params.end());
+    pick->set_reason(p.reason);
+    pick->set_expected_quality(p.expected_quality);
+    pick->set_fit_seconds(p.cost.fit_seconds);
+    pick->set_score_seconds_per_row(p.cost.score_seconds_per_row);
+    pick->set_fit_bytes(p.cost.fit_bytes);
+    pick->set_model_bytes(p.cost.model_bytes);
+  }
+  const std::vector<double> values = outlier::MetaFeatures(choice.profile);
+  const std::vector<std::string_view> names = outlier::MetaFeatureNames();
+  for (size_t i = 0; i < names.size(); ++i) (*out->mutable_profile())[std::string(names[i])] = values[i];
+  out->set_review(choice.selection.review.outcome);
+  out->set_review_prompt(choice.selection.review.prompt);
+  out->set_review_answer(choice.selection.review.answer);
+}
+
 void ToProto(const InlineOutcome& outcome, google::protobuf::RepeatedPtrField<v1::RowResult>* rows) {
   rows->Reserve(static_cast<int>(outcome.rows.size()));
   size_t next = 0;

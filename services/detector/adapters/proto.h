@@ -15,6 +15,7 @@ void ToProto(const outlier::FeatureContribution& feature, common::v1::FeatureCon
 void ToProto(const outlier::Descriptor& descriptor, v1::Algorithm* out);
 void ToProto(const outlier::ThresholdDescriptor& rule, v1::ThresholdRule* out);
 outlier::DecisionOptions FromProto(const v1::DecisionOptions& options);
+void ToProto(const Choice& choice, common::v1::ModelSelection* out);
 /// Every row, and the features of the anomalous ones.
 void ToProto(const InlineOutcome& outcome, google::protobuf::RepeatedPtrField<v1::RowResult>* rows);
 

@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "runtime/log.h"
+#include "services/detector/adapters/llm_reranker.h"
 #include "services/detector/adapters/proto.h"
 #include "services/detector/adapters/remote.h"
 #include "vedette/events/v1/events.pb.h"
@@ -108,9 +109,11 @@ absl::Status TaskWorker::Fit(const messaging::Message& message, std::stop_token 
                    runtime::Outgoing::AsService(own_token_, task.tenant(), kTaskDeadline, stop, runtime::TraceContext::Parse(message.event.traceparent)));
   RemoteFeatures features(channels_, out);
   RemoteModels models(channels_, out);
+  LlmReranker reranker(assistant_, task.tenant());
   const Context ctx{.seed = spec.seed, .pool = pool_, .stop = stop, .deadline = absl::Now() + kTaskDeadline};
   ASSIGN_OR_RETURN(const FitOutcome outcome, engine_.Fit(task.dataset(), spec, task.max_training_rows(),
-                                                         {.tenant = task.tenant(), .features = &features, .models = &models}, ctx));
+                                                         {.tenant = task.tenant(), .features = &features, .models = &models,
+                                                          .reranker = reranker.IfOn()}, ctx));
   pb::FitFinished finished;
   finished.set_tenant(task.tenant());
   finished.set_job(task.job());
@@ -118,7 +121,10 @@ absl::Status TaskWorker::Fit(const messaging::Message& message, std::stop_token 
   finished.set_model(outcome.model);
   finished.set_feature_set(outcome.feature_set);
   finished.set_algorithm(outcome.algorithm);
-  finished.set_selection_reason(outcome.selection_reason);
+  if (outcome.choice) {
+    finished.set_selection_reason(outcome.choice->selection.reason);
+    ToProto(*outcome.choice, finished.mutable_selection());
+  }
   finished.set_cache_hit(outcome.cache_hit);
   finished.set_threshold(outcome.threshold);
   finished.set_training_rows(outcome.training_rows);

@@ -6,6 +6,7 @@
 #include "messaging/consume.h"
 #include "messaging/publish.h"
 #include "runtime/client.h"
+#include "llm/assistant.h"
 #include "services/detector/core/engine.h"
 
 namespace vedette::detector {
@@ -16,8 +17,9 @@ class TaskWorker {
     int max_deliver = 6;  ///< after so many deliveries a task counts as failed
   };
   TaskWorker(Engine& engine, runtime::Channels& channels, const runtime::TokenFile& own_token,
-             messaging::Publisher& publisher, ThreadPool* pool, Options options)
-      : engine_(engine), channels_(channels), own_token_(own_token), publisher_(publisher), pool_(pool), options_(options) {}
+             messaging::Publisher& publisher, llm::Assistant& assistant, ThreadPool* pool, Options options)
+      : engine_(engine), channels_(channels), own_token_(own_token), publisher_(publisher), assistant_(assistant), pool_(pool),
+        options_(options) {}
 
   /// For work.fit.> and work.score.>.
   messaging::Outcome HandleFit(const messaging::Message& message, std::stop_token stop);
@@ -36,6 +38,7 @@ class TaskWorker {
   runtime::Channels& channels_;
   const runtime::TokenFile& own_token_;
   messaging::Publisher& publisher_;
+  llm::Assistant& assistant_;
   ThreadPool* pool_;
   Options options_;
 };

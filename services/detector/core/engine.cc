@@ -29,6 +29,13 @@ std::map<std::string, std::string> KeyParameters(const outlier::ParamSet& params
   return all;
 }
 
+/// The rules' proposals, in the order of a second opinion where there is one.
+Choice Choose(const outlier::DataProfile& profile, const Remote& remote, const Context& ctx) {
+  Choice choice{profile, outlier::Select(profile)};
+  if (remote.reranker != nullptr) choice.selection = outlier::Reranked(std::move(choice.selection), profile, *remote.reranker, ctx);
+  return choice;
+}
+
 Context WithSeed(Context ctx, uint64_t seed) {
   ctx.seed = seed;
   return ctx;
@@ -39,8 +46,9 @@ Context WithSeed(Context ctx, uint64_t seed) {
 struct Engine::Plan {
   const outlier::Descriptor* descriptor = nullptr;
   FeatureSet features;
-  std::string reason;
-  std::map<std::string, std::string> chosen;  // parameters that `auto` set
+  std::optional<Choice> choice;
+
+  std::map<std::string, std::string> ChosenParams() const { return choice ? choice->selection.params : std::map<std::string, std::string>{}; }
 };
 
 absl::Status Engine::Check(const DetectorSpec& spec) const {
@@ -77,7 +85,8 @@ outlier::FitOptions Engine::FitOptionsFor(const outlier::Descriptor& descriptor,
   return options;
 }
 
-absl::StatusOr<Engine::Plan> Engine::PlanDataset(const std::string& dataset, const DetectorSpec& spec, const Remote& remote) {
+absl::StatusOr<Engine::Plan> Engine::PlanDataset(const std::string& dataset, const DetectorSpec& spec, const Remote& remote,
+                                                 const Context& ctx) {
   Plan plan;
   std::string algorithm = spec.algorithm;
   if (algorithm == "auto") {
@@ -86,10 +95,8 @@ absl::StatusOr<Engine::Plan> Engine::PlanDataset(const std::string& dataset, con
                                                                        .seed = spec.seed, .include_table = true}));
     outlier::DataProfile profile = outlier::ProfileOf(sample.table, sample.preparation, sample.features.view());
     profile.rows = sample.dataset_rows;
-    outlier::Selection selection = outlier::Select(profile);
-    algorithm = selection.algorithm;
-    plan.chosen = std::move(selection.params);
-    plan.reason = std::move(selection.reason);
+    plan.choice = Choose(profile, remote, ctx);
+    algorithm = plan.choice->selection.algorithm;
   }
   ASSIGN_OR_RETURN(plan.descriptor, catalog_.Find(algorithm));
   ASSIGN_OR_RETURN(plan.features, remote.features->Create(dataset, outlier::PrepareFor(*plan.descriptor, spec.prepare, spec.open)));
@@ -139,9 +146,9 @@ absl::StatusOr<std::pair<std::string, bool>> Engine::GetOrTrain(const ModelKey& 
 absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const DetectorSpec& spec, int64_t max_training_rows,
                                        const Remote& remote, const Context& ctx) {
   RETURN_IF_ERROR(Check(spec));
-  ASSIGN_OR_RETURN(const Plan plan, PlanDataset(dataset, spec, remote));
+  ASSIGN_OR_RETURN(const Plan plan, PlanDataset(dataset, spec, remote, ctx));
   outlier::FitOptions options = FitOptionsFor(*plan.descriptor, spec);
-  options.params.insert(plan.chosen.begin(), plan.chosen.end());
+  options.params.merge(plan.ChosenParams());
   ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(plan.descriptor->params, options.params));
   const int64_t max_rows = max_training_rows > 0 ? std::min(max_training_rows, options_.max_training_rows) : options_.max_training_rows;
   const ModelKey key{.subject = dataset,
@@ -160,7 +167,7 @@ absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const Detecto
   return FitOutcome{.model = trained.first,
                     .feature_set = plan.features.name,
                     .algorithm = options.algorithm,
-                    .selection_reason = plan.reason,
+                    .choice = plan.choice,
                     .cache_hit = trained.second,
                     .threshold = model->scale().threshold(),
                     .training_rows = model->training_rows()};
@@ -188,20 +195,18 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
                                              const Context& ctx) {
   RETURN_IF_ERROR(Check(spec));
   RETURN_IF_ERROR(Annotate(outlier::Check(decision), "decision"));
-  std::string reason, algorithm = spec.algorithm;
-  std::map<std::string, std::string> chosen;
+  std::string algorithm = spec.algorithm;
+  std::optional<Choice> choice;
   if (algorithm == "auto") {
     ASSIGN_OR_RETURN(const table::Preparation raw, table::Preparation::Fit(table, spec.prepare));
     ASSIGN_OR_RETURN(const Matrix X, raw.Apply(table));
-    outlier::Selection selection = outlier::Select(outlier::ProfileOf(table, raw, X.view()));
-    algorithm = selection.algorithm;
-    chosen = std::move(selection.params);
-    reason = std::move(selection.reason);
+    choice = Choose(outlier::ProfileOf(table, raw, X.view()), remote, ctx);
+    algorithm = choice->selection.algorithm;
   }
   ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, catalog_.Find(algorithm));
   const table::PrepareOptions prepare = outlier::PrepareFor(*descriptor, spec.prepare, spec.open);
   outlier::FitOptions options = FitOptionsFor(*descriptor, spec);
-  options.params.insert(chosen.begin(), chosen.end());
+  if (choice) options.params.insert(choice->selection.params.begin(), choice->selection.params.end());
   ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(descriptor->params, options.params));
   ModelKey key{.subject = "inline/" + content_hash, .schema = {}, .algorithm = options.algorithm,
                .parameters = KeyParameters(params, options, spec.seed, 0), .feature_set = "", .feature_set_version = 0};
@@ -214,7 +219,7 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
   };
   ASSIGN_OR_RETURN(const auto trained, GetOrTrain(key, remote, ctx, train));
   ASSIGN_OR_RETURN(InlineOutcome out, ScoreTable(trained.first, table, top_features, decision, remote, ctx));
-  out.selection_reason = std::move(reason);
+  out.choice = std::move(choice);
   return out;
 }
 
@@ -222,6 +227,7 @@ absl::StatusOr<InlineOutcome> Engine::ScoreTable(const std::string& name, const 
                                                  const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx) {
   RETURN_IF_ERROR(Annotate(outlier::Check(decision), "decision"));
   InlineOutcome out;
+  out.name = name;
   ASSIGN_OR_RETURN(out.model, Load(name, remote));
   ASSIGN_OR_RETURN(const Matrix X, out.model->preparation().Apply(table));
   ASSIGN_OR_RETURN(out.rows, out.model->Score(X.view(), ctx));

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "outlier/model.h"
 #include "outlier/prepare_for.h"
 #include "outlier/registry.h"
+#include "outlier/reranker.h"
 #include "services/detector/core/model_memory.h"
 #include "services/detector/ports/feature_source.h"
 #include "services/detector/ports/model_registry.h"
@@ -36,13 +38,20 @@ struct Remote {
   std::string tenant;
   FeatureSource* features = nullptr;
   ModelRegistry* models = nullptr;
+  outlier::Reranker* reranker = nullptr;  ///< a second opinion on what "auto" proposes; none: the rules' order stands
+};
+
+/// What "auto" saw and chose.
+struct Choice {
+  outlier::DataProfile profile;
+  outlier::Selection selection;
 };
 
 struct FitOutcome {
   std::string model;
   std::string feature_set;
   std::string algorithm;
-  std::string selection_reason;  ///< empty unless chosen by "auto"
+  std::optional<Choice> choice;  ///< when "auto" chose
   bool cache_hit = false;
   double threshold = 0;
   int64_t training_rows = 0;
@@ -80,7 +89,8 @@ struct ScoreQuery {
 /// A table that came with the request.
 struct InlineOutcome {
   std::shared_ptr<const outlier::Model> model;
-  std::string selection_reason;
+  std::string name;              ///< models/{model}
+  std::optional<Choice> choice;  ///< when "auto" chose
   std::vector<outlier::RowScore> rows;
   std::vector<Found> anomalies;
   std::string space;
@@ -113,7 +123,7 @@ class Engine {
 
  private:
   struct Plan;
-  absl::StatusOr<Plan> PlanDataset(const std::string& dataset, const DetectorSpec& spec, const Remote& remote);
+  absl::StatusOr<Plan> PlanDataset(const std::string& dataset, const DetectorSpec& spec, const Remote& remote, const Context& ctx);
   absl::StatusOr<std::shared_ptr<const outlier::Model>> Load(const std::string& name, const Remote& remote);
   using Trainer = std::function<absl::StatusOr<std::unique_ptr<outlier::Model>>(const Context&)>;
   /// The model of `key`: from the cache, or trained by `train` under the lease and uploaded.

@@ -1,5 +1,7 @@
 #include "services/job-orchestrator/adapters/fact_handlers.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include "base/status.h"
 #include "services/job-orchestrator/adapters/proto.h"
 #include "vedette/events/v1/events.pb.h"
@@ -25,7 +27,30 @@ messaging::Handler Handle(Fn fn) {
   };
 }
 
+/// With the names of the proto; "{}" when nothing was weighed.
+std::string Json(const common::v1::ModelSelection& selection) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  return google::protobuf::util::MessageToJsonString(selection, &text, options).ok() ? text : "{}";
+}
+
 }  // namespace
+
+messaging::Handler ModelSelectedHandler(JobStore& jobs) {
+  return [&jobs](const messaging::Message& message, std::stop_token) {
+    const auto run = [&]() -> absl::Status {
+      events::v1::ModelSelected e;
+      if (!e.ParseFromString(message.event.data)) return InvalidArgument("{} cannot be parsed", message.event.type);
+      if (e.tenant().empty() || e.tenant() != message.event.tenant) {
+        return InvalidArgument("the tenant of the message and of its header differ");
+      }
+      return jobs.LogSelection(e.tenant(), {.id = e.selection_id(), .model = e.model(), .algorithm = e.algorithm(), .reason = e.reason(),
+                                            .training_rows = e.training_rows(), .selection = Json(e.selection())});
+    };
+    return messaging::Outcome::FromStatus(run(), message.deliveries);
+  };
+}
 
 messaging::Handler FitFinishedHandler(JobStore& jobs) {
   return Handle<events::v1::FitFinished>([&jobs](const auto& e, const std::string& job, int32_t) {
@@ -35,7 +60,8 @@ messaging::Handler FitFinishedHandler(JobStore& jobs) {
                              .algorithm = e.algorithm(),
                              .selection_reason = e.selection_reason(),
                              .cache_hit = e.cache_hit(),
-                             .training_rows = e.training_rows()});
+                             .training_rows = e.training_rows(),
+                             .selection = Json(e.selection())});
   });
 }
 

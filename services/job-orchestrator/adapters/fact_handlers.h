@@ -7,6 +7,7 @@
 namespace vedette::job_orchestrator {
 
 messaging::Handler FitFinishedHandler(JobStore& jobs);    ///< facts.fit.finished
+messaging::Handler ModelSelectedHandler(JobStore& jobs);  ///< facts.model.selected
 messaging::Handler StoredHandler(JobStore& jobs);         ///< facts.anomaly.stored
 messaging::Handler TaskFailedHandler(JobStore& jobs);     ///< facts.task.failed
 

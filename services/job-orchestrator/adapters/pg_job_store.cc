@@ -57,6 +57,17 @@ Task ReadTask(const Row& r) {
   return t;
 }
 
+/// `job_id` and `dataset` are empty for rows that came with a request.
+absl::Status WriteSelection(Tx& tx, const std::string& job_id, const std::string& dataset, const std::string& requested,
+                            const LoggedSelection& s) {
+  return tx.Exec("insert into model_selection_log (tenant_id, selection_id, job_id, dataset, requested_algorithm, algorithm, reason, "
+                 "training_rows, model, picks, profile, review, review_prompt, review_answer) "
+                 "select $1, $2::uuid, nullif($3, '')::uuid, $4, $5, $6, $7, $8, $9, coalesce(w -> 'picks', '[]'), "
+                 "coalesce(w -> 'profile', '{}'), coalesce(w ->> 'review', ''), coalesce(w ->> 'review_prompt', ''), "
+                 "coalesce(w ->> 'review_answer', '') from (select $10::jsonb as w) as weighed on conflict do nothing",
+                 {tx.tenant(), s.id, job_id, dataset, requested, s.algorithm, s.reason, s.training_rows, s.model, s.selection}).status();
+}
+
 /// Locks the job's row: every change of a job and of its tasks happens one after the other.
 absl::StatusOr<Job> Lock(Tx& tx, const std::string& job_id) {
   ASSIGN_OR_RETURN(const auto rows, tx.Exec(fmt::format("select {} from jobs where tenant_id = $1 and job_id = $2::uuid for update", kJobColumns),
@@ -205,6 +216,10 @@ absl::StatusOr<std::vector<Task>> PgJobStore::ListTasks(const std::string& tenan
   return tasks;
 }
 
+absl::Status PgJobStore::LogSelection(const std::string& tenant, const LoggedSelection& selection) {
+  return storage::InTenant(*pool_, tenant, [&](Tx& tx) { return WriteSelection(tx, "", "", "auto", selection); });
+}
+
 absl::Status PgJobStore::FitFinished(const std::string& tenant, const std::string& job_id, const FitResult& result) {
   return Write(tenant, [&](Tx& tx) -> absl::Status {
     ASSIGN_OR_RETURN(const Job job, Lock(tx, job_id));
@@ -216,10 +231,9 @@ absl::Status PgJobStore::FitFinished(const std::string& tenant, const std::strin
                              result.cache_hit}).status());
     common::v1::DetectorSpec spec;
     spec.ParseFromString(job.detector);
-    RETURN_IF_ERROR(tx.Exec("insert into model_selection_log (tenant_id, job_id, dataset, requested_algorithm, algorithm, reason, training_rows) "
-                            "values ($1, $2::uuid, $3, $4, $5, $6, $7) on conflict do nothing",
-                            {tx.tenant(), job_id, job.dataset, spec.algorithm().empty() ? "auto" : spec.algorithm(), result.algorithm,
-                             result.selection_reason, result.training_rows}).status());
+    RETURN_IF_ERROR(WriteSelection(tx, job_id, job.dataset, spec.algorithm().empty() ? "auto" : spec.algorithm(),
+                                   {.id = job_id, .model = result.model, .algorithm = result.algorithm, .reason = result.selection_reason,
+                                    .training_rows = result.training_rows, .selection = result.selection}));
     RETURN_IF_ERROR(Count(tx, job_id, 1, 0, 0, 0, ""));
     return HandOut(tx, job, "score");
   });
@@ -333,6 +347,8 @@ absl::StatusOr<int> PgJobStore::RequeueStale(absl::Duration timeout, int max_att
 
 absl::Status PgJobStore::RemoveOld(absl::Duration age) {
   return storage::AsService(*pool_, [&](Tx& tx) -> absl::Status {
+    RETURN_IF_ERROR(tx.Exec("delete from model_selection_log where job_id is null and select_time < now() - make_interval(secs => $1)",
+                            {absl::ToDoubleSeconds(age)}).status());
     return tx.Exec("delete from jobs where state not in ('PENDING', 'RUNNING') and end_time < now() - make_interval(secs => $1)",
                    {absl::ToDoubleSeconds(age)}).status();
   });

@@ -20,6 +20,7 @@ class PgJobStore final : public JobStore {
   absl::StatusOr<std::vector<Task>> ListTasks(const std::string& tenant, const std::string& job_id,
                                               const Listing& listing) override;
   absl::Status FitFinished(const std::string& tenant, const std::string& job_id, const FitResult& result) override;
+  absl::Status LogSelection(const std::string& tenant, const LoggedSelection& selection) override;
   absl::Status ScoreFinished(const std::string& tenant, const std::string& job_id, int32_t task, int64_t rows_scored,
                              int64_t anomaly_count) override;
   absl::Status TaskFailed(const std::string& tenant, const std::string& job_id, int32_t task,

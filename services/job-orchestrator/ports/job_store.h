@@ -26,6 +26,17 @@ struct FitResult {
   std::string selection_reason;
   bool cache_hit = false;
   int64_t training_rows = 0;
+  std::string selection = "{}";  ///< what "auto" weighed: JSON of common.v1.ModelSelection
+};
+
+/// One line of the selection log that belongs to no job.
+struct LoggedSelection {
+  std::string id;  ///< UUID
+  std::string model;
+  std::string algorithm;
+  std::string reason;
+  int64_t training_rows = 0;
+  std::string selection = "{}";  ///< JSON of common.v1.ModelSelection
 };
 
 /// A List request: keyset page of at most `limit` rows after `cursor`; `where` is rendered by runtime/filter.
@@ -53,6 +64,8 @@ class JobStore {
   // nothing and is OK.
   /// Hands out every score task with the model.
   virtual absl::Status FitFinished(const std::string& tenant, const std::string& job_id, const FitResult& result) = 0;
+  /// Once for each id.
+  virtual absl::Status LogSelection(const std::string& tenant, const LoggedSelection& selection) = 0;
   virtual absl::Status ScoreFinished(const std::string& tenant, const std::string& job_id, int32_t task,
                                      int64_t rows_scored, int64_t anomaly_count) = 0;
   virtual absl::Status TaskFailed(const std::string& tenant, const std::string& job_id, int32_t task,

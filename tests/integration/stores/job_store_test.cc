@@ -176,4 +176,44 @@ TEST_CASE("schedules are kept, found when due, and move on once") {
   CHECK(absl::IsNotFound(schedules.Delete("acme", "nightly")));
 }
 
+TEST_CASE("the selection log has every choice with all that was weighed, of jobs and of rows that came with a request") {
+  Fixture f;
+  const Job job = f.Create("acme", 1);
+  FitResult fit = kFit;
+  fit.selection = R"({"picks": [{"algorithm": "iforest", "reason": "r", "expected_quality": 0.8, "fit_seconds": 0.1}, {"algorithm": "knn"}, {"algorithm": "ecod"}],
+                      "profile": {"log_rows": 3}, "review": "confirmed", "review_prompt": "{\"a\": 1}", "review_answer": "{}"})";
+  REQUIRE(f.store.FitFinished("acme", job.id, fit).ok());
+  const LoggedSelection direct{.id = NewUuidV7(absl::Now()), .model = "models/n", .algorithm = "knn", .reason = "few rows", .training_rows = 7, .selection = "{}"};
+  REQUIRE(f.store.LogSelection("acme", direct).ok());
+  REQUIRE(f.store.LogSelection("acme", direct).ok());
+  REQUIRE(storage::InTenant(*f.db.pool, "acme", [&](storage::Tx& tx) -> absl::Status {
+    const auto rows = tx.Exec("select job_id, requested_algorithm, algorithm, reason, training_rows, model, jsonb_array_length(picks) as n, "
+                              "picks -> 0 ->> 'expected_quality' as quality, profile ->> 'log_rows' as log_rows, review, review_prompt, review_answer "
+                              "from model_selection_log order by job_id nulls last");
+    REQUIRE(rows.ok());
+    REQUIRE(rows->rows() == 2);
+    const storage::Row of_job = (*rows)[0], of_request = (*rows)[1];
+    CHECK(of_job.Text("job_id") == job.id);
+    CHECK(of_job.Text("requested_algorithm") == "auto");
+    CHECK(of_job.Text("model") == "models/m");
+    CHECK(of_job.Int64("n") == 3);
+    CHECK(of_job.Text("quality") == "0.8");
+    CHECK(of_job.Text("log_rows") == "3");
+    CHECK(of_job.Text("review") == "confirmed");
+    CHECK(of_job.Text("review_prompt") == "{\"a\": 1}");
+    CHECK(of_job.Text("review_answer") == "{}");
+    CHECK(of_request.Text("algorithm") == "knn");
+    CHECK(of_request.Text("reason") == "few rows");
+    CHECK(of_request.Int64("training_rows") == 7);
+    CHECK(of_request.Int64("n") == 0);
+    return absl::OkStatus();
+  }).ok());
+  REQUIRE(storage::InTenant(*f.db.pool, "other", [&](storage::Tx& tx) -> absl::Status {
+    const auto rows = tx.Exec("select 1 from model_selection_log");
+    REQUIRE(rows.ok());
+    CHECK(rows->rows() == 0);
+    return absl::OkStatus();
+  }).ok());
+}
+
 }  // namespace vedette::job_orchestrator
