@@ -38,6 +38,8 @@ struct QualityBounds {
   double random = 0.015;                   ///< plus twice the standard error of PyOD's mean
   std::map<std::string, double> sets = {};  ///< wider bounds: say why
   std::map<std::string, std::string> params = {};
+  bool or_better = false;  ///< a higher ROC AUC than PyOD's is fine
+  bool mean_only = false;  ///< compares the mean over the sets alone, which may be higher
   int64_t most_rows = 0;  ///< leaves out larger sets, for algorithms that are quadratic or worse; 0: none
 };
 
