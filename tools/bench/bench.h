@@ -42,6 +42,9 @@ absl::Status RunGrowth(std::span<char* const> args);
 /// Explanations against recorded times of shap.
 absl::Status RunExplain(std::span<char* const> args);
 
+/// Neural algorithms against PyTorch in the same run.
+absl::Status RunNeural(std::span<char* const> args);
+
 /// What the model cache saves, against a running platform.
 absl::Status RunCache(std::span<char* const> args);
 

@@ -35,6 +35,7 @@ constexpr Bench kBenches[] = {
     {"latency", "one row at a time through a fitted detector, against recorded times of PyOD", RunLatency},
     {"growth", "how the cost of a fit grows with rows: table, plot and fitted exponent", RunGrowth},
     {"explain", "TreeSHAP, KernelSHAP and native explanations against recorded times of shap", RunExplain},
+    {"neural", "neural algorithms against PyTorch in the same run: same networks, data, epochs and batches", RunNeural},
     {"csv", "CSV text into columns, MB/s of one core", RunCsv},
 #ifdef VEDETTE_PLATFORM
     {"cache", "what the model cache saves, against a running platform", RunCache},

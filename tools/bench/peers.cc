@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "base/status.h"
+#include "neural/algorithms.h"
 #include "table/csv.h"
 
 namespace vedette::bench {
@@ -114,6 +115,12 @@ std::map<std::string, double> Sklearn(MatrixView X, const std::string& names, in
                  "scikit-learn did not run (Debian: python3-sklearn), its columns are missing");
 }
 
+std::map<std::string, double> Torch(MatrixView X, const std::string& names, int repeats) {
+  const MatrixFile file(X);
+  return Timings(fmt::format("/usr/bin/python3 '{}' '{}' {} {} {} {}", VEDETTE_BENCH_NEURAL_PEER, file.path(), X.rows, X.cols, repeats, names),
+                 "PyTorch did not run (Debian: python3-torch), its columns are missing");
+}
+
 double FaissSeconds([[maybe_unused]] MatrixView X, [[maybe_unused]] int64_t k, [[maybe_unused]] int repeats) {
 #ifdef VEDETTE_BENCH_FAISS
   const MatrixFile file(X);
@@ -149,8 +156,11 @@ absl::StatusOr<DataSet> ReadSet(const fs::path& path) {
 }
 
 absl::StatusOr<std::vector<const outlier::Descriptor*>> ChosenAlgorithms(const std::string& names) {
-  const outlier::Catalog catalog({outlier::AllAlgorithms()});
-  if (names == "all") return std::vector<const outlier::Descriptor*>(catalog.all().begin(), catalog.all().end());
+  const outlier::Catalog catalog({outlier::AllAlgorithms(), neural::Algorithms()});
+  if (names == "all") {
+    const outlier::Catalog without_torch({outlier::AllAlgorithms()});
+    return std::vector<const outlier::Descriptor*>(without_torch.all().begin(), without_torch.all().end());
+  }
   std::vector<const outlier::Descriptor*> out;
   std::istringstream in(names);
   for (std::string name; std::getline(in, name, ',');) {

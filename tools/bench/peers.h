@@ -33,6 +33,9 @@ absl::StatusOr<std::map<std::string, double>> ReadLatencies(const std::filesyste
 /// is not installed.
 std::map<std::string, double> Sklearn(MatrixView X, const std::string& names, int repeats);
 
+/// As Sklearn, of PyTorch: names as neural_peer.py takes them.
+std::map<std::string, double> Torch(MatrixView X, const std::string& names, int repeats);
+
 /// Processor seconds of faiss' exact search of each row's k nearest rows (float32, one thread); 0 where Debian's libfaiss was
 /// absent when this was built.
 double FaissSeconds(MatrixView X, int64_t k, int repeats);
