@@ -24,6 +24,7 @@
 #include "outlier/kernels/isolation_tree.h"
 #include "outlier/kernels/mixed_tree.h"
 #include "outlier/kernels/packed_forest.h"
+#include "outlier/kernels/path_parts.h"
 #include "outlier/parallel.h"
 #include "outlier/state.h"
 
@@ -276,30 +277,36 @@ absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context
   const double weight = 1.0 / static_cast<double>(mixed() ? mixed_.size() : trees_.size());
   const bool one_by_one = mixed() || HasMissing(X);
   const std::vector<MixedTree> trees = one_by_one ? AsMixed() : std::vector<MixedTree>();
-  RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
-    std::vector<float> row(X.cols);
-    for (int64_t i = begin; i < end; ++i) {
-      const auto follow = [&](const auto& tree, const auto& next) {
-        size_t node = 0;
-        while (tree.feature[node] >= 0) {
-          const int32_t f = tree.feature[node];
-          const size_t child = next(tree, node);
-          out.contributions(i, f) += weight * (tree.path_length[node] - tree.path_length[child]);
-          node = child;
+  const auto d = static_cast<size_t>(X.cols);
+  RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 128, [&](int64_t begin, int64_t end) {
+    const auto count = static_cast<size_t>(end - begin);
+    std::vector<float> rows(count * d);
+    std::vector<double> parts(count * d);
+    for (size_t j = 0; j < d; ++j) {
+      const auto column = static_cast<int64_t>(j);
+      for (size_t i = 0; i < count; ++i) {
+        const double x = X(begin + static_cast<int64_t>(i), column);
+        rows[i * d + j] = one_by_one ? MapMixed(x, column) : map_.Map(x, column);
+      }
+    }
+    for (const MixedTree& tree : trees) {
+      for (size_t i = 0; i < count; ++i) {
+        for (size_t node = 0, child; tree.feature[node] >= 0; node = child) {
+          child = tree.Next(node, rows.data() + i * d);
+          parts[i * d + static_cast<size_t>(tree.feature[node])] +=
+              static_cast<double>(tree.path_length[node] - tree.path_length[child]);
         }
-      };
-      for (int64_t j = 0; j < X.cols; ++j) {
-        row[j] = one_by_one ? MapMixed(X(i, j), j) : map_.Map(X(i, j), j);
-        out.expected(i, j) = mixed() ? usual_[j] : map_.center(j);
       }
-      for (const MixedTree& tree : trees) {
-        follow(tree, [&](const MixedTree& t, size_t node) { return t.Next(node, row.data()); });
-      }
-      if (one_by_one) continue;
-      for (const IsolationTree& tree : trees_) {
-        follow(tree, [&](const IsolationTree& t, size_t node) -> size_t {
-          return row[t.feature[node]] <= t.threshold[node] ? node + 1 : t.right[node];
-        });
+    }
+    for (size_t t = 0; t < trees_.size() && !one_by_one; ++t) {
+      AddPathParts(trees_[t], rows.data(), end - begin, X.cols, parts.data());
+    }
+    for (size_t j = 0; j < d; ++j) {
+      const auto column = static_cast<int64_t>(j);
+      for (size_t i = 0; i < count; ++i) {
+        const auto row = begin + static_cast<int64_t>(i);
+        out.contributions(row, column) = weight * parts[i * d + j];
+        out.expected(row, column) = mixed() ? usual_[j] : map_.center(column);
       }
     }
   }));

@@ -7,6 +7,7 @@
 #include "outlier/kernels/float_map.h"
 #include "outlier/kernels/isolation_tree.h"
 #include "outlier/kernels/packed_forest.h"
+#include "outlier/kernels/path_parts.h"
 #include "unit/outlier_kernels/samples.h"
 
 namespace vedette::outlier {
@@ -73,6 +74,29 @@ TEST_CASE("Every forest kernel gives the same bits as walking the nodes, at any 
         for (int64_t j = 0; j < d; ++j) row[j] = map.Map(X(i, j), j);
         REQUIRE(results.front()[i] == Approx(MeanPath(trees, row)).margin(1e-4));
       }
+    }
+  }
+}
+
+TEST_CASE("Parts of paths have the same bits for one row and for many, and add up to the path") {
+  for (const int depth : {1, 4, 8, 14}) {
+    const int64_t d = 5, n = 70;
+    const std::vector<IsolationTree> trees = Trees(6, 300, d, depth);
+    Rng rng(static_cast<uint64_t>(depth));
+    std::vector<float> rows(static_cast<size_t>(n * d));
+    for (float& v : rows) v = static_cast<float>(rng.Normal());
+    std::vector<double> together(rows.size()), alone(rows.size());
+    double root = 0;
+    for (const IsolationTree& tree : trees) {
+      AddPathParts(tree, rows.data(), n, d, together.data());
+      for (int64_t i = 0; i < n; ++i) AddPathParts(tree, rows.data() + i * d, 1, d, alone.data() + i * d);
+      root += tree.path_length[0];
+    }
+    REQUIRE(together == alone);
+    for (int64_t i = 0; i < n; ++i) {
+      const std::vector<float> row(rows.begin() + i * d, rows.begin() + (i + 1) * d);
+      const double sum = std::accumulate(alone.begin() + i * d, alone.begin() + (i + 1) * d, 0.0);
+      REQUIRE(sum == Approx(root - 6 * MeanPath(trees, row)).margin(1e-4));
     }
   }
 }
