@@ -18,7 +18,7 @@ namespace vedette::cli {
 namespace {
 
 /// Services that may ask a language model.
-constexpr const char* kAskModels[] = {"explainer", "triage"};
+constexpr const char* kAskModels[] = {"explainer", "triage", "detector"};
 
 constexpr Flag kUp[] = {
     {.name = "ports", .type = FlagType::kText, .value_name = "BASE", .default_value = "7100",
