@@ -116,6 +116,7 @@ Json ContributionJson(const explain::Contribution& c, const std::string& space) 
   json[rebuilt ? "reconstruction_error" : "contribution"] = Number(c.contribution);
   json["share"] = Number(c.share);
   json["direction"] = explain::DirectionName(c.direction);
+  json["percentile"] = Number(c.percentile);
   return json;
 }
 

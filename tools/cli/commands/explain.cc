@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cmath>
 
 #include "base/status.h"
 #include "cli/command.h"
@@ -33,12 +33,14 @@ constexpr Flag kWhat[] = {
      .type = FlagType::kChoice,
      .default_value = "native",
      .choices = "native|native_standardized|tree_shap|exact|kernel_shap|lime|counterfactual|diffi|integrated_gradients",
-     .doc = "native: what the algorithm itself says of each feature's part; native_standardized: that, in units of what usual rows have; tree_shap and diffi: isolation forests; exact: "
+     .doc = "native: what the algorithm itself says of each feature's part; native_standardized: that, in units of what usual rows have; tree_shap and diffi: isolation forests; "
+            "exact: "
             "Shapley values of up to 13 columns; kernel_shap, lime: any algorithm; integrated_gradients: networks; counterfactual: what to change"},
     {.name = "mode",
      .type = FlagType::kText,
      .value_name = "MODE",
-     .doc = "tree_shap: path_dependent (default) or interventional; lime: around_row (default), around_mean or quartile"},
+     .doc =
+         "tree_shap: path_dependent (default) or interventional; lime: around_row (default), around_mean or quartile"},
     {.name = "samples",
      .type = FlagType::kInt,
      .value_name = "N",
@@ -133,11 +135,9 @@ Json ToJson(const outlier::Model& model, int64_t row, const Answer& answer, cons
   json["is_anomaly"] = score.anomaly;
   json["severity"] = outlier::SeverityName(score.severity);
   json["contributions"] = Json::array();
-  const std::vector<std::string> names = explain::SourceColumnsOf(model).names;
   for (const auto& c : e.contributions) {
     Json item = ContributionJson(c, "");  // always under the name "contribution" here
-    const auto place = static_cast<size_t>(std::find(names.begin(), names.end(), c.feature_name) - names.begin());
-    if (place < result.standard_error.size()) item["standard_error"] = Number(result.standard_error[place]);
+    if (std::isfinite(c.standard_error)) item["standard_error"] = Number(c.standard_error);
     json["contributions"].push_back(std::move(item));
   }
   json["expected"] = result.additive ? Number(result.expected) : Json(nullptr);
@@ -145,7 +145,8 @@ Json ToJson(const outlier::Model& model, int64_t row, const Answer& answer, cons
   json["additivity_error"] = result.additive ? Number(result.additivity_error) : Json(nullptr);
   json["r2"] = result.r2 ? Number(*result.r2) : Json(nullptr);
   json["background"] = Json(nullptr);
-  if (!result.background.empty()) json["background"] = Json{{"id", result.background}, {"rows", result.background_rows}};
+  if (!result.background.empty())
+    json["background"] = Json{{"id", result.background}, {"rows", result.background_rows}};
   json["no_single_driver"] = e.no_single_driver;
   json["counterfactual"] = CounterfactualJson(answer, model.scale().threshold());
   json["warnings"] = result.warnings;
@@ -161,9 +162,11 @@ std::string CounterfactualText(const Answer& answer) {
   std::string changes;
   for (const auto& c : answer.changes) {
     changes += fmt::format("{}{} {} instead of {}", changes.empty() ? "" : ", ", explain::SafeText(c.feature, 27),
-                           c.to.empty() ? "missing" : explain::SafeText(c.to, 13), c.from.empty() ? "missing" : explain::SafeText(c.from, 13));
+                           c.to.empty() ? "missing" : explain::SafeText(c.to, 13),
+                           c.from.empty() ? "missing" : explain::SafeText(c.from, 13));
   }
-  return fmt::format("It would be normal with {} (score {}).\n", changes, explain::FormatNumber(answer.counterfactual.score, 4));
+  return fmt::format("It would be normal with {} (score {}).\n", changes,
+                     explain::FormatNumber(answer.counterfactual.score, 4));
 }
 
 std::string ToText(const Answer& answer, size_t width) {
@@ -182,10 +185,12 @@ std::string ToText(const Answer& answer, size_t width) {
   out += fmt::format("Method: {}{}; contributions measure {}.\n", e.method,
                      result.mode.empty() ? "" : fmt::format(" ({})", result.mode), e.space);
   if (result.additive) {
-    out += fmt::format("Expected {} + contributions = {} ({}); additivity error {:.1e}.\n", explain::FormatNumber(result.expected, 4),
-                       explain::FormatNumber(result.output, 4), result.explained, result.additivity_error);
+    out += fmt::format("Expected {} + contributions = {} ({}); additivity error {:.1e}.\n",
+                       explain::FormatNumber(result.expected, 4), explain::FormatNumber(result.output, 4),
+                       result.explained, result.additivity_error);
   }
-  if (!result.background.empty()) out += fmt::format("Background: {}, {} rows.\n", result.background, result.background_rows);
+  if (!result.background.empty())
+    out += fmt::format("Background: {}, {} rows.\n", result.background, result.background_rows);
   for (const auto& warning : result.warnings) out += fmt::format("Note: {}.\n", warning);
   return out;
 }
@@ -236,8 +241,7 @@ absl::StatusOr<int> Run(const Args& args) {
   ASSIGN_OR_RETURN(const Answer answer, AnswerFor(args, *model, cells, row, scores[0], session.context()));
   ASSIGN_OR_RETURN(Output out, Output::Open(args.Text("output")));
   const auto width = static_cast<size_t>(out.to_stdout() ? TerminalWidth(STDOUT_FILENO) : 80);
-  out.Write(args.Text("format") == "json" ? Dump(ToJson(*model, row, answer, cells), 2) + "\n"
-                                          : ToText(answer, width));
+  out.Write(args.Text("format") == "json" ? Dump(ToJson(*model, row, answer, cells), 2) + "\n" : ToText(answer, width));
   RETURN_IF_ERROR(out.Commit());
   return kOk;
 }
@@ -247,7 +251,8 @@ const FlagGroup kGroups[] = {{"What to explain", kWhat}, kModelFlags, kPrepareFl
 constexpr Example kExamples[] = {
     {"vedette explain sales.csv --row 17", "why row 17 is odd, in words and numbers"},
     {"vedette explain february.csv --row 17 --model sales.vdt -f json", "against a stored model, as JSON"},
-    {"vedette explain sales.csv --row 17 --algorithm iforest --method tree_shap", "Shapley values of the forest's score"},
+    {"vedette explain sales.csv --row 17 --algorithm iforest --method tree_shap",
+     "Shapley values of the forest's score"},
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "cli/command.h"
 #include "cli/platform/client.h"
+#include "cli/platform/why.h"
 #include "cli/terminal.h"
 #include "explain/words.h"
 #include "vedette/explainer/v1/explainer.grpc.pb.h"
@@ -19,28 +20,63 @@ using triage::v1::Anomaly;
 using triage::v1::TriageService;
 
 constexpr Flag kFlags[] = {
-    {.name = "filter", .type = FlagType::kText, .value_name = "EXPR", .doc = "list: for example severity >= HIGH AND status = OPEN"},
-    {.name = "order-by", .type = FlagType::kText, .value_name = "TERMS", .default_value = "anomaly_score desc", .doc = "list: create_time, anomaly_score, severity or row_index, each with desc"},
-    {.name = "page-size", .type = FlagType::kInt, .value_name = "N", .default_value = "20", .min = 1, .max = 1000, .doc = "list: how many"},
+    {.name = "filter",
+     .type = FlagType::kText,
+     .value_name = "EXPR",
+     .doc = "list: for example severity >= HIGH AND status = OPEN"},
+    {.name = "order-by",
+     .type = FlagType::kText,
+     .value_name = "TERMS",
+     .default_value = "anomaly_score desc",
+     .doc = "list: create_time, anomaly_score, severity or row_index, each with desc"},
+    {.name = "page-size",
+     .type = FlagType::kInt,
+     .value_name = "N",
+     .default_value = "20",
+     .min = 1,
+     .max = 1000,
+     .doc = "list: how many"},
     {.name = "page-token", .type = FlagType::kText, .value_name = "TOKEN", .doc = "list: where the page before ended"},
-    {.name = "format", .type = FlagType::kChoice, .value_name = "HOW", .default_value = "table", .choices = "table|json", .doc = "how it is printed"},
+    {.name = "refresh", .type = FlagType::kSwitch, .doc = "triage: ask the model again"},
+    {.name = "method",
+     .type = FlagType::kText,
+     .value_name = "METHOD",
+     .doc = "show: native (default), shap, tree_shap, exact, kernel_shap, lime, counterfactual, diffi or integrated_gradients"},
+    {.name = "mode",
+     .type = FlagType::kText,
+     .value_name = "MODE",
+     .doc = "show: path_dependent or interventional (tree_shap); around_row, around_mean or quartile (lime)"},
+    {.name = "samples",
+     .type = FlagType::kInt,
+     .value_name = "N",
+     .default_value = "0",
+     .min = 0,
+     .max = 1000000,
+     .doc = "show: rows drawn by lime, coalitions by kernel_shap; 0: 5000 and 2048"},
+    {.name = "frozen",
+     .type = FlagType::kList,
+     .value_name = "COLUMNS",
+     .doc = "show: columns that the counterfactual may not change"},
+    {.name = "format",
+     .type = FlagType::kChoice,
+     .value_name = "HOW",
+     .default_value = "table",
+     .choices = "table|json",
+     .doc = "how it is printed"},
 };
 
 void Check(const Args& args, std::vector<std::string>* mistakes) {
   if (args.positionals() == 0) return;
   const std::string& action = args.At(0);
-  if (action != "list" && action != "show") mistakes->push_back(fmt::format("'{}' is none of list, show", action));
-  if (action == "show" && args.At(1).empty()) mistakes->push_back("anomalies show needs the anomaly's name");
+  if (action != "list" && action != "show" && action != "triage")
+    mistakes->push_back(fmt::format("'{}' is none of list, show, triage", action));
+  if (action != "list" && args.At(1).empty())
+    mistakes->push_back(fmt::format("anomalies {} needs the anomaly's name", action));
 }
 
 std::string SeverityWord(const Anomaly& a) {
   static constexpr const char* kWords[] = {"", "low", "medium", "high", "critical"};
   return kWords[std::clamp(static_cast<int>(a.severity()), 0, 4)];
-}
-
-std::string Phrase(const common::v1::FeatureContribution& f) {
-  return fmt::format("{} {}, expected {}", explain::SafeText(f.feature_name(), 24), explain::SafeText(f.actual_value().empty() ? "missing" : f.actual_value(), 24),
-                     explain::SafeText(f.expected_value(), 24));
 }
 
 absl::StatusOr<int> List(const Platform& platform, const Args& args) {
@@ -50,18 +86,55 @@ absl::StatusOr<int> List(const Platform& platform, const Args& args) {
   request.set_order_by(args.Text("order-by"));
   request.set_page_size(static_cast<int32_t>(args.Int("page-size")));
   request.set_page_token(args.Text("page-token"));
-  ASSIGN_OR_RETURN(const auto response, runtime::Call(*stub, &TriageService::Stub::ListAnomalies, platform.Out(), request));
+  ASSIGN_OR_RETURN(const auto response,
+                   runtime::Call(*stub, &TriageService::Stub::ListAnomalies, platform.Out(), request));
   if (args.Text("format") == "json") {
     fmt::print("{}", ToJson(response));
     return kOk;
   }
   for (const Anomaly& a : response.anomalies()) {
-    fmt::print("{}  row {}, {}, score {}, probability {}\n", a.name(), explain::FormatCount(a.row_index()), SeverityWord(a),
-               explain::FormatNumber(a.anomaly_score(), 4), explain::FormatPercent(a.probability()));
-    for (int i = 0; i < std::min(3, a.anomalous_features_size()); ++i) fmt::print("    {}\n", Phrase(a.anomalous_features(i)));
+    fmt::print("{}  row {}, {}, score {}, probability {}\n", a.name(), explain::FormatCount(a.row_index()),
+               SeverityWord(a), explain::FormatNumber(a.anomaly_score(), 4), explain::FormatPercent(a.probability()));
+    for (int i = 0; i < std::min(3, a.anomalous_features_size()); ++i)
+      fmt::print("    {}\n", Phrase(a.anomalous_features(i)));
   }
   if (response.anomalies_size() == 0) fmt::print("No anomalies.\n");
   if (!response.next_page_token().empty()) fmt::print("More: --page-token {}\n", response.next_page_token());
+  return kOk;
+}
+
+/// Text that a model wrote or that a service sends: plain, and no wider than the terminal.
+void PrintWrapped(const std::string& text) {
+  for (const std::string& line : Wrap(explain::SafeText(text, 4000), static_cast<size_t>(TerminalWidth(STDOUT_FILENO))))
+    fmt::print("{}\n", line);
+}
+
+void PrintVerdict(const triage::v1::TriageVerdict& v) {
+  using triage::v1::TriageVerdict;
+  const char* opinion = v.opinion() == TriageVerdict::LIKELY_TRUE    ? "likely true"
+                        : v.opinion() == TriageVerdict::LIKELY_FALSE ? "likely false"
+                                                                     : "inconclusive";
+  if (v.source() == "none") {
+    fmt::print("Second opinion: none ({})\n", explain::SafeText(v.degraded_reason()));
+  } else {
+    fmt::print("Second opinion: {}, confidence {} ({}{}{})\n", opinion, explain::FormatPercent(v.confidence()),
+               v.source(), v.degraded_reason().empty() ? "" : ", ", explain::SafeText(v.degraded_reason()));
+    PrintWrapped(v.reason());
+  }
+  for (const std::string& check : v.next_checks()) PrintWrapped("- " + check);
+}
+
+absl::StatusOr<int> Triage(const Platform& platform, const Args& args) {
+  ASSIGN_OR_RETURN(const auto stub, platform.Stub<TriageService>("triage"));
+  triage::v1::TriageAnomalyRequest request;
+  request.set_anomaly(ResourceName("anomalies", args.At(1)));
+  request.set_refresh(args.Switch("refresh"));
+  ASSIGN_OR_RETURN(const auto verdict,
+                   runtime::Call(*stub, &TriageService::Stub::TriageAnomaly, platform.Out(), request));
+  if (args.Text("format") == "json")
+    fmt::print("{}", ToJson(verdict));
+  else
+    PrintVerdict(verdict);
   return kOk;
 }
 
@@ -73,32 +146,45 @@ absl::StatusOr<int> Show(const Platform& platform, const Args& args) {
   ASSIGN_OR_RETURN(const auto explainer, platform.Stub<explainer::v1::ExplainerService>("explainer"));
   explainer::v1::ExplainAnomalyRequest why;
   why.set_anomaly(a.name());
-  ASSIGN_OR_RETURN(const auto e, runtime::Call(*explainer, &explainer::v1::ExplainerService::Stub::ExplainAnomaly, platform.Out(), why));
+  why.set_method(args.Text("method"));
+  why.set_mode(args.Text("mode"));
+  why.set_samples(args.Int("samples"));
+  for (const std::string& column : args.List("frozen")) why.add_frozen_columns(column);
+  ASSIGN_OR_RETURN(const auto e, runtime::Call(*explainer, &explainer::v1::ExplainerService::Stub::ExplainAnomaly,
+                                               platform.Out(), why));
   if (args.Text("format") == "json") {
     fmt::print("{{\"anomaly\": {}, \"explanation\": {}}}\n", ToJson(a), ToJson(e));
     return kOk;
   }
-  fmt::print("{}\n  row {} of {}, {}, status {}\n  severity {}, score {} (threshold {}), probability {}, confidence {}\n  found by {} ({})\n\n", a.name(),
-             explain::FormatCount(a.row_index()), a.dataset(), a.job(), Anomaly::Status_Name(a.status()), SeverityWord(a),
-             explain::FormatNumber(a.anomaly_score(), 4), explain::FormatNumber(a.threshold(), 4), explain::FormatPercent(a.probability()),
-             explain::FormatPercent(a.confidence()), fmt::join(a.detection_methods(), ", "), a.model());
-  for (const std::string& line : Wrap(e.text(), static_cast<size_t>(TerminalWidth(STDOUT_FILENO)))) fmt::print("{}\n", line);
-  fmt::print("\n");
-  for (const auto& c : e.contributions()) {
-    fmt::print("  {:>4}  {}\n", explain::FormatPercent(c.share()), Phrase(c));
+  fmt::print(
+      "{}\n  row {} of {}, {}, status {}\n  severity {}, score {} (threshold {}), probability {}, confidence {}\n  "
+      "found by {} ({})\n\n",
+      a.name(), explain::FormatCount(a.row_index()), a.dataset(), a.job(), Anomaly::Status_Name(a.status()),
+      SeverityWord(a), explain::FormatNumber(a.anomaly_score(), 4), explain::FormatNumber(a.threshold(), 4),
+      explain::FormatPercent(a.probability()), explain::FormatPercent(a.confidence()),
+      fmt::join(a.detection_methods(), ", "), a.model());
+  fmt::print("{}", WhyText(e, static_cast<size_t>(TerminalWidth(STDOUT_FILENO))));
+  if (a.has_triage_verdict()) {
+    fmt::print("\n");
+    PrintVerdict(a.triage_verdict());
   }
   return kOk;
 }
 
 absl::StatusOr<int> Run(const Args& args) {
   ASSIGN_OR_RETURN(const Platform platform, Platform::Open(args));
+  if (args.At(0) == "triage") return Triage(platform, args);
   return args.At(0) == "list" ? List(platform, args) : Show(platform, args);
 }
 
-constexpr Positional kPositionals[] = {{"ACTION", "list or show"}, {.name = "NAME", .doc = "the anomaly, for show", .required = false}};
+constexpr Positional kPositionals[] = {{"ACTION", "list, show or triage"},
+                                       {.name = "NAME", .doc = "the anomaly, for show and triage", .required = false}};
 const FlagGroup kGroups[] = {{"Anomalies", kFlags}, kHomeFlags};
-constexpr Example kExamples[] = {{"vedette anomalies list --filter 'severity >= HIGH'", "the worst"},
-                                 {"vedette anomalies show anomalies/0c5d...", "one, with its explanation"}};
+constexpr Example kExamples[] = {
+    {"vedette anomalies list --filter 'severity >= HIGH'", "the worst"},
+    {"vedette anomalies show anomalies/0c5d...", "one, with its explanation and what is near it"},
+    {"vedette anomalies show anomalies/0c5d... --method shap", "by Shapley values of its score"},
+    {"vedette anomalies triage anomalies/0c5d...", "ask the language model for a second opinion"}};
 
 }  // namespace
 
@@ -107,7 +193,7 @@ const Command k_anomalies = {
     .name = "anomalies",
     .section = Section::kPlatform,
     .order = 7,
-    .summary = "List what was found, or show one with its explanation.",
+    .summary = "List what was found, show one with its explanation, or ask for a second opinion on it.",
     .usage = "vedette anomalies ACTION [NAME] [options]",
     .positionals = kPositionals,
     .flags = kGroups,
