@@ -61,6 +61,7 @@ std::vector<std::pair<std::string, std::unique_ptr<outlier::Detector>>> All() {
                                  {{4, 6, 5, 3, 4}, {2, 3, 5, 6, 4}}));
   out.emplace_back("deep_svdd", Random("deep_svdd", {{"hidden1", "6"}, {"hidden2", "3"}}, {{4, 6, 3}}, 3));
   out.emplace_back("devnet", Random("devnet", {{"hidden", "6"}}, {{4, 6, 1}}));
+  out.emplace_back("so_gaal", Random("so_gaal", {{"hidden", "6"}}, {{4, 6, 1}}));
   return out;
 }
 
