@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "e2e/running_platform.h"
+#include "vedette/explainer/v1/explainer.grpc.pb.h"
 
 namespace vedette::testing {
 namespace {
@@ -15,15 +16,18 @@ constexpr int kRows = 24000;
 constexpr int kChunk = 200;
 constexpr int kTasks = kRows / kChunk + 1;
 
-/// A platform whose workers' tasks go to another soon after a death, and a dataset of 120 chunks with its undisturbed result.
+/// A platform whose workers' tasks go to another soon after a death, and a dataset of 120 chunks with its undisturbed
+/// result.
 struct World {
-  RunningPlatform platform{"--set detector:worker.ack_wait_seconds=2"};
+  RunningPlatform platform{
+      "--set detector:worker.ack_wait_seconds=2 --set explainer:shap_from_severity=SEVERITY_MEDIUM"};
   std::string dataset;
   std::vector<int64_t> truth;
 
   World() {
     const std::string file = fmt::format("/tmp/vedette-fault-{}.csv", ::getpid());
-    REQUIRE(Shell(fmt::format("{}/vedette generate table --rows {} --seed 5 --output {}", VEDETTE_BIN_DIR, kRows, file)).code == 0);
+    REQUIRE(Shell(fmt::format("{}/vedette generate table --rows {} --seed 5 --output {}", VEDETTE_BIN_DIR, kRows, file))
+                .code == 0);
     const Ran upload = platform.Vedette("upload " + file + " --quiet");
     std::remove(file.c_str());
     INFO(upload.out);
@@ -89,13 +93,55 @@ TEST_CASE("a detector killed in the middle of a job: nothing lost, nothing doubl
 
 TEST_CASE("every service that writes killed in the middle of a job") {
   World& w = TheWorld();
-  for (const std::string service : {"triage", "job-orchestrator", "model-cache", "feature-engine", "ingest", "explainer"}) {
+  for (const std::string service :
+       {"triage", "job-orchestrator", "model-cache", "feature-engine", "ingest", "explainer"}) {
     INFO(service);
     const std::string job = w.Start(1);
     const jobs::v1::Job before = w.platform.Await(job, 5);
     REQUIRE(before.state() == jobs::v1::Job::RUNNING);
     REQUIRE(::kill(w.Pid(service), SIGKILL) == 0);
     w.CheckComplete(job);
+  }
+}
+
+TEST_CASE("an explainer killed while it computes: the worst findings have each of their explanations, once") {
+  World& w = TheWorld();
+  const std::string job = w.Start(1);
+  pid_t killed = -1;
+  for (const int done : {5, 40, 80}) {
+    w.platform.Await(job, done);
+    pid_t alive = w.Pid("explainer");
+    for (; alive <= 0 || alive == killed; alive = w.Pid("explainer")) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until it is back
+    }
+    REQUIRE(::kill(alive, SIGKILL) == 0);
+    killed = alive;
+  }
+  w.CheckComplete(job);
+  const auto triage = w.platform.Stub<triage::v1::TriageService>("triage");
+  triage::v1::ListAnomaliesRequest list;
+  list.set_filter("job = \"" + job + "\" AND severity >= MEDIUM");
+  list.set_page_size(1000);
+  const auto worst = runtime::Call(*triage, &triage::v1::TriageService::Stub::ListAnomalies, w.platform.Out(), list);
+  REQUIRE(worst.ok());
+  REQUIRE(worst->anomalies_size() > 0);
+  const absl::Time deadline = absl::Now() + absl::Minutes(4);
+  for (const auto& anomaly : worst->anomalies()) {
+    INFO(anomaly.name());
+    explainer::v1::ListExplanationsRequest request;
+    request.set_anomaly(anomaly.name());
+    std::vector<std::string> methods;
+    while (methods.size() < 2 && absl::Now() < deadline) {
+      const auto stub = w.platform.Stub<explainer::v1::ExplainerService>("explainer");
+      const auto all =
+          runtime::Call(*stub, &explainer::v1::ExplainerService::Stub::ListExplanations, w.platform.Out(), request);
+      methods.clear();
+      if (all.ok()) {
+        for (const auto& e : all->explanations()) methods.push_back(e.method());
+      }
+      if (methods.size() < 2) std::this_thread::sleep_for(std::chrono::milliseconds(20));  // looking again, not a race
+    }
+    CHECK(methods == std::vector<std::string>{"native", "tree_shap"});
   }
 }
 
