@@ -302,6 +302,13 @@ std::vector<std::string> SummaryLines(const Header& header, const Totals& totals
   lines.push_back(fmt::format("Threshold: {}{}, which the highest {}% of the training scores exceed",
                               explain::FormatNumber(header.model->scale().threshold(), 4), by,
                               explain::FormatNumber(100 * contamination, 3)));
+  if (header.decision.false_discovery_rate > 0) {
+    lines.push_back(fmt::format("Odd rows are those that keep the expected share of false ones below {}%, whatever the threshold",
+                                explain::FormatNumber(100 * header.decision.false_discovery_rate, 3)));
+  }
+  if (header.decision.rejection_tolerance > 0) {
+    lines.push_back(fmt::format("Better left to a person: {} rows", explain::FormatCount(totals.rejected)));
+  }
   if (totals.bad_cells > 0) {
     lines.push_back(fmt::format("Bad cells, treated as missing: {}", explain::FormatCount(totals.bad_cells)));
   }
@@ -313,19 +320,17 @@ std::vector<std::string> SummaryLines(const Header& header, const Totals& totals
   return lines;
 }
 
-  if (header.decision.false_discovery_rate > 0) {
-    lines.push_back(fmt::format("Odd rows are those that keep the expected share of false ones below {}%, whatever the threshold",
-                                explain::FormatNumber(100 * header.decision.false_discovery_rate, 3)));
-  }
-  if (header.decision.rejection_tolerance > 0) {
-    lines.push_back(fmt::format("Better left to a person: {} rows", explain::FormatCount(totals.rejected)));
-  }
 absl::Status WriteResults(const Args& args, const Session& session, const Input& input, const Sample& sample,
                           Header header, bool trained_here, const table::CsvOptions& csv) {
   const ResultOptions options = ResultOptionsFrom(args);
   header.file = input.name();
   header.columns = table::SchemaOf(sample.table);
   header.sampled = !sample.complete;
+  header.decision = options.decision;
+  if (!sample.complete && options.decision.false_discovery_rate > 0) {
+    return FailedPrecondition("--false-discovery-rate decides about all rows together, and the file has more than are held: raise "
+                              "--sample-rows and --memory-limit, or leave it to the threshold");
+  }
   header.training_rows = header.model->training_rows();
   if (!sample.complete && options.limit == 0 && options.format != "table") header.order = "row_index";
   ASSIGN_OR_RETURN(Output out, Output::Open(args.Text("output")));
@@ -337,11 +342,6 @@ absl::Status WriteResults(const Args& args, const Session& session, const Input&
   totals.bad_cells = sample.report.bad_cells;
   if (sample.complete) {
     RETURN_IF_ERROR(WriteFromMemory(options, session.context(), sample, header, trained_here, writer.get(), &totals));
-  header.decision = options.decision;
-  if (!sample.complete && options.decision.false_discovery_rate > 0) {
-    return FailedPrecondition("--false-discovery-rate decides about all rows together, and the file has more than are held: raise "
-                              "--sample-rows and --memory-limit, or leave it to the threshold");
-  }
   } else {
     table::CsvOptions again = csv;
     again.schema = header.columns;

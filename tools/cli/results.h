@@ -40,17 +40,17 @@ struct Header {
   std::string model_file;  ///< when it was loaded
   bool sampled = false;
   int64_t training_rows = 0;
-  std::string order = "score";  ///< of the rows that follow: "score" (highest first) or "row_index"
   outlier::DecisionOptions decision = {};
+  std::string order = "score";  ///< of the rows that follow: "score" (highest first) or "row_index"
 };
 
 /// What is known at the end.
 struct Totals {
   int64_t rows = 0;
   int64_t anomalies = 0;
-  int64_t bad_cells = 0;
   int64_t rejected = 0;
   int64_t listed = 0;  ///< rows that the options ask for, --limit apart
+  int64_t bad_cells = 0;
   int64_t written = 0;
 };
 

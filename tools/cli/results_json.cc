@@ -41,6 +41,9 @@ class JsonRows final : public ResultWriter {
     head["threshold"] = Number(model.scale().threshold());
     head["contamination"] = Number(model.scale().contamination());
     if (!model.scale().rule().empty()) head["threshold_rule"] = model.scale().rule();
+    const outlier::DecisionOptions& decision = header.decision;
+    if (decision.false_discovery_rate > 0) head["false_discovery_rate"] = decision.false_discovery_rate;
+    if (decision.rejection_tolerance > 0) head["rejection_tolerance"] = decision.rejection_tolerance;
     std::set<std::string> used;
     for (const auto& f : model.preparation().features()) used.insert(f.source_column);
     head["columns_used"] = Json::array();
@@ -50,9 +53,6 @@ class JsonRows final : public ResultWriter {
     head["columns_left_out"] = model.preparation().notes();
     head["order"] = header.order;
     // The closing brace waits for End.
-    const outlier::DecisionOptions& decision = header.decision;
-    if (decision.false_discovery_rate > 0) head["false_discovery_rate"] = decision.false_discovery_rate;
-    if (decision.rejection_tolerance > 0) head["rejection_tolerance"] = decision.rejection_tolerance;
     std::string text = Dump(head, 2);
     text.resize(text.rfind("\n}"));
     out_->Write(text + ",\n  \"anomalies\": [");
@@ -63,8 +63,11 @@ class JsonRows final : public ResultWriter {
     json["row_index"] = row.row_index;
     json["anomaly_score"] = Number(row.score.score);
     json["probability"] = Number(row.score.probability);
+    json["linear_probability"] = Number(scale_->LinearProbability(row.score.score));
     json["confidence"] = Number(row.score.confidence);
+    json["p_value"] = Number(scale_->PValue(row.score.score));
     json["is_anomaly"] = row.score.anomaly;
+    if (options_.decision.rejection_tolerance > 0) json["rejected"] = row.score.rejected;
     json["severity"] = outlier::SeverityName(row.score.severity);
     Json features = Json::array();
     if (row.explanation != nullptr) {
@@ -72,11 +75,8 @@ class JsonRows final : public ResultWriter {
         if (features.size() >= options_.top_features || c.contribution <= 0) break;
         features.push_back(ContributionJson(c, row.explanation->space));
       }
-    json["linear_probability"] = Number(scale_->LinearProbability(row.score.score));
     }
-    json["p_value"] = Number(scale_->PValue(row.score.score));
     json["anomalous_features"] = std::move(features);
-    if (options_.decision.rejection_tolerance > 0) json["rejected"] = row.score.rejected;
     if (row.explanation != nullptr) json["explanation"] = row.explanation->text;
     Json raw = Json::object();
     for (const auto& column : row.table->columns) raw[column.name] = CellJson(column, row.table_row);
@@ -93,6 +93,7 @@ class JsonRows final : public ResultWriter {
  private:
   ResultOptions options_;
   Output* out_;
+  const outlier::ScoreScale* scale_ = nullptr;
   bool first_ = true;
 };
 
@@ -102,7 +103,6 @@ Json CellJson(const table::Column& column, int64_t row) {
   if (column.IsMissing(row)) return nullptr;
   if (column.type == table::ColumnType::kNumeric) return CellNumber(column.values[static_cast<size_t>(row)]);
   return column.Text(row);
-  const outlier::ScoreScale* scale_ = nullptr;
 }
 
 Json ContributionJson(const explain::Contribution& c, const std::string& space) {
