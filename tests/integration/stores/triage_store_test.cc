@@ -17,10 +17,10 @@ struct Fixture {
   int woken = 0;
   PgAnomalyStore store{db.pool.get(), [this] { ++woken; }};
 
-  int64_t Outbox(const std::string& tenant) {
+  int64_t Outbox(const std::string& tenant, const std::string& subject = "facts.anomaly.stored") {
     int64_t n = -1;
     REQUIRE(storage::InTenant(*db.pool, tenant, [&](storage::Tx& tx) -> absl::Status {
-      auto rows = tx.Exec("select count(*) as n from outbox where subject = 'facts.anomaly.stored'");
+      auto rows = tx.Exec("select count(*) as n from outbox where subject = $1", {subject});
       if (!rows.ok()) return rows.status();
       n = (*rows)[0].Int64("n");
       return absl::OkStatus();
@@ -126,6 +126,8 @@ TEST_CASE("feedback is kept once per request and moves the anomaly on") {
   REQUIRE(again.ok());
   CHECK(first->id == again->id);
   CHECK(f.store.ListFeedback("acme", id)->size() == 1);
+  CHECK(f.Outbox("acme", "facts.feedback.given") == 1);  // said once, told once
+  CHECK(f.Outbox("other", "facts.feedback.given") == 0);
   CHECK(f.store.Get("acme", id)->status == Status::kDismissed);
   CHECK(absl::IsNotFound(f.store.AddFeedback("other", id, said, "").status()));
   CHECK(f.store.SetStatus("acme", id, Status::kResolved)->status == Status::kResolved);
