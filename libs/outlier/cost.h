@@ -1,6 +1,6 @@
-// What searches and passes cost, for the descriptors' estimates: seconds on one core of about 3 GHz with AVX2, measured by
-// tools/bench and rounded. An estimate is good within a factor of about 3; it decides whether to start a fit, and says
-// which algorithm is dearer.
+// What searches and passes cost, for the descriptors' estimates: seconds on one core of about 3 GHz with AVX2, measured
+// by tools/bench and rounded. An estimate is good within a factor of about 3; it decides whether to start a fit, and
+// says which algorithm is dearer.
 #pragma once
 
 #include <algorithm>
@@ -23,6 +23,16 @@ inline Cost PassCost(int64_t rows, int64_t features, double passes, double row_p
           .model_bytes = kBytesFloor + model_bytes};
 }
 
+/// Passes that the ten starts of k-means take for each cluster: where no cluster stands out, the more rows there are,
+/// the more rounds go by until none changes sides.
+inline double LloydPasses(int64_t rows) {
+  return std::min(300.0, 45 * std::pow(static_cast<double>(rows) / 1000, 0.4));
+}
+
+/// Passes that the sort and the ranks of a column take: rows are written in random order, beyond the caches' size ever
+/// slower.
+inline double RankPasses(int64_t rows) { return 18 * std::max(1.0, std::pow(static_cast<double>(rows) / 30000, 0.35)); }
+
 /// Seconds to find a row's neighbours among `rows`: a tree's share of the rows for few features, all of them for many.
 inline double NeighborSeconds(int64_t rows, int64_t features) {
   const double n = static_cast<double>(rows), d = static_cast<double>(features);
@@ -33,7 +43,8 @@ inline double NeighborSeconds(int64_t rows, int64_t features) {
 /// For algorithms that search the neighbours of every row: the search, the rows themselves as the model, and
 /// `row_seconds` of work on each row's neighbours.
 inline Cost NeighborCost(int64_t rows, int64_t features, int64_t k, double row_seconds) {
-  const double n = static_cast<double>(rows), d = static_cast<double>(features), row = NeighborSeconds(rows, features) + row_seconds;
+  const double n = static_cast<double>(rows), d = static_cast<double>(features),
+               row = NeighborSeconds(rows, features) + row_seconds;
   const double model = kBytesFloor + 8 * n * (d + 3);
   return {.fit_seconds = kFitFloor + n * row,
           .score_seconds_per_row = kRowFloor + row,

@@ -158,11 +158,11 @@ const Descriptor k_cblof = {
     .params = kParams,
     .deterministic = false,
     .wants_scaling = true,
-    .fit_cost = "O(n k d), times the rounds",
+    .fit_cost = "O(n k d), times the rounds, which grow with the rows up to 300",
     .score_cost = "O(k d)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double k = static_cast<double>(p.Int("n_clusters"));
-      return PassCost(n, d, 4 + 60 * k, 1 + k / 2, 16 * k * static_cast<double>(d + 1));
+      return PassCost(n, d, 4 + k * LloydPasses(n), 1 + k / 4, 16 * k * static_cast<double>(d + 1));
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Cblof>(params); },
 };

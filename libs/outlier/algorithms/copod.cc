@@ -17,7 +17,9 @@ class Copod final : public Detector {
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
     return tails_.Score(X, scores, ctx);
   }
-  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override { return tails_.Explain(X, ctx); }
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
+    return tails_.Explain(X, ctx);
+  }
   void Save(ByteWriter& out) const override { tails_.Save(out); }
   absl::Status Load(ByteReader& in) override {
     training_scores_.clear();
@@ -36,15 +38,17 @@ extern const Descriptor k_copod;
 const Descriptor k_copod = {
     .name = "copod",
     .family = "probabilistic",
-    .summary = "Tail probabilities per column, on the side that the column is skewed to: no parameters, no scaling. Misses "
-               "outliers on the short side, and values that are odd only together.",
+    .summary =
+        "Tail probabilities per column, on the side that the column is skewed to: no parameters, no scaling. Misses "
+        "outliers on the short side, and values that are odd only together.",
     .paper = "Z. Li, Y. Zhao et al., COPOD: copula-based outlier detection, ICDM, 2020",
     .params = {},
     .deterministic = true,
     .fit_cost = "O(n d)",
     .score_cost = "O(d log n)",
     .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
-      return PassCost(n, d, 30, 100 * std::log2(static_cast<double>(n) + 2) / 16, 16.0 * static_cast<double>(n * d));
+      return PassCost(n, d, RankPasses(n), 30 * std::log2(static_cast<double>(n) + 2) / 16,
+                      16.0 * static_cast<double>(n * d));
     },
     .make = [](const ParamSet&) -> std::unique_ptr<Detector> { return std::make_unique<Copod>(); },
 };

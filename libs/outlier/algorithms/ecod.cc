@@ -18,7 +18,9 @@ class Ecod final : public Detector {
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
     return tails_.Score(X, scores, ctx);
   }
-  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override { return tails_.Explain(X, ctx); }
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
+    return tails_.Explain(X, ctx);
+  }
   void Save(ByteWriter& out) const override { tails_.Save(out); }
   absl::Status Load(ByteReader& in) override {
     training_scores_.clear();
@@ -37,15 +39,19 @@ extern const Descriptor k_ecod;
 const Descriptor k_ecod = {
     .name = "ecod",
     .family = "probabilistic",
-    .summary = "How far out in its column's own distribution each value lies, by ranks: no parameters, no scaling. Blind to "
-               "values that are odd only together.",
-    .paper = "Z. Li et al., ECOD: unsupervised outlier detection using empirical cumulative distribution functions, TKDE, 2022",
+    .summary =
+        "How far out in its column's own distribution each value lies, by ranks: no parameters, no scaling. Blind to "
+        "values that are odd only together.",
+    .paper =
+        "Z. Li et al., ECOD: unsupervised outlier detection using empirical cumulative distribution functions, TKDE, "
+        "2022",
     .params = {},
     .deterministic = true,
     .fit_cost = "O(n d)",
     .score_cost = "O(d log n)",
     .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
-      return PassCost(n, d, 30, 100 * std::log2(static_cast<double>(n) + 2) / 16, 16.0 * static_cast<double>(n * d));
+      return PassCost(n, d, RankPasses(n), 30 * std::log2(static_cast<double>(n) + 2) / 16,
+                      16.0 * static_cast<double>(n * d));
     },
     .make = [](const ParamSet&) -> std::unique_ptr<Detector> { return std::make_unique<Ecod>(); },
 };

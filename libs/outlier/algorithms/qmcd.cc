@@ -275,8 +275,8 @@ const Descriptor k_qmcd = {
     .score_cost = "O(r d), r the reference rows",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double r = static_cast<double>(std::min(n, p.Int("max_rows"))), side = static_cast<double>(d),
-                   row = kRowFloor + 8e-10 * r * side;
-      return {.fit_seconds = kFitFloor + 2 * static_cast<double>(n) * row,
+                   row = kRowFloor + 1e-10 * r * (1 + side);
+      return {.fit_seconds = kFitFloor + static_cast<double>(n) * row,
               .score_seconds_per_row = row,
               .fit_bytes = kBytesFloor + 8 * (r + static_cast<double>(n)) * side,
               .model_bytes = kBytesFloor + 8 * (r + 8) * side};
