@@ -341,13 +341,19 @@ absl::StatusOr<KMeansFit> KMeans(std::span<const double> rows, int64_t n, int64_
   const RowBlocks blocks(rows, static_cast<size_t>(n), static_cast<size_t>(d));
   const Screen screen(rows, static_cast<size_t>(n), static_cast<size_t>(d));
   const Run run{rows, static_cast<size_t>(n), static_cast<size_t>(d), options, ctx, blocks, screen};
-  double variance = 0;
-  for (size_t j = 0; j < run.d; ++j) {
-    double mean = 0, sum = 0;
-    for (size_t i = 0; i < run.n; ++i) mean += run.Row(i)[j] / static_cast<double>(n);
-    for (size_t i = 0; i < run.n; ++i) sum += (run.Row(i)[j] - mean) * (run.Row(i)[j] - mean);
-    variance += sum / static_cast<double>(n) / static_cast<double>(d);
+  // Of the columns, in mean: by row, as the rows lie in memory.
+  std::vector<double> mean(run.d, 0), square(run.d, 0);
+  for (size_t i = 0; i < run.n; ++i) {
+    if (i % 65536 == 0) RETURN_IF_ERROR(ctx.Check());
+    for (size_t j = 0; j < run.d; ++j) mean[j] += run.Row(i)[j];
   }
+  for (double& m : mean) m /= static_cast<double>(n);
+  for (size_t i = 0; i < run.n; ++i) {
+    if (i % 65536 == 0) RETURN_IF_ERROR(ctx.Check());
+    for (size_t j = 0; j < run.d; ++j) square[j] += (run.Row(i)[j] - mean[j]) * (run.Row(i)[j] - mean[j]);
+  }
+  double variance = 0;
+  for (const double s : square) variance += s / static_cast<double>(n) / static_cast<double>(d);
   KMeansFit best;
   for (int64_t s = 0; s < options.starts; ++s) {
     RETURN_IF_ERROR(ctx.Check());

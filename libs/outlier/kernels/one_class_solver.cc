@@ -290,8 +290,9 @@ class Problem {
     Minimiser minimiser(kernel_, rows, std::move(alpha), std::move(gradient), d_);
     const int64_t most = std::max<int64_t>(10'000'000, 100 * static_cast<int64_t>(n_));
     const double inner = which.size() < n_ ? tolerance_ / 2 : tolerance_;
+    const int64_t often = std::clamp<int64_t>(8'000'000 / static_cast<int64_t>(which.size() * (d_ + 8)), 1, 16);
     for (; steps_ < most; ++steps_) {
-      if (steps_ % 16 == 0) RETURN_IF_ERROR(ctx_.Check());
+      if (steps_ % often == 0) RETURN_IF_ERROR(ctx_.Check());
       if (!minimiser.Step(inner)) break;
     }
     std::vector<double> change(which.size());
