@@ -26,7 +26,7 @@ inline Cost PassCost(int64_t rows, int64_t features, double passes, double row_p
 /// Passes that the ten starts of k-means take for each cluster: where no cluster stands out, the more rows there are,
 /// the more rounds go by until none changes sides.
 inline double LloydPasses(int64_t rows) {
-  return std::min(300.0, 45 * std::pow(static_cast<double>(rows) / 1000, 0.4));
+  return std::min(300.0, 40 * std::pow(static_cast<double>(rows) / 1000, 0.5));
 }
 
 /// Passes that the sort and the ranks of a column take: rows are written in random order, beyond the caches' size ever
