@@ -67,10 +67,18 @@ struct World {
     CHECK(platform.AnomalousRows(name) == truth);
   }
 
-  pid_t Pid(const std::string& service) const {
-    for (const auto& s : platform.State().services) {
-      if (s.name == service) return s.pid;
+  /// Kills the service's process, once there is one other than `before`; returns which it was. A service that is being
+  /// started again has none for a moment, and kill(-1) would reach every process there is.
+  pid_t Kill(const std::string& service, pid_t before = -1) const {
+    for (int tries = 0; tries < 3000; ++tries) {
+      for (const auto& s : platform.State().services) {
+        if (s.name != service || s.pid <= 1 || s.pid == before) continue;
+        REQUIRE(::kill(s.pid, SIGKILL) == 0);
+        return s.pid;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
+    FAIL(service << " has no process");
     return -1;
   }
 };
@@ -87,7 +95,7 @@ TEST_CASE("a detector killed in the middle of a job: nothing lost, nothing doubl
   const std::string job = w.Start(1);
   const jobs::v1::Job before = w.platform.Await(job, 10);
   REQUIRE(before.state() == jobs::v1::Job::RUNNING);
-  REQUIRE(::kill(w.Pid("detector"), SIGKILL) == 0);
+  w.Kill("detector");
   w.CheckComplete(job);
 }
 
@@ -99,7 +107,7 @@ TEST_CASE("every service that writes killed in the middle of a job") {
     const std::string job = w.Start(1);
     const jobs::v1::Job before = w.platform.Await(job, 5);
     REQUIRE(before.state() == jobs::v1::Job::RUNNING);
-    REQUIRE(::kill(w.Pid(service), SIGKILL) == 0);
+    w.Kill(service);
     w.CheckComplete(job);
   }
 }
@@ -110,12 +118,7 @@ TEST_CASE("an explainer killed while it computes: the worst findings have each o
   pid_t killed = -1;
   for (const int done : {5, 40, 80}) {
     w.platform.Await(job, done);
-    pid_t alive = w.Pid("explainer");
-    for (; alive <= 0 || alive == killed; alive = w.Pid("explainer")) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until it is back
-    }
-    REQUIRE(::kill(alive, SIGKILL) == 0);
-    killed = alive;
+    killed = w.Kill("explainer", killed);
   }
   w.CheckComplete(job);
   const auto triage = w.platform.Stub<triage::v1::TriageService>("triage");
@@ -162,7 +165,7 @@ TEST_CASE("PostgreSQL and NATS away for some seconds in the middle of a job") {
 TEST_CASE("a detector killed while it trains: another one trains, once") {
   World& w = TheWorld();
   const std::string job = w.Start(77);
-  REQUIRE(::kill(w.Pid("detector"), SIGKILL) == 0);
+  w.Kill("detector");
   const jobs::v1::Job done = w.Await(job);
   CHECK(done.state() == jobs::v1::Job::SUCCEEDED);
   CHECK(done.rows_scored() == kRows);
