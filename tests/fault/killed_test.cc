@@ -153,6 +153,7 @@ TEST_CASE("PostgreSQL and NATS away for some seconds in the middle of a job") {
   const std::string job = w.Start(1);
   REQUIRE(w.platform.Await(job, 10).state() == jobs::v1::Job::RUNNING);
   const auto state = w.platform.State();
+  REQUIRE((state.postgres_pid > 1 && state.nats_pid > 1));
   // The supervisor would start them again at once: it sleeps for as long as they are to be away.
   REQUIRE(::kill(w.platform.supervisor(), SIGSTOP) == 0);
   REQUIRE(::kill(state.postgres_pid, SIGKILL) == 0);
