@@ -71,6 +71,7 @@ void SparseCoder::Join(int64_t k, double sign) {
 void SparseCoder::Leave(size_t place) {
   const size_t size = chosen_.size();
   active_[static_cast<size_t>(chosen_[place])] = 0;
+  factored_ = std::min(factored_, place);
   const auto at = static_cast<int64_t>(place);
   chosen_.erase(chosen_.begin() + at);
   for (auto* v : {&coefficients_, &signs_, &target_}) v->erase(v->begin() + at);
@@ -83,34 +84,38 @@ void SparseCoder::Leave(size_t place) {
   gram_.resize(to);
 }
 
-/// solution_ = the minimum over the set, were its signs kept. False when the system cannot be solved.
+/// solution_ = the minimum over the set, were its signs kept. False when the system cannot be solved. Rows of the
+/// factor that did not change since the last call are kept: many equal rows come in one by one.
 bool SparseCoder::SolveActive() {
   const size_t n = chosen_.size();
-  factor_ = gram_;
+  factor_.resize(kMostChosen * kMostChosen);
   solution_.resize(n);
-  for (size_t i = 0; i < n; ++i) {
-    factor_[i * n + i] += ridge_ + kLeastRidge * gram_[i * n + i];
+  for (; factored_ < n; ++factored_) {
+    const size_t i = factored_;
+    double* const row = factor_.data() + i * kMostChosen;
     for (size_t j = 0; j <= i; ++j) {
-      double sum = factor_[i * n + j];
-      for (size_t k = 0; k < j; ++k) sum -= factor_[i * n + k] * factor_[j * n + k];
+      const double* const other = factor_.data() + j * kMostChosen;
+      double sum = gram_[i * n + j] + (i == j ? ridge_ + kLeastRidge * gram_[i * n + i] : 0);
+      for (size_t k = 0; k < j; ++k) sum -= row[k] * other[k];
       if (i != j) {
-        factor_[i * n + j] = sum / factor_[j * n + j];
+        row[j] = sum / other[j];
       } else if (sum > 0 && std::isfinite(sum)) {
-        factor_[i * n + i] = std::sqrt(sum);
+        row[i] = std::sqrt(sum);
       } else {
         return false;
       }
     }
   }
   for (size_t i = 0; i < n; ++i) {
+    const double* const row = factor_.data() + i * kMostChosen;
     double sum = target_[i] - bound_ * signs_[i];
-    for (size_t k = 0; k < i; ++k) sum -= factor_[i * n + k] * solution_[k];
-    solution_[i] = sum / factor_[i * n + i];
+    for (size_t k = 0; k < i; ++k) sum -= row[k] * solution_[k];
+    solution_[i] = sum / row[i];
   }
   for (size_t i = n; i-- > 0;) {
     double sum = solution_[i];
-    for (size_t k = i + 1; k < n; ++k) sum -= factor_[k * n + i] * solution_[k];
-    solution_[i] = sum / factor_[i * n + i];
+    for (size_t k = i + 1; k < n; ++k) sum -= factor_[k * kMostChosen + i] * solution_[k];
+    solution_[i] = sum / factor_[i * kMostChosen + i];
   }
   return std::all_of(solution_.begin(), solution_.end(), [](double c) { return std::isfinite(c); });
 }
@@ -160,6 +165,7 @@ void SparseCoder::Solve(const Problem& problem) {
   const size_t n = p_.rows->rows();
   for (auto* v : {&coefficients_, &signs_, &target_, &gram_}) v->clear();
   chosen_.clear();
+  factored_ = 0;
   active_.assign(n + 1, 0);
   if (p_.left_out >= 0) active_[static_cast<size_t>(p_.left_out)] = 1;
   UpdateResidual();

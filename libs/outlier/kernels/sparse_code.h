@@ -48,6 +48,7 @@ class SparseCoder {
 
   Problem p_;
   double bound_ = 0, ridge_ = 0;
+  size_t factored_ = 0;  // rows of factor_ that hold for the set as it is
   std::vector<double> residual_, products_, coefficients_, signs_, target_, gram_, factor_, solution_, weights_;
   std::vector<int32_t> chosen_;
   std::vector<char> active_;
