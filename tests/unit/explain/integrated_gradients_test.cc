@@ -92,8 +92,10 @@ TEST_CASE("kinks are halved until the parts are complete") {
   const RowFunction f = [&](const auto& x) { return network(x) * network(x); };
   const RowGradient g = [&](const auto& x) {
     std::vector<double> slope(5);
+    const double value = network(x);
     for (size_t u = 0; u < 40; ++u) {
-      for (size_t j = 0; j < 5 && inner(x, u) > 0; ++j) slope[j] += 2 * network(x) * out[u] * w[u][j];
+      if (inner(x, u) <= 0) continue;
+      for (size_t j = 0; j < 5; ++j) slope[j] += 2 * value * out[u] * w[u][j];
     }
     return slope;
   };
