@@ -145,12 +145,18 @@ inline Matrix Cloud(int64_t n, int64_t d, uint64_t seed = 7, double base = 10) {
   return X;
 }
 
-/// At most `wanted` rows, fewer where the descriptor says that a fit would take long (and a sanitizer makes it ten times that).
+/// At most `wanted` rows, fewer where the descriptor says that a fit, or scoring them, would take long (and a sanitizer
+/// makes it ten times that).
 inline int64_t RowsFor(const Descriptor& d, int64_t wanted, int64_t features) {
   const auto defaults = ParamSet::Make(d.params, SmallSettings(d));
   REQUIRE(defaults.ok());
   int64_t n = wanted;
-  while (n > 100 && d.cost != nullptr && d.cost(*defaults, n, features).fit_seconds > (kSanitized ? 0.01 : 0.05)) n = n * 2 / 3;
+  const double most = kSanitized ? 0.01 : 0.05;
+  while (n > 100 && d.cost != nullptr) {
+    const Cost cost = d.cost(*defaults, n, features);
+    if (cost.fit_seconds <= most && cost.score_seconds_per_row * static_cast<double>(n) <= most) break;
+    n = n * 2 / 3;
+  }
   return n;
 }
 

@@ -5,8 +5,14 @@ namespace vedette::outlier::conformance {
 namespace {
 
 /// Fits, scores the same rows and `fresh` again, explains: everything must be finite.
+/// rgraph: rows that are all alike are each made of all others, which takes long for many of them.
+std::map<std::string, std::string> Hostile(const Descriptor& d) {
+  if (d.name == "rgraph") return {{"max_rows", "20"}};
+  return {};
+}
+
 void MustBeDefined(const Descriptor& d, const Matrix& X, const Matrix& fresh) {
-  const auto detector = MakeDetector(d);
+  const auto detector = MakeDetector(d, Hostile(d));
   const absl::Status status = Fit(d, *detector, X);
   INFO(d.name << ": " << status);
   REQUIRE(status.ok());
@@ -15,7 +21,7 @@ void MustBeDefined(const Descriptor& d, const Matrix& X, const Matrix& fresh) {
   CHECK(AllFinite(Scores(*detector, fresh)));
   ByteWriter out;
   detector->Save(out);
-  const auto loaded = MakeDetector(d);
+  const auto loaded = MakeDetector(d, Hostile(d));
   ByteReader in(out.bytes());
   const absl::Status load = loaded->Load(in);
   INFO(load);
