@@ -58,6 +58,22 @@ endif()
 add_library(vedette_warnings INTERFACE)
 target_compile_options(vedette_warnings INTERFACE -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers)
 
+# vedette_descriptors(FOLDER TYPE PREFIX): one file, one descriptor. The files of FOLDER, each of which defines PREFIXNAME of
+# the type, into the variable FOLDER, with the list of them all that all_FOLDER.cc.in becomes.
+function(vedette_descriptors folder type prefix)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cc)
+  list(SORT files)
+  set(DECLARATIONS "")
+  set(REFERENCES "")
+  foreach(file IN LISTS files)
+    cmake_path(GET file STEM name)
+    string(APPEND DECLARATIONS "extern const ${type} ${prefix}${name};\n")
+    string(APPEND REFERENCES "&${prefix}${name}, ")
+  endforeach()
+  configure_file(all_${folder}.cc.in ${CMAKE_CURRENT_BINARY_DIR}/all_${folder}.cc @ONLY)
+  set(${folder} ${files} ${CMAKE_CURRENT_BINARY_DIR}/all_${folder}.cc PARENT_SCOPE)
+endfunction()
+
 # vedette_library(NAME SOURCES a.cc b.cc DEPS base absl::strings): target vedette_NAME, included as "NAME/header.h".
 function(vedette_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})

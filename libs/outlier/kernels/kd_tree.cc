@@ -200,10 +200,23 @@ void KdTree::Scan(const Leaf& leaf, const double* query, TopK& top) const {
   }
 }
 
+// How far the query is from the boxes of a node's children: four and four.
+template <typename Rank>
+std::pair<F64x4, F64x4> KdTree::BoxRanks(const Rank& rank, int32_t node, const double* query) const {
+  const int64_t d = rows_->features();
+  const double* box = boxes_.data() + node * 2 * kFan * d;
+  F64x4 a = F64x4::Zero(), b = a;
+  for (int64_t j = 0; j < d; ++j, box += 2 * kFan) {
+    const F64x4 q = F64x4::Set(query[j]);
+    a = rank.Add(Max(Max(F64x4::LoadAny(box) - q, q - F64x4::LoadAny(box + 8)), F64x4::Zero()), a);
+    b = rank.Add(Max(Max(F64x4::LoadAny(box + 4) - q, q - F64x4::LoadAny(box + 12)), F64x4::Zero()), b);
+  }
+  return {a, b};
+}
+
 template <MetricKind kKind>
 void KdTree::SearchOne(const double* query, TopK& top, Work& work) const {
   const RankOf<kKind> rank{metric_.p};
-  const int64_t d = rows_->features();
   const F64x4 slack = F64x4::Set(slack_);
   struct Waiting {
     double rank;
@@ -224,13 +237,7 @@ void KdTree::SearchOne(const double* query, TopK& top, Work& work) const {
     }
     const Inner& inner = inner_[next.node];
     ++work.boxes;
-    const double* box = boxes_.data() + next.node * 2 * kFan * d;
-    F64x4 a = F64x4::Zero(), b = a;
-    for (int64_t j = 0; j < d; ++j, box += 2 * kFan) {
-      const F64x4 q = F64x4::Set(query[j]);
-      a = rank.Add(Max(Max(F64x4::LoadAny(box) - q, q - F64x4::LoadAny(box + 8)), F64x4::Zero()), a);
-      b = rank.Add(Max(Max(F64x4::LoadAny(box + 4) - q, q - F64x4::LoadAny(box + 12)), F64x4::Zero()), b);
-    }
+    const auto [a, b] = BoxRanks(rank, next.node, query);
     double ranks[kFan];
     (a * slack).Store(ranks);
     (b * slack).Store(ranks + 4);
@@ -248,17 +255,10 @@ void KdTree::SearchOne(const double* query, TopK& top, Work& work) const {
 }
 
 int32_t KdTree::LeafNear(const double* query) const {
-  const int64_t d = rows_->features();
   int32_t node = root_;
   while (node >= 0) {
     const Inner& inner = inner_[node];
-    const double* box = boxes_.data() + node * 2 * kFan * d;
-    F64x4 a = F64x4::Zero(), b = a;
-    for (int64_t j = 0; j < d; ++j, box += 2 * kFan) {
-      const F64x4 q = F64x4::Set(query[j]);
-      a = a + Max(Max(F64x4::LoadAny(box) - q, q - F64x4::LoadAny(box + 8)), F64x4::Zero());
-      b = b + Max(Max(F64x4::LoadAny(box + 4) - q, q - F64x4::LoadAny(box + 12)), F64x4::Zero());
-    }
+    const auto [a, b] = BoxRanks(RankOf<MetricKind::kManhattan>{1}, node, query);
     double gaps[kFan];
     a.Store(gaps);
     b.Store(gaps + 4);

@@ -65,6 +65,8 @@ class KdTree {
   int32_t AddLeaf(Range range);
   template <MetricKind kKind>
   void SearchAll(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop, Work& work) const;
+  template <typename Rank>
+  std::pair<F64x4, F64x4> BoxRanks(const Rank& rank, int32_t node, const double* query) const;
   template <MetricKind kKind>
   void SearchOne(const double* query, TopK& top, Work& work) const;
   template <MetricKind kKind>
