@@ -160,6 +160,16 @@ inline int64_t RowsFor(const Descriptor& d, int64_t wanted, int64_t features) {
   return n;
 }
 
+/// At most `wanted` new rows for a fit of `fitted` ones, fewer where scoring them would take long, and never so few that several
+/// threads have nothing to share.
+inline int64_t RowsToScore(const Descriptor& d, int64_t wanted, int64_t fitted, int64_t features) {
+  const auto defaults = ParamSet::Make(d.params, SmallSettings(d));
+  REQUIRE(defaults.ok());
+  if (d.cost == nullptr) return wanted;
+  const double row = d.cost(*defaults, fitted, features).score_seconds_per_row, most = kSanitized ? 0.01 : 0.05;
+  return std::min(wanted, std::max<int64_t>(100, static_cast<int64_t>(most / row)));
+}
+
 inline Matrix Filled(int64_t n, int64_t d, double value) {
   Matrix X(n, d);
   std::fill(X.data(), X.data() + n * d, value);

@@ -143,9 +143,8 @@ TEST_CASE("every choice and every bound of every parameter can be fitted or is r
 }
 
 TEST_CASE("the same seed gives the same bits at 1, 2 and 5 threads") {
-  const Matrix fresh = Cloud(700, 5, 8);
   FOR_EACH_ALGORITHM(d) {
-    const Matrix X = Cloud(RowsFor(d, 2500, 5), 5);
+    const Matrix X = Cloud(RowsFor(d, 2500, 5), 5), fresh = Cloud(RowsToScore(d, 700, X.rows(), 5), 5, 8);
     std::vector<double> training, scores;
     for (const int threads : {0, 1, 2, 5}) {
       std::unique_ptr<ThreadPool> pool;
