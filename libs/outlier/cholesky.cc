@@ -84,7 +84,26 @@ void WhitenTile(const double* W, const double* tile, const double* center, size_
   }
   F64x4 square[kVectors];
   for (F64x4& s : square) s = F64x4::Zero();
-  for (size_t i = 0; i < d; ++i, W += d) {
+  size_t i = 0;
+  for (; i + 2 <= d; i += 2, W += 2 * d) {  // two rows of W at once: each loaded value is used for both
+    F64x4 first[kVectors], second[kVectors];
+    for (int v = 0; v < kVectors; ++v) first[v] = second[v] = F64x4::Zero();
+    const double* gap = gaps.data();
+    for (size_t j = 0; j <= i; ++j, gap += kLanes) {
+      const F64x4 w = F64x4::Set(W[j]), u = F64x4::Set(W[d + j]);
+      for (int v = 0; v < kVectors; ++v) {
+        const F64x4 g = F64x4::LoadAny(gap + 4 * v);
+        first[v] = Fma(w, g, first[v]);
+        second[v] = Fma(u, g, second[v]);
+      }
+    }
+    const F64x4 u = F64x4::Set(W[d + i + 1]);
+    for (int v = 0; v < kVectors; ++v) {
+      second[v] = Fma(u, F64x4::LoadAny(gap + 4 * v), second[v]);
+      square[v] = Fma(second[v], second[v], Fma(first[v], first[v], square[v]));
+    }
+  }
+  if (i < d) {
     F64x4 sum[kVectors];
     for (F64x4& s : sum) s = F64x4::Zero();
     const double* gap = gaps.data();
@@ -142,23 +161,26 @@ void AddProducts(const double* weighted, const double* y, size_t rows, size_t st
 
 }  // namespace
 
-absl::StatusOr<std::vector<double>> Covariance(std::span<const double> rows, std::span<const double> weights,
-                                               double total, const double* center, size_t d, const Context& ctx) {
-  constexpr size_t kRows = 128;  // of a block, feature by feature
-  std::vector<double> sum(d * d, 0), y(d * kRows), weighted(d * kRows);
-  for (size_t begin = 0; begin < weights.size(); begin += kRows) {
+absl::StatusOr<std::vector<double>> CovarianceOf(size_t n, size_t d, double total, const BlockReader& read,
+                                                 const Context& ctx) {
+  constexpr size_t kRows = kCovarianceRows;
+  std::vector<double> sum(d * d, 0), y(d * kRows), weighted;
+  for (size_t begin = 0; begin < n; begin += kRows) {
     RETURN_IF_ERROR(ctx.Check());
-    const size_t count = std::min(kRows, weights.size() - begin), padded = (count + 3) / 4 * 4;
-    for (size_t r = 0; r < padded; ++r) {
-      const double weight = r < count ? weights[begin + r] : 0;
+    const size_t count = std::min(kRows, n - begin), padded = (count + 3) / 4 * 4;
+    const std::span<const double> weights = read(begin, count, y.data());
+    for (size_t j = 0; j < d; ++j) std::fill(y.data() + j * kRows + count, y.data() + j * kRows + padded, 0.0);
+    const double* left = y.data();
+    if (!weights.empty()) {
+      weighted.assign(d * kRows, 0);
       for (size_t j = 0; j < d; ++j) {
-        y[j * kRows + r] = r < count ? rows[(begin + r) * d + j] - center[j] : 0;
-        weighted[j * kRows + r] = weight * y[j * kRows + r];
+        for (size_t r = 0; r < count; ++r) weighted[j * kRows + r] = weights[r] * y[j * kRows + r];
       }
+      left = weighted.data();
     }
     for (size_t a = 0; a < d; a += 4) {
       for (size_t b = 0; b <= a; b += 4) {
-        AddProducts(weighted.data() + a * kRows, y.data() + b * kRows, padded, kRows, std::min<size_t>(4, d - a),
+        AddProducts(left + a * kRows, y.data() + b * kRows, padded, kRows, std::min<size_t>(4, d - a),
                     std::min<size_t>(4, d - b), sum.data() + a * d + b, d);
       }
     }
@@ -167,6 +189,18 @@ absl::StatusOr<std::vector<double>> Covariance(std::span<const double> rows, std
     for (size_t b = 0; b <= a; ++b) sum[a * d + b] = sum[b * d + a] = sum[a * d + b] / total;
   }
   return sum;
+}
+
+absl::StatusOr<std::vector<double>> Covariance(std::span<const double> rows, std::span<const double> weights,
+                                               double total, const double* center, size_t d, const Context& ctx) {
+  const auto read = [&](size_t begin, size_t count, double* y) {
+    for (size_t r = 0; r < count; ++r) {
+      const double* const row = rows.data() + (begin + r) * d;
+      for (size_t j = 0; j < d; ++j) y[j * kCovarianceRows + r] = row[j] - center[j];
+    }
+    return weights.subspan(begin, count);
+  };
+  return CovarianceOf(weights.size(), d, total, read, ctx);
 }
 
 }  // namespace vedette::outlier

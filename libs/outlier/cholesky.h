@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -28,6 +29,15 @@ void WhitenedSquares(std::span<const double> W, const double* tile, int lanes, c
 
 /// (W' W) y from `whitened` = W y.
 void ApplyPrecision(std::span<const double> W, const double* whitened, size_t d, double* out);
+
+/// Puts rows [begin, begin + count), centred, feature by feature into y[j * kCovarianceRows + r]; gives their weights,
+/// or none where each weighs 1.
+inline constexpr size_t kCovarianceRows = 128;
+using BlockReader = std::function<std::span<const double>(size_t begin, size_t count, double* y)>;
+/// Sum of weight y y' over n rows of d features, by `total`. Reads each row once: rows that outgrow the caches cost no
+/// more.
+absl::StatusOr<std::vector<double>> CovarianceOf(size_t n, size_t d, double total, const BlockReader& read,
+                                                 const Context& ctx);
 
 /// Weighted covariance about `center` of row-major rows (weights sum to `total`), symmetric, not regularised.
 absl::StatusOr<std::vector<double>> Covariance(std::span<const double> rows, std::span<const double> weights,

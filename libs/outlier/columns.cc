@@ -60,17 +60,51 @@ Range RangeOf(std::span<const double> values) {
   return range;
 }
 
-Moments MomentsOf(std::span<const double> values, double unit) {
+namespace {
+
+Moments BlockMoments(std::span<const double> values, double unit) {
   const auto n = static_cast<double>(values.size());
   Moments m;
   m.mean = LaneSum(values, [unit](double x) { return x * unit; }) / n;
   const double mean = m.mean;
   // The second term corrects what rounding left in the mean (Chan, Golub and LeVeque 1983).
   const double residual = LaneSum(values, [=](double x) { return x * unit - mean; });
-  m.variance = LaneSum(values, [=](double x) { const double d = x * unit - mean; return d * d; }) / n;
+  m.variance = LaneSum(values,
+                       [=](double x) {
+                         const double d = x * unit - mean;
+                         return d * d;
+                       }) /
+               n;
   m.variance = std::max(0.0, m.variance - (residual / n) * (residual / n));
   m.mean += residual / n;
   return m;
+}
+
+/// f(block) for blocks that stay in the first cache while they are walked several times; their moments, put together by
+/// the rule of Chan, Golub and LeVeque (1983).
+template <typename F>
+Moments MergedMoments(std::span<const double> values, double unit, const F& f) {
+  constexpr size_t kBlock = 2048;
+  Moments all;
+  double square = 0;
+  for (size_t begin = 0; begin < values.size(); begin += kBlock) {
+    const std::span<const double> block = values.subspan(begin, std::min(kBlock, values.size() - begin));
+    f(block);
+    const Moments m = BlockMoments(block, unit);
+    if (block.size() == values.size()) return m;
+    const auto before = static_cast<double>(begin), added = static_cast<double>(block.size());
+    const double gap = m.mean - all.mean, share = added / (before + added);
+    all.mean += gap * share;
+    square += m.variance * added + gap * gap * share * before;
+  }
+  all.variance = square / static_cast<double>(values.size());
+  return all;
+}
+
+}  // namespace
+
+Moments MomentsOf(std::span<const double> values, double unit) {
+  return MergedMoments(values, unit, [](std::span<const double>) {});
 }
 
 double MedianInPlace(std::span<double> values) {
@@ -89,8 +123,13 @@ absl::Status Standardizer::FitMeanAndDeviation(MatrixView X, const Context& ctx)
   return ParallelBlocks(ctx, X.cols, 1, [&](int64_t begin, int64_t) {
     const auto j = static_cast<size_t>(begin);
     const std::span<const double> column = X.col(begin);
-    const double unit = UnitFor(column);
-    const Moments m = MomentsOf(column, unit);
+    Range range{column[0], column[0]};
+    Moments m = MergedMoments(column, 1, [&](std::span<const double> block) {
+      const Range own = RangeOf(block);
+      range = {std::min(range.low, own.low), std::max(range.high, own.high)};
+    });
+    const double unit = UnitFor(std::max(std::fabs(range.low), std::fabs(range.high)));
+    if (unit != 1) m = MomentsOf(column, unit);  // no ordinary magnitudes: sums may have overflowed
     const auto n = static_cast<double>(column.size());
     constexpr double kEps = std::numeric_limits<double>::epsilon();
     const double noise = n * m.mean * kEps;
@@ -144,8 +183,8 @@ void Standardizer::Load(ByteReader& in, int64_t size) {
   center_ = ReadDoubles(in, "the columns' centres", size);
   inverse_ = ReadDoubles(in, "the columns' scales", size);
   const auto positive = [](double v) { return v > 0; };
-  if (in.ok() && !(std::all_of(unit_.begin(), unit_.end(), positive) &&
-                   std::all_of(inverse_.begin(), inverse_.end(), positive))) {
+  if (in.ok() &&
+      !(std::all_of(unit_.begin(), unit_.end(), positive) && std::all_of(inverse_.begin(), inverse_.end(), positive))) {
     in.Fail("a column's scale is not positive");
   }
 }

@@ -24,7 +24,8 @@ struct Range {
 };
 Range RangeOf(std::span<const double> values);
 
-/// Mean and population variance (ddof 0) of values * unit, by two passes in a fixed order of summation.
+/// Mean and population variance (ddof 0) of values * unit: two passes over each block of rows, in a fixed order of
+/// summation.
 struct Moments {
   double mean = 0;
   double variance = 0;

@@ -113,21 +113,26 @@ double TileDetector::ScoreRow(std::span<const double> x) const {
 }
 
 void TileDetector::ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const {
-  std::vector<double> values(static_cast<size_t>(X.cols * RowTile::kWide), 0.0);
-  double out[RowTile::kWide];
-  for (int64_t at = begin; at < end; at += RowTile::kWide) {
-    const int64_t count = std::min<int64_t>(RowTile::kWide, end - at);
-    const int lanes = count <= RowTile::kNarrow ? RowTile::kNarrow : RowTile::kWide;
-    // What an earlier tile left in lanes beyond the last row does no harm.
+  // Several tiles at once, as many as stay in cache: of each column a stretch is read that is long enough to be fetched
+  // ahead.
+  constexpr int64_t kWide = RowTile::kWide, kMostTiles = 16, kValues = 1 << 14;
+  const int64_t tile = X.cols * kWide, tiles = std::clamp<int64_t>(kValues / tile, 1, kMostTiles);
+  std::vector<double> values(static_cast<size_t>(tiles * tile), 0.0);
+  double out[kWide];
+  for (int64_t at = begin; at < end; at += tiles * kWide) {
+    const int64_t count = std::min(tiles * kWide, end - at), whole = count / kWide, rest = count % kWide;
+    const int lanes = rest <= RowTile::kNarrow ? RowTile::kNarrow : RowTile::kWide;  // of the last tile
     for (int64_t j = 0; j < X.cols; ++j) {
-      double* const column = values.data() + j * lanes;
-      if (count == RowTile::kWide)
-        unit().Column(X, j, at, RowTile::kWide, column);  // a length that the compiler knows
-      else
-        unit().Column(X, j, at, count, column);
+      double* column = values.data() + j * kWide;
+      for (int64_t t = 0; t < whole; ++t, column += tile) unit().Column(X, j, at + t * kWide, kWide, column);
+      // What an earlier tile left in lanes beyond the last row does no harm.
+      if (rest > 0) unit().Column(X, j, at + whole * kWide, rest, values.data() + whole * tile + j * lanes);
     }
-    ScoreTile({values.data(), lanes}, out);
-    for (int64_t i = 0; i < count; ++i) scores[at - begin + i] = Finite(out[i]);
+    for (int64_t row = 0; row < count; row += kWide) {
+      const bool last = row / kWide == whole;
+      ScoreTile({values.data() + row / kWide * tile, last ? lanes : RowTile::kWide}, out);
+      for (int64_t i = 0; i < (last ? rest : kWide); ++i) scores[at - begin + row + i] = Finite(out[i]);
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "outlier/cholesky.h"
+#include "outlier/columns.h"
 #include "outlier/cost.h"
 #include "outlier/kernels/kmeans.h"
 #include "outlier/parallel.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr size_t kMaxDimension = 2000;
 constexpr uint64_t kStartSeed = 42;
 constexpr int64_t kBlock = 256;
+constexpr double kLeastShare = 10 * std::numeric_limits<double>::epsilon();  // of a component, in rows
 
 class GaussianMixture final : public TileDetector {
  public:
@@ -31,23 +33,42 @@ class GaussianMixture final : public TileDetector {
         tolerance_(params.Real("tol")) {}
 
  private:
+  /// One component has a closed form, and needs no copy of the rows.
+  absl::Status LearnFrom(MatrixView X, const Context& ctx) override {
+    if (wanted_ > 1) return TileDetector::LearnFrom(X, ctx);
+    if (d() > kMaxDimension) return InvalidArgument("gmm: {} columns are more than {}", d(), kMaxDimension);
+    const double total = static_cast<double>(X.rows) + kLeastShare, used = static_cast<double>(X.rows) / total;
+    mean_.assign(d(), 0);
+    factor_.assign(d() * d(), 0);
+    log_weight_.assign(1, 0);
+    RETURN_IF_ERROR(ParallelBlocks(ctx, X.cols, 1, [&](int64_t j, int64_t) {
+      mean_[static_cast<size_t>(j)] = MomentsOf(X.col(j), unit().unit()).mean * used;
+    }));
+    const auto read = [&](size_t begin, size_t count, double* y) -> std::span<const double> {
+      for (size_t j = 0; j < d(); ++j, y += kCovarianceRows) {
+        unit().Column(X, static_cast<int64_t>(j), static_cast<int64_t>(begin), static_cast<int64_t>(count), y);
+        for (size_t r = 0; r < count; ++r) y[r] -= mean_[j];
+      }
+      return {};
+    };
+    ASSIGN_OR_RETURN(std::vector<double> covariance, CovarianceOf(static_cast<size_t>(X.rows), d(), total, read, ctx));
+    RETURN_IF_ERROR(Factor(std::move(covariance), 0, ctx));
+    SetWeight(0, total / static_cast<double>(X.rows));
+    return absl::OkStatus();
+  }
+
   absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
     if (d() > kMaxDimension) return InvalidArgument("gmm: {} columns are more than {}", d(), kMaxDimension);
     const auto count = static_cast<size_t>(n);
     Context start = ctx;
     start.seed = kStartSeed;
-    std::vector<double> share(count, 1);  // n x k, row-major
-    size_t k = 1;
-    if (wanted_ > 1) {
-      ASSIGN_OR_RETURN(const KMeansFit fit, KMeans(rows, n, features(), {.clusters = wanted_, .starts = 1}, start));
-      k = fit.sizes.size();
-      share.assign(count * k, 0);
-      for (size_t i = 0; i < count; ++i) share[i * k + static_cast<size_t>(fit.labels[i])] = 1;
-    }
+    ASSIGN_OR_RETURN(const KMeansFit fit, KMeans(rows, n, features(), {.clusters = wanted_, .starts = 1}, start));
+    const size_t k = fit.sizes.size();
+    std::vector<double> share(count * k, 0);  // row-major
+    for (size_t i = 0; i < count; ++i) share[i * k + static_cast<size_t>(fit.labels[i])] = 1;
     double before = -std::numeric_limits<double>::infinity();
-    for (int64_t round = 0; round < (k == 1 ? 1 : rounds_); ++round) {
+    for (int64_t round = 0; round < rounds_; ++round) {
       RETURN_IF_ERROR(Maximise(rows, share, count, k, ctx));
-      if (k == 1) break;
       ASSIGN_OR_RETURN(const double density, Expect(rows, &share, count, k, ctx));
       if (std::fabs(density - before) < tolerance_) break;
       before = density;
@@ -64,7 +85,7 @@ class GaussianMixture final : public TileDetector {
     RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(k), 1, [&](int64_t component, int64_t) {
       const auto c = static_cast<size_t>(component);
       std::vector<double> weight(n);
-      double total = 10 * std::numeric_limits<double>::epsilon();
+      double total = kLeastShare;
       for (size_t i = 0; i < n; ++i) total += weight[i] = share[i * k + c];
       double* const mean = mean_.data() + c * d();
       for (size_t i = 0; i < n; ++i) {
@@ -72,11 +93,9 @@ class GaussianMixture final : public TileDetector {
         for (size_t j = 0; j < d(); ++j) mean[j] += weight[i] * rows[i * d() + j];
       }
       for (size_t j = 0; j < d(); ++j) mean[j] /= total;
-      done[c] = Factor(rows, weight, total, c, ctx);
-      double log_det = 0;
-      for (size_t j = 0; j < d(); ++j) log_det += std::log(factor_[(c * d() + j) * d() + j]);
-      log_weight_[c] = std::log(total / static_cast<double>(n)) + log_det -
-                       0.5 * static_cast<double>(d()) * std::log(2 * std::numbers::pi);
+      absl::StatusOr<std::vector<double>> covariance = Covariance(rows, weight, total, mean, d(), ctx);
+      done[c] = covariance.ok() ? Factor(*std::move(covariance), c, ctx) : covariance.status();
+      SetWeight(c, total / static_cast<double>(n));
     }));
     for (const absl::Status& status : done) RETURN_IF_ERROR(status);
     return absl::OkStatus();
@@ -84,9 +103,7 @@ class GaussianMixture final : public TileDetector {
 
   /// Regularised in the data's own units; columns of extreme magnitude, whose variance swallows that, are helped
   /// relatively.
-  absl::Status Factor(std::span<const double> rows, const std::vector<double>& weight, double total, size_t c,
-                      const Context& ctx) {
-    ASSIGN_OR_RETURN(std::vector<double> covariance, Covariance(rows, weight, total, mean_.data() + c * d(), d(), ctx));
+  absl::Status Factor(std::vector<double> covariance, size_t c, const Context& ctx) {
     const double own = std::min(regularisation_ * unit().unit() * unit().unit(), 1e200);
     if (diagonal_) {
       for (size_t a = 0; a < d(); ++a) {
@@ -106,6 +123,13 @@ class GaussianMixture final : public TileDetector {
       return absl::OkStatus();
     }
     return InvalidArgument("gmm: a covariance has no inverse; give a larger reg_covar, or fewer components");
+  }
+
+  /// The log of the component's share of the rows, with the normalisation of its density.
+  void SetWeight(size_t c, double share) {
+    double log_det = 0;
+    for (size_t j = 0; j < d(); ++j) log_det += std::log(factor_[(c * d() + j) * d() + j]);
+    log_weight_[c] = std::log(share) + log_det - 0.5 * static_cast<double>(d()) * std::log(2 * std::numbers::pi);
   }
 
   /// Shares of the components in each row; the mean log density.

@@ -8,6 +8,7 @@
 #include "outlier/cholesky.h"
 #include "outlier/columns.h"
 #include "outlier/cost.h"
+#include "outlier/parallel.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
 
@@ -20,36 +21,39 @@ constexpr double kLeastShrinkage = 1e-9;
 
 class Mahalanobis final : public TileDetector {
  private:
-  absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
+  absl::Status LearnFrom(MatrixView X, const Context& ctx) override {
     if (d() > kMaxDimension) return InvalidArgument("mahalanobis: {} columns are more than {}", d(), kMaxDimension);
-    const auto count = static_cast<size_t>(n);
+    const auto n = static_cast<double>(X.rows);
     mean_.assign(d(), 0);
     scale_.assign(d(), 1);
-    std::vector<double> column(count);
-    for (size_t j = 0; j < d(); ++j) {
-      for (size_t i = 0; i < count; ++i) column[i] = rows[i * d() + j];
-      const Moments moments = MomentsOf(column, 1);
+    RETURN_IF_ERROR(ParallelBlocks(ctx, X.cols, 1, [&](int64_t column, int64_t) {
+      const auto j = static_cast<size_t>(column);
+      const Moments moments = MomentsOf(X.col(column), unit().unit());
       mean_[j] = moments.mean;
       const double deviation = std::sqrt(moments.variance);
       if (deviation > 1e-13 * std::fabs(moments.mean) && deviation > 1e-150) scale_[j] = 1 / deviation;
-    }
-    RETURN_IF_ERROR(ctx.Check());
-    std::vector<double> Z(rows.size());
-    double fourth = 0;
-    for (size_t i = 0; i < count; ++i) {
-      double square = 0;
-      for (size_t j = 0; j < d(); ++j)
-        square += std::pow(Z[i * d() + j] = (rows[i * d() + j] - mean_[j]) * scale_[j], 2);
-      fourth += square * square;
-    }
-    const std::vector<double> zero(d(), 0), ones(count, 1);
-    ASSIGN_OR_RETURN(std::vector<double> S, Covariance(Z, ones, static_cast<double>(n), zero.data(), d(), ctx));
+    }));
+    double fourth = 0;  // sum over rows of the squared length, squared
+    const auto read = [&](size_t begin, size_t count, double* y) -> std::span<const double> {
+      double square[kCovarianceRows] = {};
+      for (size_t j = 0; j < d(); ++j, y += kCovarianceRows) {
+        const double mean = mean_[j], scale = scale_[j];
+        unit().Column(X, static_cast<int64_t>(j), static_cast<int64_t>(begin), static_cast<int64_t>(count), y);
+        for (size_t r = 0; r < count; ++r) {
+          y[r] = (y[r] - mean) * scale;
+          square[r] += y[r] * y[r];
+        }
+      }
+      for (size_t r = 0; r < count; ++r) fourth += square[r] * square[r];
+      return {};
+    };
+    ASSIGN_OR_RETURN(std::vector<double> S, CovarianceOf(static_cast<size_t>(X.rows), d(), n, read, ctx));
     double trace = 0, norm = 0;
     for (size_t j = 0; j < d(); ++j) trace += S[j * d() + j];
     for (const double s : S) norm += s * s;
     const double mu = trace / static_cast<double>(d());
     const double distance = norm - static_cast<double>(d()) * mu * mu;
-    const double error = std::max(0.0, fourth / static_cast<double>(n) - norm) / static_cast<double>(n);
+    const double error = std::max(0.0, fourth / n - norm) / n;
     const double shrinkage = distance > 0 ? std::clamp(error / distance, kLeastShrinkage, 1.0) : 1;
     for (size_t a = 0; a < d(); ++a) {
       for (size_t b = 0; b < d(); ++b)
@@ -65,13 +69,18 @@ class Mahalanobis final : public TileDetector {
   }
   void ScoreTile(const RowTile& tile, double* scores) const override {
     const auto lanes = static_cast<size_t>(tile.lanes);
-    std::vector<double> z(d() * lanes);
+    static thread_local std::vector<double> z, zero;
+    z.resize(d() * lanes);
+    zero.assign(d(), 0);
     for (size_t j = 0; j < d(); ++j) {
-      for (size_t r = j * lanes; r < (j + 1) * lanes; ++r) {
-        z[r] = std::clamp((tile.values[r] - mean_[j]) * scale_[j], -1e100, 1e100);
+      const double mean = mean_[j], scale = scale_[j];
+      const double* const x = tile.values + j * lanes;
+      double* const out = z.data() + j * lanes;
+      for (size_t r = 0; r < lanes; ++r) {
+        const double v = (x[r] - mean) * scale, bounded = v > 1e100 ? 1e100 : v;
+        out[r] = bounded < -1e100 ? -1e100 : bounded;
       }
     }
-    const std::vector<double> zero(d(), 0);
     WhitenedSquares(W_, z.data(), tile.lanes, zero.data(), d(), scores);
   }
   /// z_j (P z)_j: parts that add up to the squared distance.

@@ -12,7 +12,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr uint32_t kStateVersion = 1;
-constexpr int64_t kBlockRows = 4096;
+constexpr int64_t kBlockRows = 1024;
 
 constexpr ParamSpec kParams[] = {
     {.name = "aggregate",
@@ -37,18 +37,20 @@ class ZScore final : public Detector {
 
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
     return ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
-      double* const out = scores.data();
-      std::fill(out + begin, out + end, 0.0);
+      double* const out = scores.data() + begin;
+      const auto count = static_cast<size_t>(end - begin);
+      double z[kBlockRows];
+      std::fill(out, out + count, 0.0);
       for (int64_t j = 0; j < X.cols; ++j) {
-        const double* const x = X.col(j).data();
+        columns_.Block(X, j, begin, {z, count});
         if (mean_) {
-          for (int64_t i = begin; i < end; ++i) out[i] += std::fabs(columns_.Z(j, x[i]));
+          for (size_t i = 0; i < count; ++i) out[i] += std::fabs(z[i]);
         } else {
-          for (int64_t i = begin; i < end; ++i) out[i] = std::max(out[i], std::fabs(columns_.Z(j, x[i])));
+          for (size_t i = 0; i < count; ++i) out[i] = std::fabs(z[i]) > out[i] ? std::fabs(z[i]) : out[i];
         }
       }
       const auto d = static_cast<double>(X.cols);
-      for (int64_t i = begin; mean_ && i < end; ++i) out[i] /= d;
+      for (size_t i = 0; mean_ && i < count; ++i) out[i] /= d;
     });
   }
 
@@ -93,8 +95,9 @@ extern const Descriptor k_zscore;
 const Descriptor k_zscore = {
     .name = "zscore",
     .family = "probabilistic",
-    .summary = "Distance from the mean in standard deviations, per column: the plainest baseline. Large outliers widen the "
-               "deviation that they are measured with; `mad` does not have that fault.",
+    .summary =
+        "Distance from the mean in standard deviations, per column: the plainest baseline. Large outliers widen the "
+        "deviation that they are measured with; `mad` does not have that fault.",
     .paper = "F. E. Grubbs, Procedures for detecting outlying observations in samples, Technometrics, 1969",
     .params = kParams,
     .deterministic = true,
