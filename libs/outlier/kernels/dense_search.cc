@@ -1,5 +1,7 @@
 #include "outlier/kernels/dense_search.h"
 
+#include <absl/container/fixed_array.h>
+
 #include <algorithm>
 #include <bit>
 #include <cfloat>
@@ -18,6 +20,8 @@ constexpr int64_t kChunkFloats = 16 << 10;  // of panels: 64 KiB stay in the sec
 constexpr int64_t kSeedRows = 1024;         // at most, for a seed
 constexpr int64_t kSeedFloats = 256 << 10;  // of their panels at most
 constexpr int64_t kMostGroup = 12;          // queries of any kernel's tile
+constexpr int64_t kMostSeeded = 100;        // neighbours for which a seed is worth its while
+constexpr int64_t kManyClasses = 128;
 
 typedef float Floats __attribute__((vector_size(32), may_alias));
 typedef int32_t Counts __attribute__((vector_size(32)));
@@ -43,14 +47,26 @@ float KthSmallest(const float* values, int64_t k) {
   return least;
 }
 
-/// An upper bound of the k-th smallest of `count` values (a multiple of 32), k <= 24: the k-th smallest of the least
-/// values of 16 or 32 classes of them.
-float UpperBoundOfKth(const float* values, int64_t count, int64_t k) {
-  alignas(32) float least[32];
-  std::copy_n(values, 32, least);
-  for (int64_t i = 32; i < count; i += 32) {
-    for (int64_t c = 0; c < 32; ++c) least[c] = values[i + c] < least[c] ? values[i + c] : least[c];
+/// The least of the values of each of kClasses classes; count is a multiple of 32 and at least kClasses.
+template <int64_t kClasses>
+void ClassMinima(const float* values, int64_t count, float* least) {
+  std::copy_n(values, kClasses, least);
+  for (int64_t i = kClasses; i < count; i += 32) {
+    float* const own = least + i % kClasses;
+    for (int64_t c = 0; c < 32; ++c) own[c] = values[i + c] < own[c] ? values[i + c] : own[c];
   }
+}
+
+/// An upper bound of the k-th smallest of `count` values (a multiple of 32, at least 8 k), k <= kMostSeeded: the k-th
+/// smallest of the least values of 16, 32 or 128 classes of them.
+float UpperBoundOfKth(const float* values, int64_t count, int64_t k) {
+  alignas(32) float least[kManyClasses];
+  if (k > 24) {
+    ClassMinima<kManyClasses>(values, count, least);
+    std::nth_element(least, least + (k - 1), least + kManyClasses);
+    return least[k - 1];
+  }
+  ClassMinima<32>(values, count, least);
   if (k > 8) return KthSmallest<4>(least, k);
   for (int64_t c = 0; c < 16; ++c) least[c] = least[c + 16] < least[c] ? least[c + 16] : least[c];
   return KthSmallest<2>(least, k);
@@ -96,7 +112,46 @@ bool DenseTilePortable(const DenseTile& t) {
   return any;
 }
 
+void DenseRowPortable(const DenseRow& t) {
+  for (int64_t p = 0; p < t.panel_count; ++p) {
+    const float* panel = t.panels + p * kPanelRows * t.features;
+    float sum[kPanelRows];
+    std::copy_n(t.norms + p * kPanelRows, kPanelRows, sum);
+    for (int64_t j = 0; j < t.features; ++j, panel += kPanelRows) {
+      for (int64_t r = 0; r < kPanelRows; ++r) sum[r] += t.query[j] * panel[r];
+    }
+    std::copy_n(sum, kPanelRows, t.out + p * kPanelRows);
+  }
+}
+
 #if VEDETTE_F64X4_AVX2
+namespace {
+
+/// Panels p ... p + kPanels - 1: eight sums for two panels, so that none waits for the one before it.
+template <int kPanels>
+void RowPanels(const DenseRow& t, int64_t p) {
+  const int64_t step = kPanelRows * t.features;
+  const float* panel = t.panels + p * step;
+  __m256 sum[kPanels * 4];
+  for (int i = 0; i < kPanels * 4; ++i) sum[i] = _mm256_load_ps(t.norms + p * kPanelRows + 8 * i);
+  for (int64_t j = 0; j < t.features; ++j, panel += kPanelRows) {
+    const __m256 x = _mm256_broadcast_ss(t.query + j);
+#pragma GCC unroll 8
+    for (int i = 0; i < kPanels * 4; ++i) {
+      sum[i] = _mm256_fmadd_ps(x, _mm256_load_ps(panel + i / 4 * step + i % 4 * 8), sum[i]);
+    }
+  }
+  for (int i = 0; i < kPanels * 4; ++i) _mm256_store_ps(t.out + p * kPanelRows + 8 * i, sum[i]);
+}
+
+}  // namespace
+
+void DenseRowAvx2(const DenseRow& t) {
+  int64_t p = 0;
+  for (; p + 2 <= t.panel_count; p += 2) RowPanels<2>(t, p);
+  if (p < t.panel_count) RowPanels<1>(t, p);
+}
+
 bool DenseTileAvx2(const DenseTile& t) {
   constexpr int kGroup = 6;
   unsigned any = 0;
@@ -137,16 +192,17 @@ bool DenseTileAvx2(const DenseTile& t) {
 }
 #else
 bool DenseTileAvx2(const DenseTile& tile) { return DenseTilePortable(tile); }
+void DenseRowAvx2(const DenseRow& row) { DenseRowPortable(row); }
 #endif
 
 std::span<const DenseKernel> DenseKernels() {
   static const std::vector<DenseKernel> kernels = [] {
-    std::vector<DenseKernel> found = {{6, DenseTilePortable}};
+    std::vector<DenseKernel> found = {{6, DenseTilePortable, DenseRowPortable}};
 #if VEDETTE_F64X4_AVX2
-    found.push_back({6, DenseTileAvx2});
+    found.push_back({6, DenseTileAvx2, DenseRowAvx2});
 #endif
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) found.push_back({12, DenseTileAvx512});
+    if (__builtin_cpu_supports("avx512f")) found.push_back({12, DenseTileAvx512, DenseRowAvx512});
 #endif
     return found;
   }();
@@ -213,11 +269,25 @@ float DenseSearch::Bound(double rank, double norm) const {
 void DenseSearch::Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
                          const DenseKernel* kernel) const {
   const DenseKernel& use = kernel != nullptr ? *kernel : DenseKernels().back();
-  for (size_t i = 0; i < queries.size(); i += kTileQueries) {
+  size_t i = 0;
+  for (; i + kFewQueries < queries.size(); i += kTileQueries) {
     const size_t count = std::min<size_t>(kTileQueries, queries.size() - i);
     SearchTile(queries.subspan(i, count), tops.subspan(i, count), stop, use);
   }
+  for (; i < queries.size(); ++i) SearchOne(queries[i], tops[i], stop, use);
 }
+
+/// Rows that may enter one query.
+struct DenseSearch::Candidates {
+  int32_t slots[kSeedRows];
+  double ranks[kSeedRows];
+  int64_t found = 0;
+
+  void Add(int64_t panel, uint32_t mask) {
+    for (; mask != 0; mask &= mask - 1)
+      slots[found++] = static_cast<int32_t>(panel * kPanelRows + std::countr_zero(mask));
+  }
+};
 
 /// A tile of queries on their way through the panels.
 struct DenseSearch::Tile {
@@ -226,38 +296,42 @@ struct DenseSearch::Tile {
   AlignedArray<float> packed;
   float bounds[kTileQueries];
   double norms[kTileQueries];
-  int32_t slots[kSeedRows];  // of rows that may enter one query
-  double ranks[kSeedRows];
-  int64_t found = 0;
+  Candidates candidates;
 
   int64_t count() const { return static_cast<int64_t>(queries.size()); }
-  void Add(int64_t panel, uint32_t mask) {
-    for (; mask != 0; mask &= mask - 1)
-      slots[found++] = static_cast<int32_t>(panel * kPanelRows + std::countr_zero(mask));
-  }
 };
 
 /// Offers what was found to the query. First all distances, which do not wait for each other, then all offers.
-void DenseSearch::Measure(Tile& tile, int64_t query) const {
+void DenseSearch::Measure(Candidates& candidates, const double* query, TopK& top) const {
   const RankOf<MetricKind::kEuclidean> rank{2};
-  const double* row = tile.queries[static_cast<size_t>(query)];
-  TopK& top = tile.tops[static_cast<size_t>(query)];
-  for (int64_t i = 0; i < tile.found; ++i) {
-    tile.slots[i] = slots_[tile.slots[i]];
-    tile.ranks[i] = rank.Between(row, rows_->at(tile.slots[i]), rows_->stride());
+  for (int64_t i = 0; i < candidates.found; ++i) {
+    int32_t& slot = candidates.slots[i];
+    slot = slots_[slot];
+    candidates.ranks[i] = rank.Between(query, rows_->at(slot), rows_->stride());
   }
-  for (int64_t i = 0; i < tile.found; ++i) {
-    if (tile.ranks[i] <= top.bound()) top.Offer(tile.ranks[i], rows_->members(tile.slots[i]));
+  for (int64_t i = 0; i < candidates.found; ++i) {
+    if (candidates.ranks[i] <= top.bound()) top.Offer(candidates.ranks[i], rows_->members(candidates.slots[i]));
   }
-  tile.found = 0;
-  tile.bounds[query] = Bound(top.bound(), tile.norms[query]);
+  candidates.found = 0;
+}
+
+bool DenseSearch::CanSeed(int64_t rows, int64_t k) const {
+  return std::isfinite(largest_norm_) && k <= kMostSeeded && rows >= 8 * k;
+}
+
+/// No value of a row that is among the k best of a query with this norm is above it.
+float DenseSearch::SeedBound(const float* values, int64_t rows, int64_t k, double norm) const {
+  // The true value is above the kept one by (1 - c)|x|^2 less and at most c (2 |x|^2 + 2 |y|^2); half as much again.
+  const double lost = 3 * margin_ * (norm + largest_norm_) + kUnderflow;
+  const double limit = static_cast<double>(UpperBoundOfKth(values, rows, k)) + lost;
+  return limit < kMaxNorm * 4 ? std::nextafter(static_cast<float>(limit), FLT_MAX) : FLT_MAX;  // also when NaN
 }
 
 int64_t DenseSearch::Seed(Tile& tile, const DenseKernel& kernel, const StopFn& stop) const {
   const int64_t d = rows_->features(), k = tile.tops.front().k();
   const int64_t most = std::clamp<int64_t>(kSeedFloats / (kPanelRows * d), 1, kSeedRows / kPanelRows);
   const int64_t panels = std::min(panel_count_, most), stride = panels * kPanelRows;
-  if (!std::isfinite(largest_norm_) || k > 24 || stride < 8 * k) return 0;
+  if (!CanSeed(stride, k)) return 0;
   const AlignedArray<float> kept(kMostGroup * stride);
   for (int64_t first = 0; first < tile.count() && !stop(); first += kernel.group) {
     for (int64_t p = 0; p < panels; ++p) {
@@ -270,20 +344,40 @@ int64_t DenseSearch::Seed(Tile& tile, const DenseKernel& kernel, const StopFn& s
     }
     for (int64_t q = first; q < std::min(tile.count(), first + kernel.group); ++q) {
       const float* values = kept.get() + (q - first) * stride;
-      // The true value is above the kept one by (1 - c)|x|^2 less and at most c (2 |x|^2 + 2 |y|^2); half as much
-      // again.
-      const double lost = 3 * margin_ * (tile.norms[q] + largest_norm_) + kUnderflow;
-      const double limit = static_cast<double>(UpperBoundOfKth(values, stride, k)) + lost;
-      float bound =
-          limit < kMaxNorm * 4 ? std::nextafter(static_cast<float>(limit), FLT_MAX) : FLT_MAX;  // also when NaN
-      bound = std::min(bound, tile.bounds[q]);
+      const float bound = std::min(SeedBound(values, stride, k, tile.norms[q]), tile.bounds[q]);
       for (int64_t p = 0; p < panels; ++p) {
-        tile.Add(p, NotAbove(values + p * kPanelRows, bound));
+        tile.candidates.Add(p, NotAbove(values + p * kPanelRows, bound));
       }
-      Measure(tile, q);
+      Measure(tile.candidates, tile.queries[q], tile.tops[q]);
+      tile.bounds[q] = Bound(tile.tops[q].bound(), tile.norms[q]);
     }
   }
   return panels;
+}
+
+void DenseSearch::SearchOne(const double* query, TopK& top, const StopFn& stop, const DenseKernel& kernel) const {
+  constexpr int64_t kPanels = kSeedRows / kPanelRows;
+  const int64_t d = rows_->features();
+  absl::FixedArray<float, 256> packed(static_cast<size_t>(d));
+  const double norm = Pack(query, -2, 1, packed.data());
+  alignas(64) float values[kSeedRows];
+  Candidates candidates;
+  for (int64_t begin = 0; begin < panel_count_; begin += kPanels) {
+    if (begin % (16 * kPanels) == 0 && stop()) return;
+    const int64_t panels = std::min(kPanels, panel_count_ - begin);
+    kernel.row({.panels = panels_.get() + begin * kPanelRows * d,
+                .norms = norms_.get() + begin * kPanelRows,
+                .query = packed.data(),
+                .features = d,
+                .panel_count = panels,
+                .out = values});
+    float bound = Bound(top.bound(), norm);
+    if (begin == 0 && CanSeed(panels * kPanelRows, top.k())) {
+      bound = std::min(bound, SeedBound(values, panels * kPanelRows, top.k(), norm));
+    }
+    for (int64_t p = 0; p < panels; ++p) candidates.Add(begin + p, NotAbove(values + p * kPanelRows, bound));
+    Measure(candidates, query, top);
+  }
 }
 
 void DenseSearch::SearchTile(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
@@ -313,8 +407,9 @@ void DenseSearch::SearchTile(std::span<const double* const> queries, std::span<T
         if (!any) continue;
         for (int64_t q = first; q < std::min(tile.count(), first + kernel.group); ++q) {
           if (masks[q - first] == 0) continue;
-          tile.Add(p, masks[q - first]);
-          Measure(tile, q);
+          tile.candidates.Add(p, masks[q - first]);
+          Measure(tile.candidates, tile.queries[q], tile.tops[q]);
+          tile.bounds[q] = Bound(tile.tops[q].bound(), tile.norms[q]);
         }
       }
     }

@@ -7,9 +7,10 @@
 // The few others are measured again in double from the rows themselves: the result is exact.
 //
 // A query starts without a bound, and would measure the first k rows, then every row that beats one of them: about
-// k ln(rows / k). So its values for the first rows are kept; the rows fall into 32 or 16 classes, and the
+// k ln(rows / k). So its values for the first rows are kept; the rows fall into 16 to 128 classes, and the
 // k-th smallest of the classes' least bounds, plus what float32 may have lost, is one that the k-th best distance
-// cannot exceed.
+// cannot exceed. Up to kFewQueries queries, as when rows are scored one by one, go over the rows alone: a tile of
+// one query would cost as much as a full one.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +37,20 @@ struct DenseTile {
   int64_t kept_stride = 0;
 };
 
+/// Computes the same values for a single query, which needs no group of others beside it.
+struct DenseRow {
+  const float* panels = nullptr;  ///< one after the other
+  const float* norms = nullptr;   ///< (1 - c)|y|^2 of their rows
+  const float* query = nullptr;   ///< [feature] of -2 x
+  int64_t features = 0;
+  int64_t panel_count = 0;
+  float* out = nullptr;  ///< [panel_count * kPanelRows]; 64-byte aligned
+};
+
 struct DenseKernel {
   int64_t group = 0;                         ///< queries of a tile
   bool (*tile)(const DenseTile&) = nullptr;  ///< whether any bit is set; false where values are kept
+  void (*row)(const DenseRow&) = nullptr;
 };
 
 inline constexpr int64_t kPanelRows = 32;
@@ -48,10 +60,14 @@ std::span<const DenseKernel> DenseKernels();
 bool DenseTilePortable(const DenseTile& tile);
 bool DenseTileAvx2(const DenseTile& tile);
 bool DenseTileAvx512(const DenseTile& tile);
+void DenseRowPortable(const DenseRow& row);
+void DenseRowAvx2(const DenseRow& row);
+void DenseRowAvx512(const DenseRow& row);
 
 class DenseSearch {
  public:
   static constexpr int64_t kTileQueries = 48;
+  static constexpr int64_t kFewQueries = 4;
 
   DenseSearch() = default;
   /// Keeps a reference to `rows`.
@@ -68,10 +84,14 @@ class DenseSearch {
   double Pack(const double* row, float factor, int64_t step, float* out) const;
   void SearchTile(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
                   const DenseKernel& kernel) const;
+  void SearchOne(const double* query, TopK& top, const StopFn& stop, const DenseKernel& kernel) const;
+  struct Candidates;
   struct Tile;
   /// Offers to the tile's queries what may be among their best of the first panels; returns how many panels that were.
   int64_t Seed(Tile& tile, const DenseKernel& kernel, const StopFn& stop) const;
-  void Measure(Tile& tile, int64_t query) const;
+  bool CanSeed(int64_t rows, int64_t k) const;
+  float SeedBound(const float* values, int64_t rows, int64_t k, double norm) const;
+  void Measure(Candidates& candidates, const double* query, TopK& top) const;
   float Bound(double rank, double norm) const;
 
   const UniqueRows* rows_ = nullptr;

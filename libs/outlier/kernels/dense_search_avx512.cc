@@ -48,10 +48,39 @@ bool DenseTileAvx512(const DenseTile& t) {
   return any != 0;
 }
 
+namespace {
+
+template <int kPanels>
+void RowPanels(const DenseRow& t, int64_t p) {
+  const int64_t step = kPanelRows * t.features;
+  const float* panel = t.panels + p * step;
+  __m512 sum[kPanels * 2];
+#pragma GCC unroll 8
+  for (int i = 0; i < kPanels * 2; ++i) sum[i] = _mm512_load_ps(t.norms + p * kPanelRows + 16 * i);
+  for (int64_t j = 0; j < t.features; ++j, panel += kPanelRows) {
+    const __m512 x = _mm512_set1_ps(t.query[j]);
+#pragma GCC unroll 8
+    for (int i = 0; i < kPanels * 2; ++i) {
+      sum[i] = _mm512_fmadd_ps(x, _mm512_load_ps(panel + i / 2 * step + i % 2 * 16), sum[i]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kPanels * 2; ++i) _mm512_store_ps(t.out + p * kPanelRows + 16 * i, sum[i]);
+}
+
+}  // namespace
+
+void DenseRowAvx512(const DenseRow& t) {
+  int64_t p = 0;
+  for (; p + 4 <= t.panel_count; p += 4) RowPanels<4>(t, p);
+  for (; p < t.panel_count; ++p) RowPanels<1>(t, p);
+}
+
 }  // namespace vedette::outlier
 #pragma GCC pop_options
 #else
 namespace vedette::outlier {
 bool DenseTileAvx512(const DenseTile& tile) { return DenseTilePortable(tile); }
+void DenseRowAvx512(const DenseRow& row) { DenseRowPortable(row); }
 }  // namespace vedette::outlier
 #endif

@@ -22,41 +22,68 @@ inline F64x4 PowerOfTwo(F64x4 t) {
   return TimesPowerOfTwo(p, shifted);
 }
 
+/// What kQueries rows have summed so far: lanes of the blocks' lower and upper halves.
 template <int kQueries>
-void Sums(const RowBlocks& rows, const double* weights, double gamma, const double* const* x, const double* shift,
-          GaussianSum* out) {
-  const size_t d = rows.features(), blocks = rows.padded() / RowBlocks::kWidth;
-  const F64x4 factor = F64x4::Set(gamma * 1.4426950408889634), lowest = F64x4::Set(-1000);
+struct Running {
   F64x4 total[2 * kQueries], nearest[2 * kQueries];
-  for (F64x4& t : total) t = F64x4::Zero();
-  for (F64x4& v : nearest) v = F64x4::Set(std::numeric_limits<double>::infinity());
-  for (size_t b = 0; b < blocks; ++b) {
-    const double* values = rows.block(b);
-    F64x4 squared[2 * kQueries];
-    for (F64x4& s : squared) s = F64x4::Zero();
-    for (size_t j = 0; j < d; ++j, values += RowBlocks::kWidth) {
-      const F64x4 low = F64x4::LoadAny(values), high = F64x4::LoadAny(values + 4);
+};
+
+/// Adds kBlocks blocks from `block` on. The blocks' distances are computed side by side, so that a single query does
+/// not wait for each sum, and added in order: the bits do not depend on kQueries or kBlocks.
+template <int kQueries, int kBlocks>
+void AddBlocks(const RowBlocks& rows, size_t block, const double* weights, double gamma, const double* const* x,
+               const double* shift, Running<kQueries>& running) {
+  const size_t d = rows.features(), step = d * RowBlocks::kWidth;
+  const F64x4 factor = F64x4::Set(gamma * 1.4426950408889634), lowest = F64x4::Set(-1000);
+  const double* values = rows.block(block);
+  F64x4 squared[kBlocks][2 * kQueries];
+  for (int b = 0; b < kBlocks; ++b) std::fill_n(squared[b], 2 * kQueries, F64x4::Zero());
+  for (size_t j = 0; j < d; ++j, values += RowBlocks::kWidth) {
+#pragma GCC unroll 4
+    for (int b = 0; b < kBlocks; ++b) {
+      const double* at = values + static_cast<size_t>(b) * step;
+      const F64x4 low = F64x4::LoadAny(at), high = F64x4::LoadAny(at + 4);
       for (int q = 0; q < kQueries; ++q) {
         const F64x4 v = F64x4::Set(x[q][j]), a = v - low, c = v - high;
-        squared[2 * q] = Fma(a, a, squared[2 * q]);
-        squared[2 * q + 1] = Fma(c, c, squared[2 * q + 1]);
-      }
-    }
-    for (int i = 0; i < 2 * kQueries; ++i) {
-      nearest[i] = Min(nearest[i], squared[i]);
-      const F64x4 from = F64x4::Set(shift == nullptr ? 0.0 : shift[i / 2]);
-      const F64x4 kernel = PowerOfTwo(Max((from - squared[i]) * factor, lowest));
-      if (weights == nullptr) {
-        total[i] = total[i] + kernel;
-      } else {
-        total[i] = Fma(F64x4::LoadAny(weights + b * RowBlocks::kWidth + 4 * (i % 2)), kernel, total[i]);
+        squared[b][2 * q] = Fma(a, a, squared[b][2 * q]);
+        squared[b][2 * q + 1] = Fma(c, c, squared[b][2 * q + 1]);
       }
     }
   }
+#pragma GCC unroll 4
+  for (int b = 0; b < kBlocks; ++b) {
+    for (int i = 0; i < 2 * kQueries; ++i) {
+      F64x4& total = running.total[i];
+      running.nearest[i] = Min(running.nearest[i], squared[b][i]);
+      const F64x4 from = F64x4::Set(shift == nullptr ? 0.0 : shift[i / 2]);
+      const F64x4 kernel = PowerOfTwo(Max((from - squared[b][i]) * factor, lowest));
+      if (weights == nullptr) {
+        total = total + kernel;
+      } else {
+        const double* weight = weights + (block + static_cast<size_t>(b)) * RowBlocks::kWidth + 4 * (i % 2);
+        total = Fma(F64x4::LoadAny(weight), kernel, total);
+      }
+    }
+  }
+}
+
+template <int kQueries>
+void Sums(const RowBlocks& rows, const double* weights, double gamma, const double* const* x, const double* shift,
+          GaussianSum* out) {
+  constexpr size_t kTogether = kQueries == 1 ? 4 : 1;
+  const size_t blocks = rows.padded() / RowBlocks::kWidth;
+  Running<kQueries> running;
+  for (F64x4& t : running.total) t = F64x4::Zero();
+  for (F64x4& v : running.nearest) v = F64x4::Set(std::numeric_limits<double>::infinity());
+  size_t b = 0;
+  for (; b + kTogether <= blocks; b += kTogether) {
+    AddBlocks<kQueries, static_cast<int>(kTogether)>(rows, b, weights, gamma, x, shift, running);
+  }
+  for (; b < blocks; ++b) AddBlocks<kQueries, 1>(rows, b, weights, gamma, x, shift, running);
   for (int q = 0; q < kQueries; ++q) {
     double sum[4], least[4];
-    (total[2 * q] + total[2 * q + 1]).Store(sum);
-    Min(nearest[2 * q], nearest[2 * q + 1]).Store(least);
+    (running.total[2 * q] + running.total[2 * q + 1]).Store(sum);
+    Min(running.nearest[2 * q], running.nearest[2 * q + 1]).Store(least);
     out[q] = {(sum[0] + sum[2]) + (sum[1] + sum[3]), *std::min_element(least, least + 4)};
   }
 }
