@@ -83,7 +83,7 @@ outlier::Cost ActiveLearningCost(const ParamSet& p, int64_t generators, int64_t 
   const double steps = epochs * std::ceil(static_cast<double>(rows) / static_cast<double>(p.Int("batch_size")));
   outlier::Cost cost = NetworkCost(rows, features, critic + 2 * d * d * g, 0, critic);
   cost.model_bytes = 4096 + 4 * critic + 16 * d;
-  return cost.PlusFit(steps * 2e-4 * (1 + g) + epochs * static_cast<double>(rows) * 5e-10 * (3 * critic + 2 * d * d));
+  return cost.PlusFit(steps * 2e-5 * (1 + g) + epochs * static_cast<double>(rows) * 2e-10 * (3 * critic + 2 * d * d));
 }
 
 }  // namespace vedette::neural

@@ -7,12 +7,11 @@
 
 #include "base/rng.h"
 #include "base/status.h"
+#include "neural/lanes.h"
 
 namespace vedette::neural {
 namespace {
 
-// Half a tile. GCC and clang lower it to what the target has: one AVX register, two NEON registers.
-using Lanes = float __attribute__((vector_size(32), may_alias));
 static_assert(DenseNetwork::kTileRows == 2 * sizeof(Lanes) / sizeof(float));
 
 constexpr size_t kAlignment = 64;  // bytes
@@ -51,41 +50,6 @@ void RunLayer(const float* weights, int64_t inputs, int64_t outputs, const float
   int64_t o = 0;
   for (; o + kBlock <= outputs; o += kBlock) Outputs<kBlock>(weights + o * inputs, bias + o, inputs, x, y + 2 * o, relu);
   for (; o < outputs; ++o) Outputs<1>(weights + o * inputs, bias + o, inputs, x, y + 2 * o, relu);
-}
-
-/// e^x for x in [-87, 0], relative error below 3e-7: x = k log 2 + r, the series of e^r, k into the exponent's bits.
-Lanes ExpOfNegative(Lanes x) {
-  using Bits = int32_t __attribute__((vector_size(32), may_alias));
-  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers, in the low bits
-  const Lanes shifted = x * 1.44269504f + kShift, k = shifted - kShift;
-  const Lanes r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
-  Lanes p = r * (1.0f / 5040) + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  return reinterpret_cast<Lanes>(reinterpret_cast<Bits>(p) + (reinterpret_cast<Bits>(shifted) << 23));
-}
-
-/// Of a NaN: 1 or -1, so that no network makes one of ordinary weights.
-Lanes Tanh(Lanes x) {
-  const Lanes zero = {};
-  Lanes size = x < zero ? -x : x;
-  size = size < zero + 9.0f ? size : zero + 9.0f;  // tanh is 1 there
-  const Lanes e = ExpOfNegative(-2.0f * size), far = (1.0f - e) / (1.0f + e);
-  const Lanes s2 = size * size, near = size * (1.0f + s2 * (-1.0f / 3 + s2 * (2.0f / 15)));  // no cancellation for small x
-  const Lanes y = size < zero + 0.06f ? near : far;
-  return x < zero ? -y : y;
-}
-
-Lanes Sigmoid(Lanes x) {
-  const Lanes zero = {};
-  Lanes size = x < zero ? -x : x;
-  size = size < zero + 87.0f ? size : zero + 87.0f;
-  const Lanes e = ExpOfNegative(-size), y = 1.0f / (1.0f + e);
-  return x < zero ? e * y : y;
 }
 
 void Squash(Activation activation, int64_t outputs, float* values) {

@@ -28,8 +28,8 @@ Device DeviceFrom(const outlier::ParamSet& params) {
 
 outlier::Cost NetworkCost(int64_t rows, int64_t features, double weights, double passes, double row_weights) {
   const double n = static_cast<double>(rows), d = static_cast<double>(features);
-  // 1e-10 s a weight forward, twice that back; ATen's calls take some 10 us a row of a small batch's step.
-  return {.fit_seconds = 1e-2 + n * passes * (5e-6 + 5e-10 * weights),
+  // Forward, back and the optimiser's step, on the processor (module/host_tensor); small batches take longer a row.
+  return {.fit_seconds = 1e-2 + n * passes * (3e-7 + 1.2e-10 * weights),
           .score_seconds_per_row = outlier::kRowFloor + 1e-10 * row_weights + 2e-9 * d,
           .fit_bytes = outlier::kBytesFloor + 8 * n * d + 64 * weights,
           .model_bytes = outlier::kBytesFloor + 4 * weights + 16 * d};

@@ -83,7 +83,7 @@ outlier::Cost CostOf(const ParamSet& p, int64_t rows, int64_t features) {
   const double weights = static_cast<double>(p.Int("hidden")) * static_cast<double>(features + 1);
   outlier::Cost cost = NetworkCost(rows, features, weights, 0, weights);
   const double steps = static_cast<double>(p.Int("epochs")) * static_cast<double>(p.Int("steps_per_epoch"));
-  return cost.PlusFit(steps * (2e-4 + 5e-10 * static_cast<double>(p.Int("batch_size")) * weights) + 2e-8 * static_cast<double>(rows * features));
+  return cost.PlusFit(steps * (2e-5 + 2e-10 * static_cast<double>(p.Int("batch_size")) * weights) + 2e-8 * static_cast<double>(rows * features));
 }
 
 }  // namespace

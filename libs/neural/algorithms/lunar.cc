@@ -326,7 +326,7 @@ outlier::Cost CostOf(const ParamSet& p, int64_t rows, int64_t features) {
   cost.fit_bytes += 64 * weights + 8 * samples * k + 8 * static_cast<double>(rows * features);
   cost.model_bytes += 4 * weights;
   const double steps = std::ceil(samples / static_cast<double>(p.Int("batch_size")));
-  return cost.PlusFit(1e-2 + static_cast<double>(p.Int("epochs")) * (steps * 2e-4 + samples * 5e-10 * weights) +
+  return cost.PlusFit(1e-2 + static_cast<double>(p.Int("epochs")) * (steps * 2e-5 + samples * 2e-10 * weights) +
                       samples / 2 * outlier::NeighborSeconds(rows, features));
 }
 

@@ -79,7 +79,8 @@ enum VedetteNeuralObjectiveKind {
   VEDETTE_NEURAL_DEVNET = 4,  /* network to one number; targets = 1 for an anomaly, else 0. [margin, steps an epoch] */
   VEDETTE_NEURAL_GAAL = 5,    /* discriminator, generators. [epochs after which generators rest, their learning rate] */
   VEDETTE_NEURAL_GAN = 6,     /* generator, features of the discriminator, its head. [steps, then it is over; 0: all epochs] */
-  VEDETTE_NEURAL_ALAD = 7,    /* encoder, generator, row-code critic, row-row features, their head, code-code critic. [] */
+  VEDETTE_NEURAL_ALAD = 7,    /* encoder, generator, row-code critic, row-row features, their head, code-code critic.
+                                 [steps, then it is over; 0: all epochs; share of the learning rate at the end; 0: 1] */
   VEDETTE_NEURAL_LUNAR = 8    /* distances to their weights, weighted mean to target (1 - 1); targets = one a row. [] */
 };
 

@@ -68,7 +68,7 @@ int32_t Train(const VedetteNeuralTraining* training, VedetteNeuralResult* result
 }
 
 int32_t Learn(const VedetteNeuralObjective* objective, VedetteNeuralResult* result) {
-  return Guarded(objective, result, LearnObjective);
+  return Guarded<VedetteNeuralObjective>(objective, result, [](const auto& o, auto& r) { LearnObjective(o, r); });
 }
 
 int32_t Devices(VedetteNeuralDevice* out, int32_t capacity) {
