@@ -5,6 +5,8 @@
 #include <limits>
 
 #include "base/rng.h"
+#include "outlier/kernels/aligned.h"
+#include "outlier/kernels/kmeans_kernels.h"
 #include "outlier/kernels/row_blocks.h"
 #include "outlier/kernels/simd.h"
 #include "outlier/parallel.h"
@@ -14,12 +16,23 @@ namespace {
 
 constexpr int64_t kBlock = 1024;
 constexpr double kFar = 1e200;  // centers that fill up a vector lie here: nearer to nothing
-constexpr size_t kTileRows = 16;
+constexpr size_t kTileRows = CenterTile::kRows;
 
 double Squared(const double* a, const double* b, size_t d) {
   double sum = 0;
   for (size_t j = 0; j < d; ++j) sum += (a[j] - b[j]) * (a[j] - b[j]);
   return sum;
+}
+
+/// The same in four lanes, where no comparison hangs on the last bit.
+double LaneSquared(const double* a, const double* b, size_t d) {
+  double sum[4] = {};
+  size_t j = 0;
+  for (; j + 4 <= d; j += 4) {
+    for (size_t r = 0; r < 4; ++r) sum[r] += (a[j + r] - b[j + r]) * (a[j + r] - b[j + r]);
+  }
+  for (; j < d; ++j) sum[0] += (a[j] - b[j]) * (a[j] - b[j]);
+  return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
 /// Sum in eight lanes.
@@ -38,7 +51,12 @@ double LaneSum(const double* values, size_t n) {
 class Screen {
  public:
   Screen(std::span<const double> rows, size_t n, size_t d)
-      : rows_(rows), n_(n), d_(d), middle_(d, 0), values_((n + kTileRows - 1) / kTileRows * kTileRows * d, 0.0F) {
+      : rows_(rows),
+        n_(n),
+        d_(d),
+        middle_(d, 0),
+        values_(static_cast<int64_t>((n + kTileRows - 1) / kTileRows * kTileRows * d)),
+        doubt_((n + kTileRows - 1) / kTileRows * kTileRows, 0.0F) {
     for (size_t i = 0; i < n; ++i) {
       for (size_t j = 0; j < d; ++j) middle_[j] += rows[i * d + j];
     }
@@ -48,63 +66,70 @@ class Screen {
       for (size_t j = 0; j < d; ++j) most = std::max(most, std::fabs(rows[i * d + j] - middle_[j]));
     }
     scale_ = most > 0 ? std::ldexp(1.0, std::clamp(-std::ilogb(most), -400, 400)) : 1;
+    // Of |x|^2 + |c|^2 that much, at most, is lost on the way to |c|^2 - 2 x.c: each of the d terms and what is rounded
+    // before and after them by 2^-23 of it (see dense_search.h).
+    lost_ = 1.01 * static_cast<double>(d + 12) * 0x1p-23;
+    std::fill_n(values_.get(), values_.size(), 0.0F);
     for (size_t i = 0; i < n; ++i) {
+      double norm = 0;
       for (size_t j = 0; j < d; ++j) {
-        values_[(i / kTileRows * d + j) * kTileRows + i % kTileRows] =
-            static_cast<float>((rows[i * d + j] - middle_[j]) * scale_);
+        const double v = (rows[i * d + j] - middle_[j]) * scale_;
+        values_[static_cast<int64_t>((i / kTileRows * d + j) * kTileRows + i % kTileRows)] = static_cast<float>(v);
+        norm += v * v;
       }
+      doubt_[i] = static_cast<float>(2 * lost_ * norm + kUnderflow);
     }
-    // Values lie within [-2, 2]: operands and their difference are off by 2^-24 of that each, a root of d such squares
-    // by sqrt(d) times as much; rounding of the sum adds (d + 2) 2^-24 of it. Doubled, for the comparison of two.
-    absolute_ = static_cast<float>(2 * 6 * 0x1p-23 * std::sqrt(static_cast<double>(d)));
-    relative_ = static_cast<float>(2 * (static_cast<double>(d) + 4) * 0x1p-24);
   }
 
   /// Centers as Nearest takes them.
-  std::vector<float> Prepare(const std::vector<double>& centers) const {
-    std::vector<float> out(centers.size());
-    for (size_t i = 0; i < out.size(); ++i)
-      out[i] = static_cast<float>(std::clamp((centers[i] - middle_[i % d_]) * scale_, -4.0, 4.0));
+  struct Prepared {
+    std::vector<float> values, norms, doubt;
+  };
+  Prepared Prepare(const std::vector<double>& centers) const {
+    constexpr size_t kGroup = CenterTile::kCenters;
+    const size_t k = centers.size() / d_, padded = (k + kGroup - 1) / kGroup * kGroup;
+    Prepared out{std::vector<float>(padded * d_, 0.0F),
+                 std::vector<float>(padded, std::numeric_limits<float>::infinity()), std::vector<float>(padded, 0.0F)};
+    for (size_t c = 0; c < k; ++c) {
+      double norm = 0;
+      for (size_t j = 0; j < d_; ++j) {
+        const double v = std::clamp((centers[c * d_ + j] - middle_[j]) * scale_, -4.0, 4.0);
+        out.values[(c / kGroup * d_ + j) * kGroup + c % kGroup] = static_cast<float>(-2 * v);
+        norm += v * v;
+      }
+      out.norms[c] = static_cast<float>((1 - lost_) * norm);
+      out.doubt[c] = static_cast<float>(2 * lost_ * norm);
+    }
     return out;
   }
 
   /// labels[r] = nearest of k centers to row 16 tile + r, of equally near ones the lowest.
-  void Nearest(size_t tile, const std::vector<float>& prepared, const std::vector<double>& centers, size_t k,
+  void Nearest(size_t tile, const Prepared& prepared, const std::vector<double>& centers, size_t k,
                int32_t* labels) const {
-    F32x8 first[2], second[2], best[2];
-    for (int v = 0; v < 2; ++v)
-      first[v] = second[v] = F32x8::Set(std::numeric_limits<float>::infinity()), best[v] = F32x8::Zero();
-    for (size_t c = 0; c < k; ++c) {
-      F32x8 sum[2] = {F32x8::Zero(), F32x8::Zero()};
-      const float* x = values_.data() + tile * d_ * kTileRows;
-      const float* const center = prepared.data() + c * d_;
-      for (size_t j = 0; j < d_; ++j, x += kTileRows) {
-        const F32x8 value = F32x8::Set(center[j]);
-        const F32x8 a = F32x8::LoadAny(x) - value, b = F32x8::LoadAny(x + 8) - value;
-        sum[0] = Fma(a, a, sum[0]);
-        sum[1] = Fma(b, b, sum[1]);
-      }
-      const F32x8 index = F32x8::Set(static_cast<float>(c));
-      for (int v = 0; v < 2; ++v) {
-        best[v] = WhereNotAbove(first[v], sum[v], best[v], index);
-        second[v] = Min(second[v], Max(first[v], sum[v]));
-        first[v] = Min(first[v], sum[v]);
-      }
-    }
-    unsigned doubtful = 0;
-    float index[kTileRows];
-    for (int v = 0; v < 2; ++v) {
-      const F32x8 near = Sqrt(first[v]), far = Sqrt(second[v]);
-      doubtful |= (far - near).NotAbove(F32x8::Set(absolute_) + far * F32x8::Set(relative_)) << (8 * v);
-      best[v].Store(index + 8 * v);
-    }
+    CenterFound found;
+    kernel_.nearest({.rows = values_.get() + tile * d_ * kTileRows,
+                     .centers = prepared.values.data(),
+                     .norms = prepared.norms.data(),
+                     .doubt = prepared.doubt.data(),
+                     .features = d_,
+                     .groups = prepared.norms.size() / CenterTile::kCenters},
+                    found);
     const size_t begin = tile * kTileRows, count = std::min(kTileRows, n_ - begin);
+    unsigned doubtful = 0;
+    for (size_t r = 0; r < kTileRows; r += 8) {
+      const F32x8 most =
+          F32x8::LoadAny(found.first + r) + F32x8::LoadAny(found.doubt + r) + F32x8::LoadAny(doubt_.data() + begin + r);
+      doubtful |= F32x8::LoadAny(found.second + r).NotAbove(most) << r;
+    }
     for (size_t r = 0; r < count; ++r) {
-      labels[r] = k > 1 && (doubtful >> r & 1U) != 0 ? Exactly(begin + r, centers, k) : static_cast<int32_t>(index[r]);
+      labels[r] =
+          k > 1 && (doubtful >> r & 1U) != 0 ? Exactly(begin + r, centers, k) : static_cast<int32_t>(found.center[r]);
     }
   }
 
  private:
+  static constexpr double kUnderflow = 1e-36;  // more than what products below float32's range can lose
+
   int32_t Exactly(size_t row, const std::vector<double>& centers, size_t k) const {
     double least = std::numeric_limits<double>::infinity();
     size_t best = 0;
@@ -118,9 +143,10 @@ class Screen {
   std::span<const double> rows_;
   size_t n_, d_;
   std::vector<double> middle_;
-  std::vector<float> values_;
-  double scale_ = 1;
-  float absolute_ = 0, relative_ = 0;
+  AlignedArray<float> values_;
+  std::vector<float> doubt_;  // of each row: what the values of two centers may have lost by it
+  double scale_ = 1, lost_ = 0;
+  const KMeansKernel& kernel_ = FastestKMeansKernel();
 };
 
 struct Run {
@@ -135,9 +161,12 @@ struct Run {
 
   /// Greedy k-means++: of 2 + log k candidates drawn by squared distance, the one that lowers the sum most.
   absl::StatusOr<std::vector<double>> Start(Rng& rng) const {
+    constexpr int kTogether = CandidateBlocks::kCandidates;
     const double* const first = Row(rng.Below(n));
     std::vector<double> centers(first, first + d);
-    std::vector<double> nearest(blocks.padded()), best(blocks.padded()), trial(blocks.padded());
+    const auto padded = static_cast<int64_t>(blocks.padded());
+    std::vector<double> nearest(blocks.padded()), best(blocks.padded());
+    const AlignedArray<double> trial(kTogether * padded);
     blocks.SquaredDistances(first, nearest.data());
     const int trials = 2 + static_cast<int>(std::log(static_cast<double>(options.clusters)));
     while (static_cast<int64_t>(centers.size() / d) < options.clusters) {
@@ -150,17 +179,47 @@ struct Run {
       if (!(total > 0)) break;  // fewer distinct rows than clusters
       double least = std::numeric_limits<double>::infinity();
       size_t chosen = 0;
-      for (int t = 0; t < trials; ++t) {
-        const size_t at = Drawn(rng.Uniform() * total, share, nearest);
-        blocks.SquaredDistances(Row(at), trial.data());
-        for (size_t i = 0; i < n; ++i) trial[i] = trial[i] < nearest[i] ? trial[i] : nearest[i];
-        const double sum = LaneSum(trial.data(), n);
-        if (sum < least) least = sum, chosen = at, best.swap(trial);
+      for (int t = 0; t < trials; t += kTogether) {
+        const int count = std::min(kTogether, trials - t);
+        size_t at[kTogether];
+        for (int q = 0; q < kTogether; ++q)
+          at[q] = q < count ? Drawn(rng.Uniform() * total, share, nearest) : at[count - 1];
+        CandidateBlocks candidates = Candidates(at, nearest, trial.get());
+        for (int q = 0; q < count; ++q) {
+          const double sum = TrialSum(candidates, static_cast<size_t>(q));
+          if (!(sum < least)) continue;
+          least = sum, chosen = at[q];
+          std::copy_n(candidates.trial[q], padded, best.begin());
+        }
       }
       nearest.swap(best);
       centers.insert(centers.end(), Row(chosen), Row(chosen) + d);
     }
     return centers;
+  }
+
+  /// Distances to the nearest center if the rows `at` were centers, too: four times padded() in `trial`.
+  CandidateBlocks Candidates(const size_t* at, const std::vector<double>& nearest, double* trial) const {
+    CandidateBlocks out{.values = blocks.block(0), .features = d, .blocks = n / 8, .nearest = nearest.data()};
+    for (size_t q = 0; q < CandidateBlocks::kCandidates; ++q) {
+      out.candidates[q] = Row(at[q]);
+      out.trial[q] = trial + q * blocks.padded();
+    }
+    FastestKMeansKernel().candidates(out);
+    if (n % 8 == 0) return out;
+    // The last rows fill no block: their sums are added like LaneSum's.
+    CandidateBlocks last = out;
+    last.values = blocks.block(n / 8), last.blocks = 1, last.nearest += n / 8 * 8;
+    for (double*& to : last.trial) to += n / 8 * 8;
+    FastestKMeansKernel().candidates(last);
+    for (size_t q = 0; q < CandidateBlocks::kCandidates; ++q) {
+      for (size_t i = 0; i < n % 8; ++i) out.sums[q][0] += last.trial[q][i];
+    }
+    return out;
+  }
+  static double TrialSum(const CandidateBlocks& candidates, size_t q) {
+    const double* const s = candidates.sums[q];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
   }
 
   /// The row in which the running sum of `nearest` passes `left`.
@@ -208,12 +267,12 @@ struct Run {
     fit.sizes.assign(k, 0);
     for (const int32_t label : fit.labels) ++fit.sizes[static_cast<size_t>(label)];
     for (size_t i = 0; i < n; ++i)
-      fit.inertia += Squared(Row(i), fit.centers.data() + static_cast<size_t>(fit.labels[i]) * d, d);
+      fit.inertia += LaneSquared(Row(i), fit.centers.data() + static_cast<size_t>(fit.labels[i]) * d, d);
     return fit;
   }
 
   absl::Status Assign(const KMeansFit& fit, std::vector<int32_t>& labels) const {
-    const std::vector<float> prepared = screen.Prepare(fit.centers);
+    const Screen::Prepared prepared = screen.Prepare(fit.centers);
     const size_t k = fit.centers.size() / d;
     return ParallelBlocks(ctx, static_cast<int64_t>(n), kBlock, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i += kTileRows) {
