@@ -44,6 +44,18 @@ inline Lanes Sigmoid(Lanes x) {
   return x < zero ? e * y : y;
 }
 
+/// log(1 + x) for x in [0, 1], absolute error below 2e-7: twice the series of atanh(x / (2 + x)).
+inline Lanes LogOfOnePlus(Lanes x) {
+  const Lanes s = x / (2.0f + x), s2 = s * s;
+  Lanes p = s2 * (1.0f / 13) + 1.0f / 11;
+  p = p * s2 + 1.0f / 9;
+  p = p * s2 + 1.0f / 7;
+  p = p * s2 + 1.0f / 5;
+  p = p * s2 + 1.0f / 3;
+  p = p * s2 + 1.0f;
+  return 2.0f * s * p;
+}
+
 namespace lanes {
 
 /// Sine (odd) or cosine of x: relative to the multiple k of pi nearest to x, whose parity is the sign. Absolute error

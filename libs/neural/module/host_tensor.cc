@@ -107,9 +107,8 @@ struct SigmoidOf {
 };
 struct Softplus {
   static Lanes Of(Lanes x, float) {
-    const Lanes far = ExpOfNegative(Cut::Of(x < kZero ? x : -x, 87.0f));
-    for (int i = 0; i < kLanes; ++i) x[i] = std::max(x[i], 0.0f) + std::log1p(far[i]);
-    return x;
+    const Lanes far = Cut::Of(x < kZero ? x : -x, 87.0f);
+    return Relu::Of(x, 0) + LogOfOnePlus(ExpOfNegative(far));
   }
   static Lanes Back(Lanes x, Lanes, Lanes g, float) { return g * Sigmoid(x); }
 };

@@ -174,5 +174,14 @@ TEST_CASE("sine and cosine are within 3e-7, and bounded where float32 no longer 
   }
 }
 
+TEST_CASE("the logarithm of 1 + x is within 2e-7") {
+  double worst = 0;
+  for (int i = 0; i <= 10000; ++i) {
+    const float x = static_cast<float>(i) * 1e-4f;
+    worst = std::max(worst, std::fabs(static_cast<double>(LogOfOnePlus(Lanes{} + x)[5]) - std::log1p(static_cast<double>(x))));
+  }
+  CHECK(worst < 2e-7);
+}
+
 }  // namespace
 }  // namespace vedette::neural
