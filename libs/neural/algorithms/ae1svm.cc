@@ -6,8 +6,10 @@
 
 #include "base/rng.h"
 #include "neural/algorithms.h"
+#include "neural/gradients.h"
 #include "neural/module/abi.h"
 #include "neural/network_detector.h"
+#include "outlier/gradient_source.h"
 
 namespace vedette::neural {
 namespace {
@@ -35,11 +37,31 @@ constexpr ParamSpec kParams[] = {
     kDeviceIndexParam,
 };
 
-class Ae1Svm final : public NetworkDetector {
+class Ae1Svm final : public NetworkDetector, public outlier::GradientSource {
  public:
   explicit Ae1Svm(const ParamSet& p)
       : NetworkDetector(p), hidden1_(static_cast<int32_t>(p.Int("hidden1"))), hidden2_(static_cast<int32_t>(p.Int("hidden2"))),
         waves_(static_cast<int32_t>(p.Int("waves"))), nu_(p.Real("nu")), sigma_(p.Real("sigma")), alpha_(p.Real("alpha")) {}
+
+  /// Back through the plane, the cosines and the encoder.
+  absl::Status Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const override {
+    const auto tile = [this](const TileBuffer& in, int64_t, float* gradient) {
+      constexpr int64_t kTile = DenseNetwork::kTileRows;
+      const DenseNetwork &encode = networks_[0], &phase = networks_[2];
+      DenseNetwork::Trace coded = encode.MakeTrace(), phases = phase.MakeTrace();
+      TileBuffer slope(waves_), back(hidden2_), a = BackwardBuffer(phase), b = BackwardBuffer(phase), c = BackwardBuffer(encode),
+                 e = BackwardBuffer(encode);
+      const float* const angle = phase.ForwardKeeping(encode.ForwardKeeping(in.data(), coded), phases);
+      const std::span<const float> plane = networks_[3].parameters();
+      const float scale = std::sqrt(2.0F / static_cast<float>(waves_));
+      for (int64_t i = 0; i < waves_ * kTile; ++i) {
+        slope.data()[i] = plane[static_cast<size_t>(i / kTile)] * scale * std::sin(angle[i]);
+      }
+      std::copy_n(phase.Backward(slope.data(), phases, a, b), hidden2_ * kTile, back.data());
+      std::copy_n(encode.Backward(back.data(), coded, c, e), encode.inputs() * kTile, gradient);
+    };
+    return GradientsOfTiles(scaling_, X, tile, gradients, ctx);
+  }
 
  protected:
   /// Encoder, decoder, phases, plane, in the order of the objective. All are kept; the decoder is small.

@@ -4,8 +4,10 @@
 #include <cmath>
 
 #include "neural/algorithms.h"
+#include "neural/gradients.h"
 #include "neural/module/abi.h"
 #include "neural/network_detector.h"
+#include "outlier/gradient_source.h"
 
 namespace vedette::neural {
 namespace {
@@ -30,12 +32,17 @@ constexpr ParamSpec kParams[] = {
     kDeviceIndexParam,
 };
 
-class Alad final : public NetworkDetector {
+class Alad final : public NetworkDetector, public outlier::GradientSource {
  public:
   explicit Alad(const ParamSet& p)
       : NetworkDetector(p), hidden1_(static_cast<int32_t>(p.Int("hidden1"))), hidden2_(static_cast<int32_t>(p.Int("hidden2"))),
         latent_(static_cast<int32_t>(p.Int("latent"))),
         max_steps_(p.Int("max_steps")) {}
+
+  absl::Status Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const override {
+    const auto tile = [this](const TileBuffer& in, int64_t, float* gradient) { SlopeOfTile(in, gradient); };
+    return GradientsOfTiles(scaling_, X, tile, gradients, ctx);
+  }
 
  protected:
   std::vector<Design> Designs(int32_t d) const override {
@@ -79,6 +86,38 @@ class Alad final : public NetworkDetector {
   }
 
  private:
+  /// The features see a row four times: beside itself, beside what is made of it, and in what it is made of.
+  void SlopeOfTile(const TileBuffer& in, float* gradient) const {
+    constexpr int64_t kTile = DenseNetwork::kTileRows;
+    const DenseNetwork &encode = networks_[0], &make = networks_[1], &see = networks_[3];
+    const int64_t row = encode.inputs() * kTile, features = hidden2_ * kTile;
+    DenseNetwork::Trace coded = encode.MakeTrace(), made = make.MakeTrace(), seen = see.MakeTrace(), itself = see.MakeTrace();
+    TileBuffer pair(2 * encode.inputs()), slope(hidden2_), back(encode.inputs()), code_slope(latent_);
+    TileBuffer a = BackwardBuffer(see), b = BackwardBuffer(see), c = BackwardBuffer(make), e = BackwardBuffer(make),
+               f = BackwardBuffer(encode), g = BackwardBuffer(encode);
+    const float* again = make.ForwardKeeping(encode.ForwardKeeping(in.data(), coded), made);
+    std::copy_n(in.data(), row, pair.data());
+    std::copy_n(in.data(), row, pair.data() + row);
+    const float* const beside_itself = see.ForwardKeeping(pair.data(), itself);
+    std::copy_n(again, row, pair.data() + row);
+    const float* const beside_made = see.ForwardKeeping(pair.data(), seen);
+
+    const auto sign = [&](int64_t k, float factor) {
+      const float gap = beside_made[k] - beside_itself[k];
+      return gap > 0 ? factor : gap < 0 ? -factor : 0.0F;
+    };
+    for (int64_t k = 0; k < features; ++k) slope.data()[k] = sign(k, -1);
+    const float* through = see.Backward(slope.data(), itself, a, b);
+    for (int64_t k = 0; k < row; ++k) gradient[k] = through[k] + through[row + k];
+    for (int64_t k = 0; k < features; ++k) slope.data()[k] = sign(k, 1);
+    through = see.Backward(slope.data(), seen, a, b);
+    for (int64_t k = 0; k < row; ++k) gradient[k] += through[k];
+    std::copy_n(through + row, row, back.data());
+    std::copy_n(make.Backward(back.data(), made, c, e), latent_ * kTile, code_slope.data());
+    through = encode.Backward(code_slope.data(), coded, f, g);
+    for (int64_t k = 0; k < row; ++k) gradient[k] += through[k];
+  }
+
   int32_t hidden1_, hidden2_, latent_;
   int64_t max_steps_;
 };

@@ -10,10 +10,12 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "neural/algorithms.h"
+#include "neural/gradients.h"
 #include "neural/module/abi.h"
 #include "neural/network_detector.h"
 #include "outlier/columns.h"
 #include "outlier/cost.h"
+#include "outlier/gradient_source.h"
 #include "outlier/kernels/neighbors.h"
 #include "outlier/parallel.h"
 #include "outlier/state.h"
@@ -66,7 +68,7 @@ constexpr ParamSpec kParams[] = {
     kDeviceIndexParam,
 };
 
-class Lunar final : public outlier::Detector {
+class Lunar final : public outlier::Detector, public outlier::GradientSource {
  public:
   explicit Lunar(const ParamSet& p)
       : k_(p.Int("n_neighbors")),
@@ -83,6 +85,7 @@ class Lunar final : public outlier::Detector {
   std::span<const double> training_scores() const override { return training_scores_; }
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override;
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override;
+  absl::Status Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const override;
   void Save(ByteWriter& out) const override;
   absl::Status Load(ByteReader& in) override;
   int64_t features() const override { return scaling_.size(); }
@@ -96,9 +99,13 @@ class Lunar final : public outlier::Detector {
   absl::StatusOr<Matrix> Scaled(MatrixView X, const Context& ctx) const;
   Matrix MadeUp(const Matrix& Z, int64_t rows, uint64_t seed) const;
   absl::Status Learn(const Matrix& Z, const Distances& own, const Context& ctx);
-  /// Weights of a tile of distances (feature-major, in units of scale_), in place.
+  /// Of a tile of the network's outputs.
+  void Softmax(const float* out, double* weights) const;
+  /// Weights of a tile of distances (feature-major, in units of scale_).
   void Weigh(TileBuffer& tile, TileBuffer& a, TileBuffer& b, double* weights) const;
   absl::Status ScoreDistances(const Distances& distances, std::span<double> scores, const Context& ctx) const;
+  /// The derivative of the score by each of the k distances of one row, in place.
+  void SlopeByDistances(std::span<double> distances) const;
 
   int64_t k_;
   int32_t hidden_;
@@ -213,8 +220,7 @@ absl::Status Lunar::Fit(MatrixView X, const Context& ctx) {
   return ScoreDistances(own, training_scores_, ctx);
 }
 
-void Lunar::Weigh(TileBuffer& tile, TileBuffer& a, TileBuffer& b, double* weights) const {
-  const float* const out = network_.Forward(tile, a, b);
+void Lunar::Softmax(const float* out, double* weights) const {
   for (int64_t r = 0; r < kTile; ++r) {
     double most = -HUGE_VAL, total = 0;
     for (int64_t j = 0; j < k_; ++j) most = std::max(most, static_cast<double>(out[j * kTile + r]));
@@ -225,6 +231,10 @@ void Lunar::Weigh(TileBuffer& tile, TileBuffer& a, TileBuffer& b, double* weight
     }
     for (int64_t j = 0; j < k_; ++j) weights[j * kTile + r] /= total;
   }
+}
+
+void Lunar::Weigh(TileBuffer& tile, TileBuffer& a, TileBuffer& b, double* weights) const {
+  Softmax(network_.Forward(tile, a, b), weights);
 }
 
 absl::Status Lunar::ScoreDistances(const Distances& distances, std::span<double> scores, const Context& ctx) const {
@@ -289,6 +299,55 @@ absl::StatusOr<Attribution> Lunar::Explain(MatrixView X, const Context& ctx) con
         }
       }));
   return out;
+}
+
+void Lunar::SlopeByDistances(std::span<double> distances) const {
+  DenseNetwork::Trace trace = network_.MakeTrace();
+  TileBuffer tile(k_), slope(k_), a = BackwardBuffer(network_), b = BackwardBuffer(network_);
+  std::vector<double> weights(static_cast<size_t>(k_ * kTile));
+  for (int64_t j = 0; j < k_; ++j) {
+    const double units = std::min(distances[static_cast<size_t>(j)] / scale_, kMaxZ);
+    std::fill_n(tile.data() + j * kTile, kTile, static_cast<float>(units));
+  }
+  Softmax(network_.ForwardKeeping(tile.data(), trace), weights.data());
+  double score = 0;
+  for (int64_t j = 0; j < k_; ++j) score += weights[static_cast<size_t>(j * kTile)] * distances[static_cast<size_t>(j)];
+  for (int64_t j = 0; j < k_; ++j) {
+    const double gap = distances[static_cast<size_t>(j)] - score, weight = weights[static_cast<size_t>(j * kTile)];
+    std::fill_n(slope.data() + j * kTile, kTile, static_cast<float>(weight * gap / scale_));
+  }
+  const float* const through = network_.Backward(slope.data(), trace, a, b);
+  for (int64_t j = 0; j < k_; ++j) {
+    double& distance = distances[static_cast<size_t>(j)];
+    const double by_network = distance / scale_ < kMaxZ ? static_cast<double>(through[j * kTile]) : 0;
+    distance = weights[static_cast<size_t>(j * kTile)] + by_network;
+  }
+}
+
+/// With the nearest rows that the query has: distances in order change without a step where neighbours do.
+absl::Status Lunar::Gradients(MatrixView X, Matrix& gradients, const Context& ctx) const {
+  RETURN_IF_ERROR(ctx.Check());
+  ASSIGN_OR_RETURN(const Matrix Z, Scaled(X, ctx));
+  return index_.Of(Z, k_, ctx, [&](int64_t i, std::span<const double> found, std::span<const int32_t> rows) {
+    for (int64_t j = 0; j < X.cols; ++j) gradients(i, j) = 0;
+    if (rows.empty()) return;
+    std::vector<double> distances(static_cast<size_t>(k_)), sums(static_cast<size_t>(X.cols));
+    const auto neighbour = [&](size_t r) { return std::min(r, rows.size() - 1); };
+    for (size_t r = 0; r < distances.size(); ++r) distances[r] = std::min(found[neighbour(r)] / index_.unit(), 1e30);
+    std::vector<double> slopes = distances;
+    SlopeByDistances(slopes);
+    for (size_t r = 0; r < slopes.size(); ++r) {
+      if (!(distances[r] > 0) || distances[r] >= 1e30) continue;
+      for (int64_t j = 0; j < X.cols; ++j) {
+        sums[static_cast<size_t>(j)] += slopes[r] * (Z(i, j) - index_.Value(rows[neighbour(r)], j)) / distances[r];
+      }
+    }
+    for (int64_t j = 0; j < X.cols; ++j) {
+      const double width = scaling_.Unscaled(j, 1) - scaling_.Unscaled(j, 0), slope = sums[static_cast<size_t>(j)] / width;
+      const bool moves = !std::isnan(X(i, j)) && std::fabs(Z(i, j)) < kMaxZ;
+      if (moves && std::isfinite(slope)) gradients(i, j) = slope;
+    }
+  });
 }
 
 void Lunar::Save(ByteWriter& out) const {

@@ -5,7 +5,9 @@
 #include "explain/integrated_gradients.h"
 #include "neural/dense_network.h"
 #include "neural_testing.h"
+#include "outlier/columns.h"
 #include "outlier/gradient_source.h"
+#include "outlier/kernels/neighbors.h"
 
 namespace vedette::neural {
 namespace {
@@ -53,6 +55,35 @@ std::unique_ptr<outlier::Detector> Random(const std::string& name, const testing
   return detector;
 }
 
+/// lunar's state: ranges of the columns, the unit of distances, a random network of 3 distances, and 60 rows in [0, 1].
+std::unique_ptr<outlier::Detector> RandomLunar() {
+  Matrix Z = testing::RandomMatrix(60, kColumns, 8);
+  for (int64_t j = 0; j < kColumns; ++j) {
+    for (double& z : Z.col(j)) z = 0.5 + 0.15 * z;
+  }
+  outlier::NeighborIndex index;
+  REQUIRE(index.Build(Z, {}, {}).ok());
+  outlier::Standardizer ranges;
+  const double lows[] = {4, -4.5, -2.5, -12}, widths[] = {12, 3, 6, 24};
+  for (size_t j = 0; j < 4; ++j) ranges.Add(1, lows[j], 1 / widths[j]);
+  DenseNetwork network({3, 6, 6, 3});
+  network.Initialize(11);
+  for (float& w : network.parameters()) w *= 3;
+  ByteWriter out;
+  out.U32(1);
+  out.I64(kColumns);
+  ranges.Save(out);
+  out.F64(0.2);
+  network.Save(out);
+  index.Save(out);
+  const std::string bytes = out.Take();
+  ByteReader in(bytes);
+  auto detector = Make("lunar", {{"n_neighbors", "3"}, {"hidden", "6"}});
+  REQUIRE(detector->Load(in).ok());
+  REQUIRE(in.Finish().ok());
+  return detector;
+}
+
 std::vector<std::pair<std::string, std::unique_ptr<outlier::Detector>>> All() {
   std::vector<std::pair<std::string, std::unique_ptr<outlier::Detector>>> out;
   out.emplace_back("autoencoder", Random("autoencoder", {{"hidden1", "6"}, {"hidden2", "5"}, {"encoding", "2"}},
@@ -62,6 +93,11 @@ std::vector<std::pair<std::string, std::unique_ptr<outlier::Detector>>> All() {
   out.emplace_back("deep_svdd", Random("deep_svdd", {{"hidden1", "6"}, {"hidden2", "3"}}, {{4, 6, 3}}, 3));
   out.emplace_back("devnet", Random("devnet", {{"hidden", "6"}}, {{4, 6, 1}}));
   out.emplace_back("so_gaal", Random("so_gaal", {{"hidden", "6"}}, {{4, 6, 1}}));
+  out.emplace_back("ae1svm", Random("ae1svm", {{"hidden1", "6"}, {"hidden2", "5"}, {"waves", "30"}},
+                                    {{4, 6, 5}, {5, 6, 4}, {5, 30}, {30, 1}}));
+  out.emplace_back("alad", Random("alad", {{"hidden1", "6"}, {"hidden2", "5"}, {"latent", "2"}},
+                                  {{4, 6, 5, 2}, {2, 5, 6, 4}, {6, 6, 5, 1}, {8, 6, 5}}));
+  out.emplace_back("lunar", RandomLunar());
   return out;
 }
 
