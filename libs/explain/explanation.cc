@@ -14,6 +14,7 @@ namespace {
 
 constexpr double kNoise = 0.15;       // a share that equal contributions of about ten features exceed only by chance
 constexpr double kUsualShare = 0.02;  // closer to the expected value than this, relatively, is no deviation to speak of
+constexpr double kOneSided = 0.95;    // a part from above, or below, that is as good as the whole
 constexpr size_t kNamed = 3;          // features named in the text
 
 bool ParseWhole(std::string_view text, double* value) {
@@ -46,6 +47,11 @@ Contribution FromFeature(const outlier::FeatureContribution& f) {
   if (c.numeric && !f.actual_text.empty()) c.actual = cell;
   if (!c.numeric) c.actual = c.expected = std::numeric_limits<double>::quiet_NaN();
   if (c.numeric && !f.actual_text.empty()) c.percentile = f.percentile;
+  // The parts of another method's contribution say nothing of this one.
+  if (c.numeric && std::fabs(f.high + f.low - c.contribution) <= 1e-9 * std::fabs(c.contribution)) {
+    c.high = f.high;
+    c.low = f.low;
+  }
   c.direction = DirectionOf(c);
   return c;
 }
@@ -76,6 +82,16 @@ std::string Clause(const Contribution& c) {
   return fmt::format("{} is {}, {}", SafeText(c.feature_name), ActualWords(c), HowFar(c));
 }
 
+/// ", from above"; ", 60% of it from above, the rest from below"; nothing where the two are not told apart.
+std::string Sides(const Contribution& c) {
+  const double both = c.high + c.low;
+  if (!(both > 0) || !std::isfinite(both)) return "";
+  const double high = c.high / both;
+  if (high >= kOneSided) return ", from above";
+  if (high <= 1 - kOneSided) return ", from below";
+  return fmt::format(", {} of it from above, the rest from below", FormatPercent(high));
+}
+
 std::string JoinWords(const std::vector<std::string>& words, std::string_view last) {
   std::string out;
   for (size_t i = 0; i < words.size(); ++i) {
@@ -101,7 +117,10 @@ std::string TextOf(const Request& request, const Explanation& e) {
   for (const auto& c : e.contributions) {
     if (drivers.size() < kNamed && c.contribution > 0) drivers.push_back(&c);
   }
-  if (drivers.empty()) return text + " No feature stands out.";
+  if (drivers.empty()) {
+    text += " No feature stands out.";
+    return request.since && request.score.anomaly ? text + " " + SinceSentence(*request.since) : text;
+  }
   std::vector<std::string> names;
   for (const auto* c : drivers) names.push_back(SafeText(c->feature_name));
   if (!request.score.anomaly) {
@@ -110,7 +129,8 @@ std::string TextOf(const Request& request, const Explanation& e) {
     text += " No single driver: it is the combination that is unusual. The largest parts:";
   }
   for (size_t i = 0; i < drivers.size(); ++i) {
-    text += fmt::format(" {} ({} of the deviation).", Clause(*drivers[i]), FormatPercent(drivers[i]->share));
+    text += fmt::format(" {} ({} of the deviation{}).", Clause(*drivers[i]), FormatPercent(drivers[i]->share),
+                        Sides(*drivers[i]));
     // Further features are named only while they matter beside the first.
     if (!e.no_single_driver && i + 1 < drivers.size() && drivers[i + 1]->share < 0.25 * drivers[0]->share) {
       names.resize(i + 1);
@@ -118,6 +138,7 @@ std::string TextOf(const Request& request, const Explanation& e) {
     }
   }
   if (!request.score.anomaly) return text;
+  if (request.since) text += " " + SinceSentence(*request.since);
   if (e.no_single_driver) return text + fmt::format(" Check {} together.", JoinWords(names, "and"));
   text += fmt::format(" Check {} first", names[0]);
   if (names.size() > 1) text += fmt::format(", then {}", JoinWords({names.begin() + 1, names.end()}, "and"));
@@ -154,10 +175,12 @@ Explanation Explain(const Request& request) {
     return largest > 0 ? std::max(0.0, c.contribution / largest) : 0;
   };
   for (const auto& c : out.contributions) positive += relative(c);
+  if (request.share_left_out > 0 && request.share_left_out < 1) positive /= 1 - request.share_left_out;
   std::stable_sort(out.contributions.begin(), out.contributions.end(),
                    [](const Contribution& a, const Contribution& b) { return a.contribution > b.contribution; });
   for (auto& c : out.contributions) c.share = positive > 0 ? relative(c) / positive : 0;
-  const size_t m = out.contributions.size();
+  out.features_left_out = std::max<int64_t>(0, request.features_left_out);
+  const size_t m = out.contributions.size() + static_cast<size_t>(out.features_left_out);
   const double needed = m < 3 ? 0 : std::max(kNoise, 1.5 / static_cast<double>(m));
   out.no_single_driver = positive <= 0 || out.contributions.front().share < needed;
   out.text = TextOf(request, out);

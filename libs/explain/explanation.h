@@ -4,10 +4,12 @@
 #pragma once
 
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "explain/since.h"
 #include "outlier/model.h"
 
 namespace vedette::explain {
@@ -34,6 +36,10 @@ struct Contribution {
   bool numeric = true;  ///< false: only the texts mean something
   /// Of the actual value among the model's background rows, [0, 100]; NaN where there is none.
   double percentile = std::numeric_limits<double>::quiet_NaN();
+  /// Parts of the contribution from where the value lay above, and below, the rows that it was compared with. NaN where
+  /// the method does not tell them apart.
+  double high = std::numeric_limits<double>::quiet_NaN();
+  double low = std::numeric_limits<double>::quiet_NaN();
   /// Of the contribution; NaN where the method draws no samples.
   double standard_error = std::numeric_limits<double>::quiet_NaN();
 };
@@ -42,6 +48,7 @@ struct Explanation {
   std::vector<Contribution> contributions;  ///< largest first
   std::string method = "native";
   std::string space;              ///< what contributions measure or add up to
+  int64_t features_left_out = 0;  ///< smaller than all of these, where the caller did not have them
   bool no_single_driver = false;  ///< the largest share does not stand out: only the combination is odd
   std::string text;               ///< plain words, one paragraph
 };
@@ -52,6 +59,9 @@ struct Request {
   double threshold = 0;
   std::string space;
   std::vector<outlier::FeatureContribution> features;
+  int64_t features_left_out = 0;       ///< features that are not here, each smaller than those that are
+  double share_left_out = 0;           ///< their part of the positive contributions, [0, 1)
+  std::optional<OffSince> since = {};  ///< where the rows have times; without it the text does not say
 };
 
 /// Builds the explanation. Contributions that are not finite count as 0. No driver is named when no contribution is

@@ -26,6 +26,10 @@ struct Attribution {
   Matrix contributions;  ///< rows x features
   Matrix expected;       ///< rows x features: the value that would have been normal, in the units of the matrix
   std::string space;     ///< what the contributions add up to or measure: "score", "squared distance", "path length"...
+  /// Parts of the contributions from where the value lay above, and below, the rows that it was compared with; together they
+  /// are the contributions. Empty where an algorithm does not tell them apart.
+  Matrix high = {};
+  Matrix low = {};
 };
 
 /// What is known of a training row.

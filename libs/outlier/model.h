@@ -48,6 +48,10 @@ struct FeatureContribution {
   std::string expected_text;
   /// Share of the background that the value is above, ties by half, [0, 100]; NaN where there is no number or no background.
   double percentile = std::numeric_limits<double>::quiet_NaN();
+  /// Parts of the contribution from above and from below, as Attribution's; NaN where they are not told apart, for categories
+  /// and for missing cells.
+  double high = std::numeric_limits<double>::quiet_NaN();
+  double low = std::numeric_limits<double>::quiet_NaN();
 };
 
 class Model {

@@ -53,6 +53,10 @@ double PercentileIn(std::span<const double> values, double x) {
   return 100 * (static_cast<double>(below) + 0.5 * static_cast<double>(equal)) / static_cast<double>(finite);
 }
 
+bool SidesFit(const Matrix& side, MatrixView X) {
+  return side.rows() * side.cols() == 0 || (side.rows() == X.rows && side.cols() == X.cols);
+}
+
 /// Shares of the positive contributions, then the largest first.
 void Finish(std::vector<FeatureContribution>& row) {
   double largest = 0;
@@ -73,8 +77,9 @@ absl::StatusOr<Attribution> Model::Attribute(MatrixView X, const Context& ctx) c
     if (native.status().code() != absl::StatusCode::kUnimplemented) return native.status();
     return RobustZ(X, background_);
   }
-  if (native->contributions.rows() != X.rows || native->contributions.cols() != X.cols || native->expected.rows() != X.rows ||
-      native->expected.cols() != X.cols) {
+  if (native->contributions.rows() != X.rows || native->contributions.cols() != X.cols ||
+      native->expected.rows() != X.rows || native->expected.cols() != X.cols || !SidesFit(native->high, X) ||
+      !SidesFit(native->low, X)) {
     return Internal("{} explains in the wrong shape", descriptor_->name);
   }
   return native;
@@ -116,6 +121,7 @@ absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(Mat
     cells.push_back(column < 0 ? nullptr : &table->columns[static_cast<size_t>(column)]);
   }
   const std::vector<bool> coded = CodedCategories();
+  const bool sides = parts.high.rows() == X.rows && parts.low.rows() == X.rows && X.rows > 0;
   std::vector<std::vector<FeatureContribution>> rows(static_cast<size_t>(X.rows));
   for (int64_t i = 0; i < X.rows; ++i) {
     if (i % 256 == 0) RETURN_IF_ERROR(ctx.Check());
@@ -129,7 +135,13 @@ absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(Mat
       out.contribution += parts.contributions(i, j);
       if (features[f].category.empty()) {
         Describe(f, coded[f], X(i, j), parts.expected(i, j), out);
-        if (!coded[f]) out.percentile = PercentileIn(background_.col(j), X(i, j));
+        if (!coded[f]) {
+          out.percentile = PercentileIn(background_.col(j), X(i, j));
+          if (sides) {
+            out.high = parts.high(i, j);
+            out.low = parts.low(i, j);
+          }
+        }
         continue;
       }
       out.actual = out.expected = kNone;
@@ -142,7 +154,7 @@ absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(Mat
     for (size_t p = 0; p < row.size(); ++p) {
       if (cells[p] == nullptr) continue;
       row[p].actual_text = cells[p]->Text(i);
-      if (cells[p]->IsMissing(i)) row[p].actual = row[p].percentile = kNone;
+      if (cells[p]->IsMissing(i)) row[p].actual = row[p].percentile = row[p].high = row[p].low = kNone;
     }
     Finish(row);
   }

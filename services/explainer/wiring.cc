@@ -56,6 +56,9 @@ absl::Status Validate(const v1::Config& config) {
 
 namespace {
 
+/// Datasets whose order in time is kept at hand.
+constexpr size_t kTimelines = 8;
+
 ExplainerOptions OptionsOf(const v1::Config& config) {
   return {.shap_enabled = config.shap_enabled(),
           .lime_enabled = config.lime_enabled(),
@@ -90,6 +93,7 @@ absl::Status Build(const v1::Config& config, runtime::App& app) {
   auto* catalog = app.Own(std::make_unique<outlier::Catalog>(std::vector<std::span<const outlier::Descriptor* const>>{
       outlier::AllAlgorithms(), neural::Algorithms(), boosting::Algorithms()}));
   auto* models = app.Own(std::make_unique<ModelCache>(config.cached_models()));
+  auto* timelines = app.Own(std::make_unique<TimelineCache>(kTimelines));
   auto* store = app.Own(std::make_unique<PgExplanationStore>(database));
   ASSIGN_OR_RETURN(messaging::Publisher* const publisher, platform::MakePublisher(app, *nats));
   auto* queue = app.Own(std::make_unique<NatsTaskQueue>(publisher));
@@ -101,8 +105,8 @@ absl::Status Build(const v1::Config& config, runtime::App& app) {
       app.Own(std::make_unique<Explainer>(store, queue, OptionsOf(config), wording, AccountIn(app.metrics())));
 
   const absl::Duration before = absl::Hours(config.change_hours()), limit = absl::Seconds(config.background_seconds());
-  const auto see = [&app, catalog, models, before](const std::string& tenant, runtime::Outgoing out) {
-    return RemoteSources(app.channels(), *catalog, *models, before, tenant, std::move(out));
+  const auto see = [&app, catalog, models, timelines, before](const std::string& tenant, runtime::Outgoing out) {
+    return RemoteSources(app.channels(), *catalog, *models, *timelines, before, tenant, std::move(out));
   };
   app.server().AddService<v1::ExplainerService>(std::make_unique<ExplainerGrpc>(
       app.server(), *explainer,

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <set>
 
 #include "cli/results.h"
@@ -117,6 +118,8 @@ Json ContributionJson(const explain::Contribution& c, const std::string& space) 
   json["share"] = Number(c.share);
   json["direction"] = explain::DirectionName(c.direction);
   json["percentile"] = Number(c.percentile);
+  if (std::isfinite(c.high)) json["high_contribution"] = c.high;
+  if (std::isfinite(c.low)) json["low_contribution"] = c.low;
   return json;
 }
 

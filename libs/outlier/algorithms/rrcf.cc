@@ -1,11 +1,12 @@
-// Robust random cut forest (Guha, Mishra, Roy, Schrijvers 2016), for streams: trees of random cuts, a column chosen by the extent
-// of its values, kept on a reservoir of rows. The score is the expected share of a tree that a row would displace, by a walk
-// down: at a node with bounding box B the row is cut off from the box with probability p = (how far it reaches beyond B) /
-// (extent of B and the row), which counts 1 / (depth + 1), else it goes on; at its own copy, 1 / (depth + log2(1 + copies)).
-// The parts of p are the columns' contributions. Times log2(rows + 1), mean over the trees.
+// Robust random cut forest (Guha, Mishra, Roy, Schrijvers 2016), for streams: trees of random cuts, a column chosen by
+// the extent of its values, kept on a reservoir of rows. The score is the expected share of a tree that a row would
+// displace, by a walk down: at a node with bounding box B the row is cut off from the box with probability p = (how far
+// it reaches beyond B) / (extent of B and the row), which counts 1 / (depth + 1), else it goes on; at its own copy, 1 /
+// (depth + log2(1 + copies)). The parts of p are the columns' contributions, those from above the boxes and those from
+// below them apart. Times log2(rows + 1), mean over the trees.
 //
-// A tree is built by inserting its rows one by one, which gives the same distribution as cutting all at once (theorem 3 of the
-// paper); Update inserts a row and forgets a random older one.
+// A tree is built by inserting its rows one by one, which gives the same distribution as cutting all at once (theorem 3
+// of the paper); Update inserts a row and forgets a random older one.
 #include <algorithm>
 #include <cmath>
 
@@ -76,7 +77,8 @@ class CutTree {
     Refresh(above);
   }
 
-  /// The walk of the head comment; `parts` (d values) gets the columns' parts, added, times `weight`.
+  /// The walk of the head comment; `parts` (2 d values) gets the columns' parts from above, then those from below,
+  /// added, times `weight`.
   double Displacement(const double* x, double* parts, double weight) const {
     if (root_ == kNone) return 0;
     double score = 0, left = 1;
@@ -91,7 +93,9 @@ class CutTree {
       const double p = beyond > 0 ? beyond / (beyond + extent) : 0, here = 1 / static_cast<double>(depth + 1);
       score += left * p * here;
       for (size_t j = 0; j < d_ && parts != nullptr && beyond > 0; ++j) {
-        parts[j] += weight * left * here * p * ((std::max(0.0, low[j] - x[j]) + std::max(0.0, x[j] - high[j])) / beyond);
+        const double share = weight * left * here * p;
+        if (x[j] > high[j]) parts[j] += share * ((x[j] - high[j]) / beyond);
+        if (x[j] < low[j]) parts[d_ + j] += share * ((low[j] - x[j]) / beyond);
       }
       left *= 1 - p;
       if (!(left > 0)) return score;
@@ -297,15 +301,20 @@ class RandomCutForest final : public Detector {
   }
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
     RETURN_IF_ERROR(ctx.Check());
-    Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "expected displacement beyond that of a row seen before"};
+    Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols),
+                  "expected displacement beyond that of a row seen before", Matrix(X.rows, X.cols),
+                  Matrix(X.rows, X.cols)};
     RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
-      std::vector<double> x(static_cast<size_t>(X.cols)), parts(x.size());
+      std::vector<double> x(static_cast<size_t>(X.cols)), parts(2 * x.size());
       for (int64_t i = begin; i < end; ++i) {
         unit_.Read(X, i, x.data());
         std::fill(parts.begin(), parts.end(), 0.0);
-        for (const CutTree& tree : forest_) tree.Displacement(x.data(), parts.data(), Scale(tree) / static_cast<double>(trees_));
+        for (const CutTree& tree : forest_)
+          tree.Displacement(x.data(), parts.data(), Scale(tree) / static_cast<double>(trees_));
         for (int64_t j = 0; j < X.cols; ++j) {
-          a.contributions(i, j) = parts[static_cast<size_t>(j)];
+          a.high(i, j) = parts[static_cast<size_t>(j)];
+          a.low(i, j) = parts[x.size() + static_cast<size_t>(j)];
+          a.contributions(i, j) = a.high(i, j) + a.low(i, j);
           a.expected(i, j) = unit_.Unscaled(median_[static_cast<size_t>(j)]);
         }
       }

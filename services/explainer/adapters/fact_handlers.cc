@@ -38,6 +38,8 @@ outlier::FeatureContribution FromProto(const common::v1::FeatureContribution& f)
   out.actual_text = f.actual_value();
   out.expected_text = f.expected_value();
   if (f.has_percentile()) out.percentile = f.percentile();
+  if (f.has_high_contribution()) out.high = f.high_contribution();
+  if (f.has_low_contribution()) out.low = f.low_contribution();
   return out;
 }
 
@@ -69,7 +71,7 @@ absl::Status Take(Explainer& explainer, const messaging::Message& message) {
     ASSIGN_OR_RETURN(Finding finding, FindingOf(event, d));
     std::vector<outlier::FeatureContribution> features;
     for (const auto& f : d.features()) features.push_back(FromProto(f));
-    explanations.push_back(FromContributions(&finding, event.space(), std::move(features)));
+    explanations.push_back(FromContributions(&finding, event.space(), std::move(features), d.feature_count()));
     findings.push_back(std::move(finding));
   }
   return explainer.Take(event.tenant(), findings, explanations);

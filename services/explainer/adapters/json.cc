@@ -73,6 +73,8 @@ std::string ContributionsToJson(const std::vector<explain::Contribution>& contri
     Set(j, "expected", c.expected);
     Set(j, "percentile", c.percentile);
     Set(j, "standard_error", c.standard_error);
+    Set(j, "high", c.high);
+    Set(j, "low", c.low);
     list.push_back(std::move(j));
   }
   return Dump(list);
@@ -92,6 +94,8 @@ std::vector<explain::Contribution> ContributionsFromJson(std::string_view text) 
     c.expected = Number(j, "expected");
     c.percentile = Number(j, "percentile");
     c.standard_error = Number(j, "standard_error");
+    c.high = Number(j, "high");
+    c.low = Number(j, "low");
     c.actual_text = Text(j, "actual_text");
     c.expected_text = Text(j, "expected_text");
     c.numeric = Flag(j, "numeric", true);
@@ -116,6 +120,7 @@ std::string DetailsToJson(const StoredExplanation& e) {
   Set(j, "additivity_error", e.additivity_error);
   Set(j, "r2", e.r2);
   j["exact"] = e.exact;
+  if (e.explanation.features_left_out > 0) j["features_left_out"] = e.explanation.features_left_out;
   if (!e.warnings.empty()) j["warnings"] = Array(e.warnings);
   return Dump(j);
 }
@@ -131,6 +136,7 @@ void DetailsFromJson(std::string_view text, StoredExplanation* out) {
   out->additivity_error = Optional(j, "additivity_error");
   out->r2 = Optional(j, "r2");
   out->exact = Flag(j, "exact");
+  out->explanation.features_left_out = static_cast<int64_t>(Number(j, "features_left_out", 0));
   out->warnings = Texts(j, "warnings");
 }
 

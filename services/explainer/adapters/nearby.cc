@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "vedette/benchmark/v1/benchmark.grpc.pb.h"
 #include "vedette/ingest/v1/ingest.grpc.pb.h"
+#include "wire/table_chunk.h"
 
 namespace vedette::explainer {
 namespace {
@@ -117,6 +118,55 @@ absl::StatusOr<std::vector<PeerStanding>> ReadPeers(runtime::Channels& channels,
                    [](const auto& a, const auto& b) { return std::fabs(a.robust_z) > std::fabs(b.robust_z); });
   if (all.size() > kPeers) all.resize(kPeers);
   return all;
+}
+
+absl::StatusOr<std::shared_ptr<const explain::Timeline>> ReadTimeline(runtime::Channels& channels,
+                                                                      const runtime::Outgoing& out,
+                                                                      const Finding& finding) {
+  ASSIGN_OR_RETURN(const auto channel, channels.Get("ingest"));
+  const auto stub = ingest::v1::IngestService::NewStub(channel);
+  using Stub = ingest::v1::IngestService::Stub;
+  const runtime::Outgoing brief = Briefly(out);
+  ingest::v1::GetDatasetRequest get;
+  get.set_name(finding.dataset);
+  ASSIGN_OR_RETURN(const ingest::v1::Dataset dataset, runtime::Call(*stub, &Stub::GetDataset, brief, get));
+  std::string time;
+  bool entities = false;
+  ingest::v1::ReadDatasetRequest request;
+  request.set_name(finding.dataset);
+  for (const auto& column : dataset.columns()) {
+    const bool place = column.name() == "entity" || column.name() == "metric";
+    const bool first_time = time.empty() && column.type() == common::v1::COLUMN_TYPE_TIMESTAMP;
+    if (first_time) time = column.name();
+    if (place || first_time) request.add_columns(column.name());
+    entities |= place;
+  }
+  if (time.empty()) return nullptr;
+  if (dataset.row_count() > kTimelineRows)
+    return FailedPrecondition("the dataset has more than {} rows", kTimelineRows);
+
+  auto timeline = std::make_shared<explain::Timeline>(entities);
+  int64_t next = 0;
+  const auto add = [&](const common::v1::TableChunk& chunk) -> absl::Status {
+    ASSIGN_OR_RETURN(const table::Table rows, wire::FromProto(chunk));
+    const int64_t at = rows.Find(time), entity = rows.Find("entity"), metric = rows.Find("metric");
+    if (chunk.first_row() != next || next + rows.rows() > kTimelineRows || at < 0 ||
+        rows.columns[static_cast<size_t>(at)].type != table::ColumnType::kTimestamp) {
+      return DataLoss("the rows of {} came in another shape than it has", finding.dataset);
+    }
+    const auto cell = [&](int64_t column, int64_t row) {
+      return column < 0 ? std::string() : rows.columns[static_cast<size_t>(column)].Text(row);
+    };
+    for (int64_t i = 0; i < rows.rows(); ++i) {
+      timeline->Add(next + i, cell(entity, i), cell(metric, i),
+                    rows.columns[static_cast<size_t>(at)].values[static_cast<size_t>(i)]);
+    }
+    next += rows.rows();
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(runtime::CallStream(*stub, &Stub::ReadDataset, brief, request, add));
+  timeline->Finish();
+  return timeline;
 }
 
 }  // namespace vedette::explainer

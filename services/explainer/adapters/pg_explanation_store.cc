@@ -25,6 +25,7 @@ constexpr char kFindingColumns[] =
 /// A driver may be rare: among this many of the newest findings it is looked for.
 constexpr int kLookedThrough = 20000;
 constexpr int kCandidates = 1000;
+constexpr int kOddRows = 50000;
 constexpr storage::TxOptions kReadOnly{.read_only = true};
 
 StoredExplanation ReadExplanation(const Row& r) {
@@ -240,6 +241,25 @@ absl::StatusOr<std::vector<SimilarIncident>> PgExplanationStore::Candidates(cons
   };
   RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, kReadOnly));
   return all;
+}
+
+absl::StatusOr<std::set<int64_t>> PgExplanationStore::OddRows(const std::string& tenant, const Finding& finding) {
+  std::set<int64_t> rows;
+  const std::string sql = fmt::format(
+      "select distinct row_index from findings where tenant_id = $1 and dataset = $2 and model = $3 and entity = $4 "
+      "and "
+      "metric = $5 and event_time <= $6 limit {}",
+      kOddRows + 1);
+  const auto find = [&](Tx& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(const auto found, tx.Exec(sql, {tx.tenant(), finding.dataset, finding.model, Clean(finding.entity),
+                                                     Clean(finding.metric), finding.event_time}));
+    if (found.rows() > kOddRows) return FailedPrecondition("it has more than {} anomalies", kOddRows);
+    rows.clear();
+    for (const Row r : found) rows.insert(r.Int64("row_index"));
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, kReadOnly));
+  return rows;
 }
 
 absl::Status PgExplanationStore::SetOutcome(const std::string& tenant, const Outcome& o) {

@@ -16,6 +16,7 @@ class PgExplanationStore final : public ExplanationStore {
   absl::StatusOr<std::optional<StoredExplanation>> FindEqual(const std::string& tenant,
                                                              const StoredExplanation& like) override;
   absl::StatusOr<std::vector<SimilarIncident>> Candidates(const std::string& tenant, const Finding& finding) override;
+  absl::StatusOr<std::set<int64_t>> OddRows(const std::string& tenant, const Finding& finding) override;
   absl::Status SetOutcome(const std::string& tenant, const Outcome& outcome) override;
   absl::Status SetText(const std::string& tenant, const StoredExplanation& explanation) override;
 

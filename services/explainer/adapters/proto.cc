@@ -26,6 +26,8 @@ void ToProto(const explain::Contribution& c, common::v1::FeatureContribution* ou
   if (std::isfinite(c.percentile)) out->set_percentile(c.percentile);
   out->set_direction(std::string(explain::DirectionName(c.direction)));
   if (std::isfinite(c.standard_error)) out->set_standard_error(c.standard_error);
+  if (std::isfinite(c.high)) out->set_high_contribution(c.high);
+  if (std::isfinite(c.low)) out->set_low_contribution(c.low);
 }
 
 void ToProto(const WordedCounterfactual& c, v1::Counterfactual* out) {
@@ -93,6 +95,7 @@ void ToProto(const StoredExplanation& e, v1::Explanation* out) {
   out->mutable_warnings()->Add(e.warnings.begin(), e.warnings.end());
   if (e.counterfactual) ToProto(*e.counterfactual, out->mutable_counterfactual());
   out->set_row_hash(e.row_hash);
+  out->set_features_left_out(static_cast<int32_t>(e.explanation.features_left_out));
   *out->mutable_create_time() = Stamp(e.create_time);
 }
 
@@ -109,6 +112,13 @@ void ToProto(const Answer& answer, v1::Explanation* out) {
     p->set_hours_before(absl::ToDoubleHours(answer.when - c.time));
   }
   for (const PeerStanding& s : answer.peers) ToProto(s, out->add_peers());
+  if (!answer.since) return;
+  auto* since = out->mutable_off_since();
+  since->set_entity(answer.entity);
+  *since->mutable_start_time() = Stamp(answer.since->start);
+  since->set_readings(answer.since->readings);
+  if (answer.since->last_normal != absl::InfinitePast())
+    *since->mutable_last_normal_time() = Stamp(answer.since->last_normal);
 }
 
 std::vector<explain::AllowedRange> FromProto(const RangesProto& ranges) {

@@ -106,31 +106,11 @@ absl::StatusOr<ModelRow> ReadRow(runtime::Channels& channels, const runtime::Out
 
 }  // namespace
 
-std::shared_ptr<const outlier::Model> ModelCache::Find(const std::string& key) {
-  const std::lock_guard lock(mutex_);
-  const auto it = index_.find(key);
-  if (it == index_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, it->second);
-  return it->second->second;
-}
-
-void ModelCache::Insert(const std::string& key, std::shared_ptr<const outlier::Model> model) {
-  const std::lock_guard lock(mutex_);
-  if (index_.contains(key)) return;
-  entries_.emplace_front(key, std::move(model));
-  index_[key] = entries_.begin();
-  if (entries_.size() > capacity_) {
-    index_.erase(entries_.back().first);
-    entries_.pop_back();
-  }
-}
-
 Sources RemoteSources(runtime::Channels& channels, const outlier::Catalog& catalog, ModelCache& models,
-                      absl::Duration before, std::string tenant, runtime::Outgoing out) {
+                      TimelineCache& timelines, absl::Duration before, std::string tenant, runtime::Outgoing out) {
   Sources sources;
   sources.finding = [&channels, out](const std::string& id) { return ReadFinding(channels, out, id); };
-  sources.row = [&channels, &catalog, &models, tenant = std::move(tenant),
-                 out](const Finding& finding) -> absl::StatusOr<ModelRow> {
+  sources.row = [&channels, &catalog, &models, tenant, out](const Finding& finding) -> absl::StatusOr<ModelRow> {
     ASSIGN_OR_RETURN(Downloaded model, Download(channels, out, catalog, models, tenant, finding.model));
     return ReadRow(channels, out, finding, std::move(model));
   };
@@ -138,6 +118,14 @@ Sources RemoteSources(runtime::Channels& channels, const outlier::Catalog& catal
     return ReadChanges(channels, out, before, finding);
   };
   sources.peers = [&channels, out](const Finding& finding) { return ReadPeers(channels, out, finding); };
+  sources.timeline = [&channels, &timelines, tenant = std::move(tenant),
+                      out](const Finding& finding) -> absl::StatusOr<std::shared_ptr<const explain::Timeline>> {
+    const std::string key = tenant + "/" + finding.dataset;
+    if (auto known = timelines.Find(key)) return known;
+    ASSIGN_OR_RETURN(auto timeline, ReadTimeline(channels, out, finding));
+    if (timeline != nullptr) timelines.Insert(key, timeline);
+    return timeline;
+  };
   return sources;
 }
 

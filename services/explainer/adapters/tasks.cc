@@ -63,7 +63,7 @@ messaging::Handler TaskHandler(
         };
         const absl::Status status = run();
         if (!IsFinal(status)) return messaging::Outcome::FromStatus(status, message.deliveries);
-            return messaging::Outcome::Poison(std::string(Message(status)));
+        return messaging::Outcome::Poison(std::string(Message(status)));
       };
 }
 

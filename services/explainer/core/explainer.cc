@@ -41,9 +41,16 @@ std::string HashOf(const Matrix& row) {
 }
 
 /// The template's words for contributions that are known already.
-std::string TextFor(const Finding& finding, const explain::Explanation& e, double threshold) {
-  explain::Request request{
-      .subject = Subject(finding), .score = finding.score, .threshold = threshold, .space = e.space, .features = {}};
+std::string TextFor(const Finding& finding, const explain::Explanation& e, double threshold,
+                    const std::optional<explain::OffSince>& since = std::nullopt) {
+  explain::Request request{.subject = Subject(finding),
+                           .score = finding.score,
+                           .threshold = threshold,
+                           .space = e.space,
+                           .features = {},
+                           .features_left_out = e.features_left_out,
+                           .since = since};
+  double shares = 0;
   for (const explain::Contribution& c : e.contributions) {
     outlier::FeatureContribution f;
     f.feature = c.feature_name;
@@ -52,8 +59,12 @@ std::string TextFor(const Finding& finding, const explain::Explanation& e, doubl
     f.expected = c.expected;
     f.actual_text = c.actual_text;
     f.expected_text = c.expected_text;
+    f.high = c.high;
+    f.low = c.low;
     request.features.push_back(std::move(f));
+    shares += c.share;
   }
+  if (e.features_left_out > 0 && shares > 0) request.share_left_out = std::max(0.0, 1 - shares);
   return explain::Explain(request).text;
 }
 
@@ -80,7 +91,10 @@ void Answer::Degrade(std::string_view reason) {
 }
 
 StoredExplanation FromContributions(Finding* finding, const std::string& space,
-                                    std::vector<outlier::FeatureContribution> features) {
+                                    std::vector<outlier::FeatureContribution> features, int64_t feature_count) {
+  const int64_t left_out = std::max<int64_t>(0, feature_count - static_cast<int64_t>(features.size()));
+  double shares = 0;
+  for (const outlier::FeatureContribution& f : features) shares += f.share;
   StoredExplanation stored;
   stored.anomaly_id = finding->anomaly_id;
   stored.id = ExplanationId(finding->anomaly_id, kNative, finding->model, "{}");
@@ -90,7 +104,9 @@ StoredExplanation FromContributions(Finding* finding, const std::string& space,
                                          .score = finding->score,
                                          .threshold = finding->threshold,
                                          .space = space,
-                                         .features = std::move(features)});
+                                         .features = std::move(features),
+                                         .features_left_out = left_out,
+                                         .share_left_out = left_out > 0 && shares > 0 ? std::max(0.0, 1 - shares) : 0});
   stored.explanation.method = kNative;
   finding->signature = SignatureOf(stored.explanation.contributions);
   return stored;
@@ -283,6 +299,20 @@ void Explainer::AddNearby(const Work& work, Answer* answer) {
   }
 }
 
+void Explainer::AddSince(const Work& work, Answer* answer) {
+  const Finding& finding = work.finding;
+  if (finding.event_time == absl::InfinitePast()) return;  // its row has no time
+  const auto timeline = work.sources.timeline(finding);
+  if (timeline.ok() && *timeline == nullptr) return;
+  const auto odd = timeline.ok() ? store_->OddRows(work.tenant, finding) : timeline.status();
+  if (!odd.ok()) return answer->Degrade(fmt::format("not known since when: {}", Message(odd.status())));
+  answer->since = (*timeline)->Since(finding.row_index, [&](int64_t row) { return odd->contains(row); });
+  if (!answer->since) return;
+  answer->entity = finding.entity;
+  explain::Explanation& e = answer->explanation.explanation;
+  if (answer->explanation.text_source == "template") e.text = TextFor(finding, e, finding.threshold, answer->since);
+}
+
 /// The one place where the template's words may give way to others. The numbers are complete here, and stay.
 void Explainer::PutIntoWords(const Work& work, Answer* answer, const Context& ctx) {
   if (wording_ == nullptr || answer->explanation.text_source != "template") return;
@@ -296,12 +326,22 @@ absl::StatusOr<Answer> Explainer::Explain(const std::string& tenant, const std::
                                           const Sources& sources, const Context& ctx) {
   RETURN_IF_ERROR(Check(&ask));
   ASSIGN_OR_RETURN(Work work, Begin(tenant, anomaly_id, sources));
-  Answer answer{.explanation = {}, .when = work.finding.When(), .similar = {}, .changes = {}, .peers = {}};
+  Answer answer{.explanation = {},
+                .when = work.finding.When(),
+                .entity = {},
+                .since = {},
+                .similar = {},
+                .changes = {},
+                .peers = {}};
   ASSIGN_OR_RETURN(answer.explanation, NumbersOrNative(work, ask, ctx));
   if (ask.numbers_only) return answer;
   RETURN_IF_ERROR(AddCounterfactual(work, ask, &answer, ctx));
   AddNearby(work, &answer);
+  AddSince(work, &answer);
   PutIntoWords(work, &answer, ctx);
+  // Other words do not say it, and it changes as further rows are scored: never stored.
+  if (answer.since && answer.explanation.text_source != "template")
+    answer.explanation.explanation.text += " " + explain::SinceSentence(*answer.since);
   return answer;
 }
 

@@ -18,9 +18,10 @@
 
 namespace vedette::explainer {
 
-/// A finding with the contributions that its detector already knew. Sets the finding's signature.
+/// A finding with the contributions that its detector already knew: the largest of `feature_count` (at least as many as
+/// are there). Sets the finding's signature.
 StoredExplanation FromContributions(Finding* finding, const std::string& space,
-                                    std::vector<outlier::FeatureContribution> features);
+                                    std::vector<outlier::FeatureContribution> features, int64_t feature_count = 0);
 
 struct ExplainerOptions {
   bool shap_enabled = true;
@@ -76,6 +77,7 @@ class Explainer {
   absl::StatusOr<StoredExplanation> NumbersOrNative(Work& work, const Ask& ask, const Context& ctx);
   absl::Status AddCounterfactual(Work& work, const Ask& ask, Answer* answer, const Context& ctx);
   void AddNearby(const Work& work, Answer* answer);
+  void AddSince(const Work& work, Answer* answer);
   void PutIntoWords(const Work& work, Answer* answer, const Context& ctx);
   void Note(std::string_view method, std::string_view outcome, absl::Duration took = absl::ZeroDuration()) const {
     if (account_) account_(method, outcome, took);

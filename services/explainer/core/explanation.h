@@ -109,7 +109,9 @@ struct PeerStanding {
 /// An explanation, what would make the row normal, and what is near the finding.
 struct Answer {
   StoredExplanation explanation;
-  absl::Time when;  ///< it happened, as far as is known
+  absl::Time when;                         ///< it happened, as far as is known
+  std::string entity;                      ///< entities/{entity} that `since` is about; empty: the rows of the dataset
+  std::optional<explain::OffSince> since;  ///< where its rows have times
   std::vector<SimilarIncident> similar;
   std::vector<ChangeEvent> changes;
   std::vector<PeerStanding> peers;

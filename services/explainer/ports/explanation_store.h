@@ -4,6 +4,7 @@
 #include <absl/status/statusor.h>
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ class ExplanationStore {
   /// Not the same row of the same dataset.
   virtual absl::StatusOr<std::vector<SimilarIncident>> Candidates(const std::string& tenant,
                                                                   const Finding& finding) = 0;
+  /// Rows of findings of the same dataset, model, entity and metric, up to the time of this one. FAILED_PRECONDITION
+  /// when there are more than 50 000.
+  virtual absl::StatusOr<std::set<int64_t>> OddRows(const std::string& tenant, const Finding& finding) = 0;
   /// Keeps the latest word by its time.
   virtual absl::Status SetOutcome(const std::string& tenant, const Outcome& outcome) = 0;
   /// Other words for what is stored: text and text_source of `explanation`.

@@ -28,6 +28,9 @@ struct Sources {
   std::function<absl::StatusOr<std::vector<ChangeEvent>>(const Finding& finding)> changes;
   /// Benchmark: of the finding's entity and metric (or all of its metrics), in the latest period before it.
   std::function<absl::StatusOr<std::vector<PeerStanding>>(const Finding& finding)> peers;
+  /// Ingest: the rows of the finding's dataset in order of time; null when it has no timestamps. Asked only for
+  /// findings that have a time.
+  std::function<absl::StatusOr<std::shared_ptr<const explain::Timeline>>(const Finding& finding)> timeline;
 };
 
 }  // namespace vedette::explainer

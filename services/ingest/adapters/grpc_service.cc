@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "runtime/paging.h"
 #include "runtime/rpc.h"
+#include "runtime/status.h"
 #include "services/ingest/adapters/proto_convert.h"
 #include "services/ingest/adapters/upload_stream.h"
 #include "wire/table_chunk.h"
@@ -16,6 +17,9 @@ namespace {
 using grpc::CallbackServerContext;
 using runtime::CallContext;
 using runtime::Unary;
+
+/// Columns that one reading may name.
+constexpr int kMaxColumns = 1000;
 
 template <typename Request>
 absl::StatusOr<ListQuery> QueryOf(const Request& request, const std::string& filter) {
@@ -89,12 +93,15 @@ grpc::ServerWriteReactor<common::v1::TableChunk>* GrpcService::ReadDataset(Callb
       server_, context, request,
       [this](const auto& rq, runtime::Writer<common::v1::TableChunk>& out, CallContext& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string id, DatasetId(rq.name()));
+        if (rq.columns_size() > kMaxColumns)
+          return runtime::InvalidField("columns", fmt::format("there may be at most {}", kMaxColumns));
         const auto send = [&out](int64_t first_row, table::Table&& rows) -> absl::Status {
           common::v1::TableChunk chunk;
           wire::ToProto(first_row, rows, &chunk);
           return out.Write(chunk) ? absl::OkStatus() : absl::CancelledError("the caller is gone");
         };
-        return parts_.reader->Read(call.tenant, id, rq.first_row(), rq.row_count(), call.Compute(), send);
+        return parts_.reader->Read(call.tenant, id, rq.first_row(), rq.row_count(),
+                                   {rq.columns().begin(), rq.columns().end()}, call.Compute(), send);
       });
 }
 

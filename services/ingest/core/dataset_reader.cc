@@ -11,7 +11,8 @@
 namespace vedette::ingest {
 
 absl::Status DatasetReader::Read(const std::string& tenant, const std::string& id, int64_t first_row, int64_t row_count,
-                                 const Context& context, const RowsSink& sink) const {
+                                 const std::vector<std::string>& columns, const Context& context,
+                                 const RowsSink& sink) const {
   if (first_row < 0 || row_count < 0) return InvalidArgument("first_row and row_count must not be negative");
   ASSIGN_OR_RETURN(const Dataset dataset, datasets_->Get(tenant, id));
   if (dataset.state != DatasetState::kReady) return FailedPrecondition("dataset {} is not READY", id);
@@ -35,6 +36,12 @@ absl::Status DatasetReader::Read(const std::string& tenant, const std::string& i
     absl::StatusOr<table::Table> rows = DecodeChunk(*bytes);
     RETURN_IF_ERROR(Annotate(rows.status(), fmt::format("chunk {} of dataset {}", chunk.index, id)));
     if (rows->rows() != chunk.rows) return DataLoss("chunk {} of dataset {} has other rows", chunk.index, id);
+    if (!columns.empty()) {
+      std::erase_if(rows->columns, [&](const table::Column& c) {
+        return std::find(columns.begin(), columns.end(), c.name) == columns.end();
+      });
+      if (rows->columns.empty()) return InvalidArgument("dataset {} has none of the columns", id);
+    }
     const int64_t stop = std::min(end, chunk.first_row + chunk.rows);
     RETURN_IF_ERROR(Emit(*rows, chunk.first_row, next - chunk.first_row, stop - chunk.first_row, context, sink));
     next = stop;

@@ -66,6 +66,52 @@ struct Fixture {
 
 }  // namespace
 
+TEST_CASE("the rows of a series that are anomalous, up to a finding's time") {
+  Fixture f;
+  const auto store = [&](int64_t row, const std::function<void(Finding&)>& change = nullptr) {
+    Finding finding = f.Store(fmt::format("first {}", row), row);  // at the same time, all of them
+    finding.anomaly_id = DerivedUuid(fmt::format("series {}", row));
+    finding.dataset = "datasets/series";
+    finding.row_index = row;
+    finding.event_time = absl::FromUnixSeconds(1'600'000'000 + 3600 * row);
+    if (change) change(finding);
+    REQUIRE(f.store.Write("acme", {finding}, {}).ok());
+    return finding;
+  };
+  for (const int64_t row : {3, 5, 6, 9}) store(row);
+  store(20, [](Finding& x) { x.event_time = absl::FromUnixSeconds(1), x.entity = "entities/other"; });
+  store(21, [](Finding& x) { x.event_time = absl::FromUnixSeconds(1), x.model = "models/other"; });
+  store(22, [](Finding& x) { x.event_time = absl::FromUnixSeconds(1), x.metric = "metrics/price"; });
+  store(23, [](Finding& x) { x.event_time = absl::InfinitePast(); });
+  const Finding asked = store(7);
+  const auto rows = f.store.OddRows("acme", asked);
+  INFO(rows.status());
+  REQUIRE(rows.ok());
+  CHECK(*rows == std::set<int64_t>{3, 5, 6, 7});
+  CHECK(f.store.OddRows("other", asked)->empty());
+}
+
+TEST_CASE("sides and what is left out come back as they went in") {
+  Fixture f;
+  Finding finding = f.Store("a", 12);
+  finding.anomaly_id = DerivedUuid("b");
+  outlier::FeatureContribution price = Fixture::Price(940);
+  price.share = 0.5;
+  price.high = 2.75;
+  price.low = 0.25;
+  const StoredExplanation native = FromContributions(&finding, "score", {price}, 7);
+  REQUIRE(f.store.Write("acme", {finding}, {native}).ok());
+  const auto all = f.store.List("acme", finding.anomaly_id);
+  REQUIRE(all.ok());
+  REQUIRE(all->size() == 1);
+  const explain::Explanation& e = all->front().explanation;
+  CHECK(e.features_left_out == 6);
+  CHECK(e.contributions[0].share == 0.5);
+  CHECK(e.contributions[0].high == 2.75);
+  CHECK(e.contributions[0].low == 0.25);
+  CHECK_THAT(e.text, Catch::Contains("50% of the deviation, 92% of it from above, the rest from below"));
+}
+
 TEST_CASE("an explanation comes back as it went in, once, and only for its tenant") {
   Fixture f;
   Finding finding = f.Store("a", 12);

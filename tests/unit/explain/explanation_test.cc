@@ -134,6 +134,39 @@ TEST_CASE("how far, in words that fit the numbers") {
   CHECK(text(0.001, 5).find("far below the expected 5") != std::string::npos);
 }
 
+TEST_CASE("features that are left out keep their part of the deviation, and count where noise is judged") {
+  Request r = Odd({Feature("units", 6, 940, 12), Feature("price", 2, 0.1, 5)});
+  r.features_left_out = 98;
+  r.share_left_out = 0.2;
+  const auto e = Explain(r);
+  CHECK(e.contributions[0].share == Approx(0.6));
+  CHECK(e.contributions[1].share == Approx(0.2));
+  CHECK(e.features_left_out == 98);
+  CHECK_FALSE(e.no_single_driver);
+  CHECK(e.text.find("60% of the deviation") != std::string::npos);
+  r.share_left_out = 0.9;
+  CHECK(Explain(r).no_single_driver);
+}
+
+TEST_CASE("where above and below are told apart, the text says from which side; another method's sides are none") {
+  outlier::FeatureContribution f = Feature("units", 4, 940, 12);
+  f.high = 4;
+  f.low = 0;
+  CHECK(Explain(Odd({f})).text.find("(100% of the deviation, from above).") != std::string::npos);
+  std::swap(f.high, f.low);
+  CHECK(Explain(Odd({f})).text.find("(100% of the deviation, from below).") != std::string::npos);
+  f.high = 3;
+  f.low = 1;
+  const auto both = Explain(Odd({f}));
+  CHECK(both.text.find("(100% of the deviation, 75% of it from above, the rest from below).") != std::string::npos);
+  CHECK(both.contributions[0].high == 3);
+  CHECK(both.contributions[0].low == 1);
+  f.contribution = 2;  // as Shapley values put in its place
+  const auto other = Explain(Odd({f}));
+  CHECK(std::isnan(other.contributions[0].high));
+  CHECK(other.text.find("(100% of the deviation).") != std::string::npos);
+}
+
 TEST_CASE("huge contributions have shares all the same") {
   const auto e = Explain(Odd({Feature("a", 1e308, 2, 1), Feature("b", 1e308, 2, 1)}));
   CHECK(e.contributions[0].share == Approx(0.5));

@@ -234,6 +234,91 @@ TEST_CASE("what is near comes with the answer; what cannot be had is named") {
   CHECK(f.Ask_("")->explanation.degraded_reason.empty());  // numbers only: nothing of it was asked for
 }
 
+TEST_CASE("the text says since when its entity has been off, as far as what is stored says") {
+  Fixture f;
+  constexpr int64_t kDay = 86400, kFirst = 1'704'067'200;  // 2024-01-01
+  f.world.timeline = std::make_shared<explain::Timeline>(true);
+  // Rows 190 to 200 are the shop's, one a day; of these 198 and 199 were found before, and 195.
+  for (int64_t row = 0; row <= kOdd; ++row)
+    f.world.timeline->Add(row, row < 190 ? "other" : "shop", "", static_cast<double>(kFirst + (row - 190) * kDay));
+  f.world.timeline->Finish();
+  const auto store = [&](int64_t row, const std::string& model = "models/m") {
+    Finding finding = f.world.FindingOf(row);
+    finding.entity = "entities/shop";
+    finding.model = model;
+    finding.event_time = absl::FromUnixSeconds(kFirst + (row - 190) * kDay);
+    f.Store(finding);
+  };
+  store(kOdd);
+  const auto alone = f.Ask_("", false);
+  REQUIRE(alone.ok());
+  REQUIRE(alone->since);
+  CHECK(alone->entity == "entities/shop");
+  CHECK_THAT(
+      alone->explanation.explanation.text,
+      Catch::Contains("shop has been off since 2024-01-11: the reading before, of 2024-01-10, was normal. Check"));
+  for (const int64_t row : {199, 198, 195}) store(row);
+  store(197, "models/another");
+  for (const char* method : {"", "kernel_shap"}) {
+    CAPTURE(method);
+    const auto run = f.Ask_(method, false);
+    REQUIRE(run.ok());
+    CHECK(run->since->readings == 3);
+    CHECK_THAT(run->explanation.explanation.text,
+               Catch::Contains("shop has been off since 2024-01-09, 3 readings in a row; the last normal one was of "
+                               "2024-01-08. Check"));
+    CHECK(run->explanation.explanation.text.starts_with("Row 200 is anomalous"));
+  }
+  // What is stored says nothing of it: it may change. Numbers only: not asked for.
+  for (const auto& [tenant, e] : f.store.explanations) CHECK_THAT(e.explanation.text, !Catch::Contains("since"));
+  CHECK_FALSE(f.Ask_("")->since);
+
+  f.world.near_status = Unavailable("ingest is away");
+  CHECK_THAT(f.Ask_("", false)->explanation.degraded_reason, Catch::Contains("not known since when: ingest is away"));
+}
+
+TEST_CASE("nothing is invented where rows have no times") {
+  Fixture no_column, no_cell;
+  Finding finding = no_column.world.FindingOf(kOdd);
+  finding.event_time = absl::FromUnixSeconds(1'704'067'200);
+  no_column.Store(finding);
+  no_cell.world.timeline = std::make_shared<explain::Timeline>(false);
+  no_cell.world.timeline->Add(kOdd, "", "", 1'704'067'200);
+  no_cell.world.timeline->Finish();
+  no_cell.Store(no_cell.world.FindingOf(kOdd));
+  for (Fixture* f : {&no_column, &no_cell}) {
+    const auto answer = f->Ask_("", false);
+    REQUIRE(answer.ok());
+    CHECK_FALSE(answer->since);
+    CHECK_THAT(answer->explanation.explanation.text, !Catch::Contains("since"));
+    CHECK(answer->explanation.degraded_reason.empty());
+  }
+}
+
+TEST_CASE("of a native explanation's features the largest are here; the others keep their share") {
+  Fixture f;
+  Finding finding = f.world.FindingOf(kOdd);
+  const StoredExplanation native = FromContributions(&finding, "score",
+                                                     {{.feature = "c",
+                                                       .contribution = 3,
+                                                       .share = 0.6,
+                                                       .actual = 12,
+                                                       .expected = 0,
+                                                       .actual_text = "12",
+                                                       .expected_text = "0"},
+                                                      {.feature = "a",
+                                                       .contribution = 1,
+                                                       .share = 0.2,
+                                                       .actual = 1,
+                                                       .expected = 0,
+                                                       .actual_text = "1",
+                                                       .expected_text = "0"}},
+                                                     5);
+  CHECK(native.explanation.features_left_out == 3);
+  CHECK(native.explanation.contributions[0].share == Approx(0.6));
+  CHECK_THAT(native.explanation.text, Catch::Contains("60% of the deviation"));
+}
+
 TEST_CASE("the policy queues what it names, for findings severe enough") {
   Fixture f("knn", {.shap_from = outlier::Severity::kHigh, .lime_from = outlier::Severity::kCritical});
   for (const auto severity : {outlier::Severity::kMedium, outlier::Severity::kHigh, outlier::Severity::kCritical}) {

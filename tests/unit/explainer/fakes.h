@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <set>
 
 #include "base/ids.h"
 #include "base/rng.h"
@@ -67,6 +68,16 @@ class FakeStore final : public ExplanationStore {
                      .outcome_confidence = 1});
     }
     return out;
+  }
+  absl::StatusOr<std::set<int64_t>> OddRows(const std::string& tenant, const Finding& finding) override {
+    std::set<int64_t> rows;
+    for (const auto& [key, f] : found) {
+      if (key.starts_with(tenant + "/") && f.dataset == finding.dataset && f.model == finding.model &&
+          f.entity == finding.entity && f.metric == finding.metric && f.event_time <= finding.event_time) {
+        rows.insert(f.row_index);
+      }
+    }
+    return rows;
   }
   absl::Status SetOutcome(const std::string& tenant, const Outcome& outcome) override {
     outcomes[tenant + "/" + outcome.anomaly_id] = outcome;
@@ -162,6 +173,10 @@ class World {
       RETURN_IF_ERROR(near_status);
       return peers;
     };
+    s.timeline = [this](const Finding&) -> absl::StatusOr<std::shared_ptr<const explain::Timeline>> {
+      RETURN_IF_ERROR(near_status);
+      return timeline;
+    };
     return s;
   }
 
@@ -170,6 +185,7 @@ class World {
   int rows_read = 0;
   std::vector<ChangeEvent> changes;
   std::vector<PeerStanding> peers;
+  std::shared_ptr<explain::Timeline> timeline;  ///< null: the dataset has no times
 
  private:
   table::Table table_;

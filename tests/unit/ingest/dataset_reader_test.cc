@@ -37,7 +37,7 @@ struct Setup {
       out->insert(out->end(), rows.columns[0].values.begin(), rows.columns[0].values.end());
       return absl::OkStatus();
     };
-    return DatasetReader(&store, &blobs, 400).Read("acme", "d1", first, count, {}, sink);
+    return DatasetReader(&store, &blobs, 400).Read("acme", "d1", first, count, {}, {}, sink);
   }
 };
 
@@ -54,6 +54,28 @@ TEST_CASE("any range comes back, across the borders of chunks and messages") {
     CHECK(got.back() == static_cast<double>(end - 1));
     CHECK(messages >= static_cast<int>((end - first) / 48));
   }
+}
+
+TEST_CASE("only the columns that are named, in the dataset's order; none left is an error") {
+  Setup s;
+  table::Table rows;
+  for (const char* name : {"a", "b", "c"}) rows.columns.push_back({.name = name, .values = {1, 2}});
+  s.store.dataset.row_count = 2;
+  s.store.chunks = {{.index = 0, .first_row = 0, .rows = 2, .key = "wide"}};
+  s.blobs.objects["wide"] = EncodeChunk(rows);
+  std::vector<std::string> names;
+  const auto read = [&](const std::vector<std::string>& columns) {
+    names.clear();
+    return DatasetReader(&s.store, &s.blobs).Read("acme", "d1", 0, 0, columns, {}, [&](int64_t, table::Table&& got) {
+      for (const table::Column& c : got.columns) names.push_back(c.name);
+      return absl::OkStatus();
+    });
+  };
+  REQUIRE(read({"c", "nowhere", "a"}).ok());
+  CHECK(names == std::vector<std::string>{"a", "c"});
+  REQUIRE(read({}).ok());
+  CHECK(names.size() == 3);
+  CHECK(absl::IsInvalidArgument(read({"nowhere"})));
 }
 
 TEST_CASE("a range that ends at the end is empty, one beyond it is an error") {
