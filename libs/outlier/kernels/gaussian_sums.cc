@@ -8,17 +8,12 @@
 namespace vedette::outlier {
 namespace {
 
-/// 2^t for t in [-1000, 0]: t = k + r; the Chebyshev interpolant of 2^r on [-1/2, 1/2] (off by 4e-18), k into the
-/// exponent's bits.
+/// 2^t for t in [-1000, 0]: t = k + r; the interpolant of 2^r, k into the exponent's bits.
 inline F64x4 PowerOfTwo(F64x4 t) {
   const F64x4 shift = F64x4::Set(0x1.8p52);  // adding it rounds to whole numbers, in the low bits
   const F64x4 shifted = t + shift, r = t - (shifted - shift);
-  F64x4 p = F64x4::Set(4.4558179083360645e-10);
-  for (const double c : {7.074194297288521e-09, 1.0178057087733941e-07, 1.3215432535912375e-06, 1.5252733841556773e-05,
-                         0.00015403530463724353, 0.001333355814640647, 0.009618129107587256, 0.055504108664821625,
-                         0.24022650695910158, 0.6931471805599453, 1.0}) {
-    p = Fma(p, r, F64x4::Set(c));
-  }
+  F64x4 p = F64x4::Set(kPowerOfTwo[0]);
+  for (int i = 1; i < kPowerOfTwoTerms; ++i) p = Fma(p, r, F64x4::Set(kPowerOfTwo[i]));
   return TimesPowerOfTwo(p, shifted);
 }
 
@@ -90,11 +85,20 @@ void Sums(const RowBlocks& rows, const double* weights, double gamma, const doub
 
 }  // namespace
 
-void GaussianSums(const RowBlocks& rows, const double* weights, double gamma, const double* const* x,
-                  const double* shift, int count, GaussianSum* out) {
+void GaussianSumsPortable(const RowBlocks& rows, const double* weights, double gamma, const double* const* x,
+                          const double* shift, int count, GaussianSum* out) {
   int q = 0;
   for (; q + 4 <= count; q += 4) Sums<4>(rows, weights, gamma, x + q, shift == nullptr ? nullptr : shift + q, out + q);
   for (; q < count; ++q) Sums<1>(rows, weights, gamma, x + q, shift == nullptr ? nullptr : shift + q, out + q);
+}
+
+void GaussianSums(const RowBlocks& rows, const double* weights, double gamma, const double* const* x,
+                  const double* shift, int count, GaussianSum* out) {
+#if defined(__x86_64__)
+  static const bool avx512 = __builtin_cpu_supports("avx512f");
+  if (avx512) return GaussianSumsAvx512(rows, weights, gamma, x, shift, count, out);
+#endif
+  GaussianSumsPortable(rows, weights, gamma, x, shift, count, out);
 }
 
 }  // namespace vedette::outlier
