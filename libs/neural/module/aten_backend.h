@@ -60,10 +60,22 @@ class AtenBackend {
   }
   void EndStep() const {}
 
+  /// Adds up numbers on the device: reading waits for it.
+  class Sum {
+   public:
+    explicit Sum(const AtenBackend& backend)
+        : total_(at::zeros({}, at::TensorOptions(backend.device_).dtype(at::kDouble))) {}
+    void Add(const Tensor& number, double weight) { total_.add_(number.detach().sum().to(at::kDouble), weight); }
+    double Read() const { return total_.item<double>(); }
+
+   private:
+    Tensor total_;
+  };
+
   /// What the optimiser keeps of a parameter.
   class Rule {
    public:
-    Rule(const Tensor& p, double decay, bool momentum) : momentum_(momentum), adam_(p.detach(), 0, decay) {
+    Rule(const Tensor& p, double decay, bool momentum) : momentum_(momentum), adam_(p.detach(), decay) {
       if (momentum) velocity_ = at::zeros_like(p.detach());
     }
     void Apply(Tensor& p, double rate) {
@@ -75,8 +87,7 @@ class AtenBackend {
         velocity_.mul_(0.9).add_(g);
         p.sub_(velocity_, rate);
       } else {
-        adam_.SetRate(rate);
-        adam_.Step(p, g);
+        adam_.Step(p, g, rate);
       }
     }
 

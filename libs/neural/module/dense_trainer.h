@@ -1,4 +1,4 @@
-// Trains a dense autoencoder with ATen. Throws (c10::Error, std::bad_alloc, Failure); module.cc catches.
+// Trains a dense autoencoder. Throws (c10::Error, std::bad_alloc, Failure); module.cc catches.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,8 @@ struct Failure : std::runtime_error {
   int32_t code;
 };
 
-void TrainDense(const VedetteNeuralTraining& training, VedetteNeuralResult& result);
+/// On the processor by our own tensors (host_tensor.h), on a CUDA device by ATen's; `always_aten`: by ATen's on the
+/// processor, too, which is how tests compare the two.
+void TrainDense(const VedetteNeuralTraining& training, VedetteNeuralResult& result, bool always_aten = false);
 
 }  // namespace vedette::neural

@@ -64,7 +64,7 @@ int32_t Guarded(const Task* task, VedetteNeuralResult* result, void (*work)(cons
 }
 
 int32_t Train(const VedetteNeuralTraining* training, VedetteNeuralResult* result) {
-  return Guarded(training, result, TrainDense);
+  return Guarded<VedetteNeuralTraining>(training, result, [](const auto& t, auto& r) { TrainDense(t, r); });
 }
 
 int32_t Learn(const VedetteNeuralObjective* objective, VedetteNeuralResult* result) {

@@ -123,6 +123,40 @@ TEST_CASE("every objective is learnt the same way by our tensors as by ATen's") 
   }
 }
 
+TEST_CASE("an autoencoder is learnt the same way by our tensors as by ATen's, and stops in the same epoch") {
+  const std::vector<int32_t> sizes = {6, 13, 4, 13, 6};
+  std::vector<float> results[2];
+  VedetteNeuralResult ended[2] = {};
+  for (int by_aten = 0; by_aten < 2; ++by_aten) {
+    Rng rng(3);
+    std::vector<float> inputs, &parameters = results[by_aten];
+    for (int i = 0; i < 50 * 6; ++i) inputs.push_back(static_cast<float>(rng.Normal()));
+    for (size_t l = 1; l < sizes.size(); ++l) {
+      for (int i = 0; i < (sizes[l - 1] + 1) * sizes[l]; ++i) {
+        parameters.push_back(static_cast<float>(rng.Uniform(-1, 1) / std::sqrt(sizes[l - 1])));
+      }
+    }
+    VedetteNeuralTraining t = {};
+    t.struct_size = sizeof t;
+    t.device_kind = VEDETTE_NEURAL_CPU;
+    t.size_count = 5, t.sizes = sizes.data();
+    t.inputs = inputs.data(), t.training_rows = 37, t.validation_rows = 13;
+    t.batch_size = 8, t.epochs = 12, t.patience = 3, t.learning_rate = 1e-3, t.seed = 5;
+    t.parameters = parameters.data(), t.parameter_count = static_cast<int64_t>(parameters.size());
+    ended[by_aten].struct_size = sizeof ended[by_aten];
+    TrainDense(t, ended[by_aten], by_aten == 1);
+  }
+  double worst = 0;
+  for (size_t i = 0; i < results[0].size(); ++i) {
+    worst = std::max(worst, std::fabs(static_cast<double>(results[0][i]) - results[1][i]));
+  }
+  CHECK(worst < 1e-5);
+  CHECK(ended[0].epochs == ended[1].epochs);
+  CHECK(ended[0].best_epoch == ended[1].best_epoch);
+  CHECK(ended[0].training_loss == Approx(ended[1].training_loss).epsilon(1e-5));
+  CHECK(ended[0].validation_loss == Approx(ended[1].validation_loss).epsilon(1e-5));
+}
+
 TEST_CASE("a training repeats to the bit") {
   const Task task = {VEDETTE_NEURAL_VAE, {{{5, 12, 9, 4}}, {{2, 9, 12, 5}}}, 5, {0.7}};
   CHECK(task.Learn(false) == task.Learn(false));
@@ -178,7 +212,8 @@ TEST_CASE("the logarithm of 1 + x is within 2e-7") {
   double worst = 0;
   for (int i = 0; i <= 10000; ++i) {
     const float x = static_cast<float>(i) * 1e-4f;
-    worst = std::max(worst, std::fabs(static_cast<double>(LogOfOnePlus(Lanes{} + x)[5]) - std::log1p(static_cast<double>(x))));
+    worst = std::max(worst,
+                     std::fabs(static_cast<double>(LogOfOnePlus(Lanes{} + x)[5]) - std::log1p(static_cast<double>(x))));
   }
   CHECK(worst < 2e-7);
 }
