@@ -188,7 +188,7 @@ outlier::Cost CostOf(const ParamSet& p, int64_t rows, int64_t features) {
   // A step of the search goes forward and back; a tanh takes as long as 30 multiplications.
   const double row = size("search_steps") * (4 * weights + 30 * (3 * h1 + 3 * h2));
   const outlier::Cost cost = NetworkCost(rows, features, weights, 0, row);
-  return cost.PlusFit(size("train_steps") * (6e-4 + 3e-9 * weights * size("batch_size")) +
+  return cost.PlusFit(size("train_steps") * (1e-5 + 3e-10 * weights * size("batch_size")) +
                       static_cast<double>(rows) * cost.score_seconds_per_row);
 }
 
