@@ -1,25 +1,31 @@
 // Distance to the k nearest neighbours: the largest (Ramaswamy, Rastogi, Shim 2000), their mean or median (Angiulli,
-// Pizzuti 2002): the detector behind knn, knn_mean and knn_median. Training rows leave themselves out; a new row that equals
-// a training row has it as its nearest neighbour. With n <= k rows, all others are neighbours; a single row scores 0.
+// Pizzuti 2002): the detector behind knn, knn_mean and knn_median. Training rows leave themselves out; a new row that
+// equals a training row has it as its nearest neighbour. With n <= k rows, all others are neighbours; a single row
+// scores 0.
 #pragma once
 
-#include <string>
+#include <memory>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "outlier/coalitions.h"
 #include "outlier/cost.h"
 #include "outlier/detector.h"
+#include "outlier/kernels/neighbor_coalitions.h"
 #include "outlier/kernels/neighbor_gaps.h"
 #include "outlier/kernels/neighbors.h"
 
 namespace vedette::outlier {
 
-class NearestNeighbors : public Detector {
+class NearestNeighbors : public Detector, public CoalitionSource {
  public:
   /// `method` is one of largest, mean, median.
-  NearestNeighbors(const ParamSet& params, std::string method)
+  NearestNeighbors(const ParamSet& params, std::string_view method)
       : k_(params.Int("n_neighbors")),
-        method_(std::move(method)),
+        method_(method == "largest"  ? Method::kLargest
+                : method == "median" ? Method::kMedian
+                                     : Method::kMean),
         metric_(Metric::Named(params.Choice("metric"), params.Real("p"))) {}
 
   absl::Status Fit(MatrixView X, const Context& ctx) override {
@@ -40,6 +46,11 @@ class NearestNeighbors : public Detector {
     return NeighborGaps(index_, metric_, k_, X, ctx);
   }
 
+  std::unique_ptr<CoalitionScorer> Coalitions(const CoalitionRows& rows) const override {
+    return CoalitionsOf(index_, rows, k_, 0,
+                        [this](std::span<const double> distances, auto) { return ScoreOf(distances); });
+  }
+
   void Save(ByteWriter& out) const override { index_.Save(out); }
   absl::Status Load(ByteReader& in) override {
     training_scores_.clear();
@@ -48,10 +59,12 @@ class NearestNeighbors : public Detector {
   int64_t features() const override { return index_.features(); }
 
  private:
+  enum class Method : uint8_t { kLargest, kMean, kMedian };
+
   double ScoreOf(std::span<const double> distances) const {
     if (distances.empty()) return 0;
-    if (method_ == "largest") return index_.Unscaled(distances.back());
-    if (method_ == "median") {
+    if (method_ == Method::kLargest) return index_.Unscaled(distances.back());
+    if (method_ == Method::kMedian) {
       const size_t n = distances.size();
       return index_.Unscaled((distances[(n - 1) / 2] + distances[n / 2]) / 2);
     }
@@ -61,7 +74,7 @@ class NearestNeighbors : public Detector {
   }
 
   int64_t k_;
-  std::string method_;
+  Method method_;
   Metric metric_;
   NeighborIndex index_;
   std::vector<double> training_scores_;

@@ -10,8 +10,10 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "outlier/coalitions.h"
 #include "outlier/cost.h"
 #include "outlier/detector.h"
+#include "outlier/kernels/neighbor_coalitions.h"
 #include "outlier/kernels/neighbor_gaps.h"
 #include "outlier/kernels/neighbors.h"
 #include "outlier/parallel.h"
@@ -24,7 +26,7 @@ constexpr double kGuard = 1e-10;
 constexpr int64_t kMaxTies = 5;                      // neighbours with ties, at most, as a multiple of k
 constexpr int64_t kMaxNeighbors = int64_t{1} << 32;  // held during a fit, 12 bytes each
 
-class LocalOutlierFactor : public Detector {
+class LocalOutlierFactor : public Detector, public CoalitionSource {
  public:
   explicit LocalOutlierFactor(const ParamSet& params)
       : k_(params.Int("n_neighbors")), metric_(Metric::Named(params.Choice("metric"), params.Real("p"))) {}
@@ -33,6 +35,11 @@ class LocalOutlierFactor : public Detector {
   std::span<const double> training_scores() const override { return training_scores_; }
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override;
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override;
+  std::unique_ptr<CoalitionScorer> Coalitions(const CoalitionRows& rows) const override {
+    return CoalitionsOf(index_, rows, k_, kMaxTies * k_, [this](auto distances, std::span<const int32_t> near) {
+      return Factor(Density(distances, near), near);
+    });
+  }
   void Save(ByteWriter& out) const override;
   absl::Status Load(ByteReader& in) override;
   int64_t features() const override { return index_.features(); }

@@ -9,6 +9,7 @@
 
 #include "base/thread_pool.h"
 #include "outlier/columns.h"
+#include "outlier/kernels/coalition_search.h"
 #include "outlier/state.h"
 
 namespace vedette::outlier {
@@ -30,7 +31,7 @@ double UnitOf(MatrixView X, Metric metric) {
 
 // Runs pieces in parallel; a piece may stop half-way through `stop`. Returns why, if it was stopped.
 template <typename Body>
-absl::Status Pieces(const Context& ctx, int64_t n, const Body& body) {
+absl::Status Pieces(const Context& ctx, int64_t n, const Body& body, int64_t grain = kPiece) {
   std::atomic<bool> stopped{false};
   std::mutex mutex;
   absl::Status status;
@@ -43,7 +44,7 @@ absl::Status Pieces(const Context& ctx, int64_t n, const Body& body) {
     stopped.store(true, std::memory_order_relaxed);
     return true;
   };
-  ParallelFor(ctx.pool, n, kPiece, [&](int64_t begin, int64_t end) {
+  ParallelFor(ctx.pool, n, grain, [&](int64_t begin, int64_t end) {
     if (!stop()) body(begin, end, stop);
   });
   return status;
@@ -101,6 +102,7 @@ absl::Status NeighborIndex::Build(MatrixView X, Metric metric, const Context& ct
 void NeighborIndex::MakeStructure(Structure structure) {
   tree_.reset();
   dense_.reset();
+  tree_seconds_ = 0;
   const bool euclidean = metric_.kind == MetricKind::kEuclidean;
   // Beyond 64 features no box is ever far enough away to be worth looking at.
   if (structure == Structure::kTree || !euclidean || (structure == Structure::kAuto && features() <= 64)) {
@@ -112,7 +114,7 @@ void NeighborIndex::MakeStructure(Structure structure) {
 }
 
 // Costs in nanoseconds, fitted to measurements (see README.md); only the choice depends on them, never a result.
-bool NeighborIndex::TreeIsCheaper() const {
+bool NeighborIndex::TreeIsCheaper() {
   const auto m = static_cast<double>(unique_.locations()), d = static_cast<double>(features());
   const int64_t count = std::min(kSampleQueries, unique_.locations());
   std::vector<const double*> queries;
@@ -125,6 +127,7 @@ bool NeighborIndex::TreeIsCheaper() const {
   const double distances = static_cast<double>(work.distances) / static_cast<double>(count);
   const double tree = 400 + boxes * (26 + 2.6 * d) + distances * (1.6 + 0.33 * d);
   const double dense = 1800 + 40 * d + m * (0.16 + 0.013 * d);
+  tree_seconds_ = 1e-9 * tree;
   return tree < dense;
 }
 
@@ -143,34 +146,39 @@ void NeighborIndex::Search(std::span<const double* const> queries, std::span<Top
 std::vector<TopK> NeighborIndex::SearchTies(std::span<const double* const> queries, int64_t k, int64_t ties,
                                             int64_t self, const StopFn& stop) const {
   const bool with_ties = ties > k && k > 0;
-  const int64_t size = k + self + (with_ties ? 1 : 0);
-  std::vector<TopK> tops(queries.size(), TopK(size));
+  std::vector<TopK> tops(queries.size(), TopK(k + self + (with_ties ? 1 : 0)));
   Search(queries, tops, stop);
-  if (!with_ties || stop()) return tops;
+  if (with_ties && !stop()) WidenTies(queries, tops, ties + self, stop);
+  return tops;
+}
+
+/// Searches the queries again whose last two are equally far; up to `most` rows are kept.
+void NeighborIndex::WidenTies(std::span<const double* const> queries, std::span<TopK> tops, int64_t most,
+                              const StopFn& stop) const {
   std::vector<size_t> tied;
   std::vector<const double*> again;
   for (size_t i = 0; i < queries.size(); ++i) {
     const std::span<const double> ranks = tops[i].ranks();
-    if (tops[i].full() && ranks[size - 1] == ranks[size - 2]) {
+    if (tops[i].full() && ranks.size() > 1 && ranks.back() == ranks[ranks.size() - 2]) {
       tied.push_back(i);
       again.push_back(queries[i]);
     }
   }
+  if (tied.empty()) return;
   // The locations at that distance first: rows at one location tie for nothing, and real tables have thousands of such.
-  std::vector<TopK> more(tied.size(), TopK(ties + self, 1));
+  std::vector<TopK> more(tied.size(), TopK(most, 1));
   for (size_t i = 0; i < tied.size(); ++i) more[i].Only(tops[tied[i]].ranks().back());
   Search(again, more, stop);
-  if (stop()) return tops;
+  if (stop()) return;
   for (size_t i = 0; i < tied.size(); ++i) {
     if (more[i].size() < 2) continue;
     TopK& top = tops[tied[i]];
-    TopK all(ties + self);
+    TopK all(most);
     const double last = top.ranks().back();
     for (int64_t j = 0; top.ranks()[j] < last; ++j) all.Offer(top.ranks()[j], top.rows()[j]);
     for (const int32_t row : more[i].rows()) all.Offer(last, unique_.members(unique_.location(row)));
     top = std::move(all);
   }
-  return tops;
 }
 
 absl::Status NeighborIndex::OfTrainingRows(int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const {
@@ -235,6 +243,51 @@ absl::Status NeighborIndex::Of(MatrixView X, int64_t k, const Context& ctx, cons
     Reporter reporter(unique_, k, ties, metric_);
     for (int64_t i = 0; i < count; ++i) reporter.Report(tops[i], row_at(begin + i), -1, visit);
   });
+}
+
+std::unique_ptr<CoalitionSearch> NeighborIndex::ForCoalitions(const CoalitionRows& rows, int64_t k) const {
+  if (metric_.kind != MetricKind::kEuclidean || std::min(k, this->rows()) >= CoalitionSearch::kMaxNeighbors ||
+      this->rows() < 1 || !CoalitionSearch::Fits(unique_, rows)) {
+    return nullptr;
+  }
+  const auto m = static_cast<double>(unique_.locations());
+  const double seconds = 1e-7 + 1e-10 * m * (1 + 0.1 * static_cast<double>(rows.players.size()));
+  if (tree_ != nullptr && tree_seconds_ > 0 && tree_seconds_ < seconds) return nullptr;
+  return std::make_unique<CoalitionSearch>(unique_, unit_, rows);
+}
+
+absl::Status NeighborIndex::Of(const CoalitionSearch& search, std::span<const uint64_t> masks, int64_t k,
+                               const Context& ctx, const Visit& visit, int64_t ties) const {
+  k = std::min(k, rows());
+  ties = std::min(ties, rows());
+  const bool with_ties = ties > k && k > 0;
+  constexpr int64_t kMasks = CoalitionSearch::kMasks;
+  const int64_t chunks = (std::ssize(masks) + kMasks - 1) / kMasks, n = search.background(), stride = unique_.stride();
+  const auto piece = [&](int64_t at, const StopFn& stop) {
+    const int64_t b = at % n, first = at / n * kMasks;
+    const auto own =
+        masks.subspan(static_cast<size_t>(first), static_cast<size_t>(std::min(kMasks, std::ssize(masks) - first)));
+    std::vector<TopK> tops(own.size(), TopK(k + (with_ties ? 1 : 0)));
+    search.Search(b, own, tops, stop);
+    if (with_ties && !stop()) {
+      const AlignedArray<double> values(std::ssize(own) * stride);
+      std::vector<const double*> queries;
+      for (const uint64_t mask : own) {
+        queries.push_back(values.get() + std::ssize(queries) * stride);
+        search.Compose(b, mask, values.get() + (std::ssize(queries) - 1) * stride);
+      }
+      WidenTies(queries, tops, ties, stop);
+    }
+    if (stop()) return;
+    Reporter reporter(unique_, k, ties, metric_);
+    for (size_t i = 0; i < own.size(); ++i) {
+      reporter.Report(tops[i], (first + static_cast<int64_t>(i)) * n + b, -1, visit);
+    }
+  };
+  const auto pieces = [&](int64_t begin, int64_t end, const StopFn& stop) {
+    for (int64_t at = begin; at < end; ++at) piece(at, stop);
+  };
+  return Pieces(ctx, chunks * n, pieces, 1);
 }
 
 void NeighborIndex::Save(ByteWriter& out) const {

@@ -24,6 +24,9 @@
 
 namespace vedette::outlier {
 
+class CoalitionSearch;
+struct CoalitionRows;
+
 class NeighborIndex {
  public:
   enum class Structure { kAuto, kTree, kDense };
@@ -53,23 +56,31 @@ class NeighborIndex {
   /// The min(k, rows()) nearest training rows of every row of X; `ties` as above.
   absl::Status Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties = 0) const;
 
+  /// For the k nearest rows of coalitions; null where Of of the rows themselves is as fast, or all there is.
+  std::unique_ptr<CoalitionSearch> ForCoalitions(const CoalitionRows& rows, int64_t k) const;
+  /// What Of finds for every coalition against every background row; the query is mask * background rows + row.
+  absl::Status Of(const CoalitionSearch& search, std::span<const uint64_t> masks, int64_t k, const Context& ctx,
+                  const Visit& visit, int64_t ties = 0) const;
+
   void Save(ByteWriter& out) const;
   /// Rebuilds the search structure; `metric` is the one of the fit.
   absl::Status Load(ByteReader& in, Metric metric);
 
  private:
   void MakeStructure(Structure structure);
-  bool TreeIsCheaper() const;
+  bool TreeIsCheaper();
   void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop) const;
   void Pack(MatrixView X, int64_t row, double* out) const;
   absl::StatusOr<std::vector<int64_t>> TreeOrder(MatrixView X, const Context& ctx) const;
   std::vector<TopK> SearchTies(std::span<const double* const> queries, int64_t k, int64_t ties, int64_t self,
                                const StopFn& stop) const;
+  void WidenTies(std::span<const double* const> queries, std::span<TopK> tops, int64_t most, const StopFn& stop) const;
 
   Metric metric_;
   double unit_ = 1;
   UniqueRows unique_;
   std::unique_ptr<KdTree> tree_;
+  double tree_seconds_ = 0;  // of a query, by a sample of them; 0 where there was no choice
   std::unique_ptr<DenseSearch> dense_;
 };
 
