@@ -157,7 +157,7 @@ void Solve(std::span<const Pair> pairs, std::span<const double> values, size_t m
 /// Values of pairs (mask, complement alternating), in pieces, until the deadline comes near; returns how many.
 absl::StatusOr<size_t> EvaluatePairs(const CoalitionValues& value, std::span<const Pair> pairs, size_t m,
                                      std::vector<double>& values, const Context& ctx) {
-  const size_t piece = 128;
+  const size_t piece = value.together() ? 512 : 128;
   values.assign(2 * pairs.size(), 0);
   const absl::Time start = absl::Now();
   for (size_t begin = 0; begin < pairs.size(); begin += piece) {
@@ -186,7 +186,8 @@ absl::StatusOr<ShapleyValues> KernelShap(const Game& game, const KernelShapOptio
   }
   ASSIGN_OR_RETURN(const CoalitionValues value, CoalitionValues::Make(game));
   const size_t m = value.moving().size();
-  if (m > kMaxPlayers) return InvalidArgument("{} features differ from the background, at most {} can be explained", m, kMaxPlayers);
+  if (m > kMaxPlayers)
+    return InvalidArgument("{} features differ from the background, at most {} can be explained", m, kMaxPlayers);
   ShapleyValues out;
   out.phi.assign(value.players(), 0);
   out.standard_error.assign(value.players(), 0);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kBatchRows = 4096;
 constexpr int64_t kMaxSamples = 1000000;
-constexpr uint64_t kStream = 0x6c696d65;
+constexpr uint64_t kLimeStream = 0x6c696d65;
 
 /// How one feature is drawn, and how a draw is seen by the linear model.
 struct Feature {
@@ -94,8 +94,8 @@ std::vector<Feature> Describe(std::span<const double> row, MatrixView reference,
 }
 
 struct Draws {
-  Matrix X;               ///< what is scored
-  Eigen::MatrixXd U;      ///< samples x features as the linear model sees them
+  Matrix X;           ///< what is scored
+  Eigen::MatrixXd U;  ///< samples x features as the linear model sees them
   Eigen::VectorXd weight;
 };
 
@@ -103,7 +103,7 @@ Draws Draw(std::span<const double> row, const std::vector<Feature>& features, co
            uint64_t seed) {
   const auto d = static_cast<int64_t>(row.size());
   Draws out{Matrix(options.samples, d), Eigen::MatrixXd::Zero(options.samples, d), Eigen::VectorXd(options.samples)};
-  Rng rng(seed, kStream);
+  Rng rng(seed, kLimeStream);
   for (int64_t i = 0; i < options.samples; ++i) {
     double squared = 0;
     for (int64_t j = 0; j < d; ++j) {
@@ -145,6 +145,7 @@ void Regress(const Draws& draws, const Eigen::VectorXd& y, double ridge, LimeFit
   const Eigen::VectorXd c = solver.solve(weighted.transpose() * target);
   const Eigen::VectorXd residual = target - U * c;
   const double spread = (draws.weight.array() * target.array().square()).sum();
+  fit->spread = std::sqrt(std::max(0.0, spread / total));
   fit->r2 = spread > 0 ? 1 - (draws.weight.array() * residual.array().square()).sum() / spread : 0;
   fit->intercept = y_mean - mean.dot(c);
   fit->coefficients.assign(c.data(), c.data() + c.size());
@@ -181,16 +182,21 @@ absl::StatusOr<LimeFit> Lime(const ScoreFn& score, std::span<const double> row, 
                              const LimeOptions& options, const Context& ctx) {
   RETURN_IF_ERROR(Check(row, reference, options));
   const std::vector<Feature> features = Describe(row, reference, options.mode);
-  const double width = options.kernel_width > 0 ? options.kernel_width : 0.75 * std::sqrt(static_cast<double>(row.size()));
+  const double width =
+      options.kernel_width > 0 ? options.kernel_width : 0.75 * std::sqrt(static_cast<double>(row.size()));
   const Draws draws = Draw(row, features, options, width, ctx.seed);
   Eigen::VectorXd y(options.samples);
   for (int64_t begin = 0; begin < options.samples; begin += kBatchRows) {
     RETURN_IF_ERROR(ctx.Check());
     const int64_t count = std::min(kBatchRows, options.samples - begin);
-    RETURN_IF_ERROR(score(draws.X.view().Rows(begin, count), std::span(y.data() + begin, static_cast<size_t>(count)), ctx));
+    RETURN_IF_ERROR(
+        score(draws.X.view().Rows(begin, count), std::span(y.data() + begin, static_cast<size_t>(count)), ctx));
   }
-  if (!y.allFinite()) return InvalidArgument("the score is not finite near the row");
+  Eigen::VectorXd of_reference(reference.rows);
+  RETURN_IF_ERROR(score(reference, std::span(of_reference.data(), static_cast<size_t>(reference.rows)), ctx));
+  if (!y.allFinite() || !of_reference.allFinite()) return InvalidArgument("the score is not finite near the row");
   LimeFit fit;
+  fit.usual_spread = std::sqrt((of_reference.array() - of_reference.mean()).square().mean());
   fit.output = y[0];
   Regress(draws, y, options.ridge, &fit);
   fit.expected = fit.prediction = fit.intercept;

@@ -9,10 +9,13 @@
 
 #include "base/hash.h"
 #include "base/status.h"
+#include "explain/forest_methods.h"
 #include "explain/integrated_gradients_method.h"
 #include "explain/lime.h"
+#include "explain/method_parts.h"
+#include "explain/prepared_model.h"
 #include "explain/shapley.h"
-#include "explain/tree_shap.h"
+#include "outlier/coalitions.h"
 #include "outlier/forest_view.h"
 
 namespace vedette::explain {
@@ -34,44 +37,9 @@ ScoreFn ScoreOf(const outlier::Model& model) {
   };
 }
 
-absl::Status NeedBackground(const outlier::Model& model) {
-  if (model.background().rows() > 0) return absl::OkStatus();
-  return FailedPrecondition("the model keeps no background rows to explain against");
-}
-
-MethodResult Against(const outlier::Model& model, const MethodOptions& options, std::string explained,
-                     std::string_view space) {
-  MethodResult out;
-  out.explained = std::move(explained);
-  out.space = space;
-  out.background = BackgroundId(model, options.background_rows);
-  out.background_rows = BackgroundOf(model, options.background_rows).rows();
-  return out;
-}
-
-void CheckSum(MethodResult* out) {
-  double sum = out->expected;
-  for (const double c : out->contributions) sum += c;
-  out->additive = true;
-  out->additivity_error = std::fabs(sum - out->output);
-  if (!(out->additivity_error <= 1e-9 * std::max(1.0, std::fabs(out->output)))) {
-    out->warnings.push_back(fmt::format("the contributions miss the output by {:.3g}", out->additivity_error));
-  }
-}
-
-/// Contributions of matrix features, added up per source column.
-std::vector<double> BySource(const outlier::Model& model, MatrixView parts) {
-  std::vector<double> out;
-  for (const auto& features : SourceColumnsOf(model).features) {
-    double sum = 0;
-    for (const int64_t j : features) sum += parts(0, j);
-    out.push_back(sum);
-  }
-  return out;
-}
-
-absl::StatusOr<MethodResult> RunNative(const outlier::Model& model, MatrixView X, const MethodOptions&,
+absl::StatusOr<MethodResult> RunNative(const PreparedModel& prepared, MatrixView X, const MethodOptions&,
                                        const Context& ctx) {
+  const outlier::Model& model = prepared.model();
   ASSIGN_OR_RETURN(const outlier::Attribution parts, model.Attribute(X, ctx));
   MethodResult out;
   out.explained = "anomaly score";
@@ -104,8 +72,9 @@ std::vector<double> UsualParts(const outlier::Model& model, MatrixView parts) {
 }
 
 /// A reconstruction error, say, is larger in some columns than in others for every row.
-absl::StatusOr<MethodResult> RunNativeStandardized(const outlier::Model& model, MatrixView X,
+absl::StatusOr<MethodResult> RunNativeStandardized(const PreparedModel& prepared, MatrixView X,
                                                    const MethodOptions& options, const Context& ctx) {
+  const outlier::Model& model = prepared.model();
   RETURN_IF_ERROR(NeedBackground(model));
   ASSIGN_OR_RETURN(const outlier::Attribution parts, model.Attribute(X, ctx));
   ASSIGN_OR_RETURN(const outlier::Attribution others,
@@ -118,49 +87,12 @@ absl::StatusOr<MethodResult> RunNativeStandardized(const outlier::Model& model, 
   return out;
 }
 
-absl::StatusOr<const outlier::ForestSource*> ForestOf(const outlier::Model& model) {
-  const auto* source = dynamic_cast<const outlier::ForestSource*>(&model.detector());
-  if (source != nullptr) return source;
-  return FailedPrecondition("{} is no isolation forest; kernel_shap explains every algorithm", model.descriptor().name);
-}
-
-/// -phi / c(psi) adds up on log2 of the score 2^(-E[h] / c(psi)), and points towards anomalous.
-absl::StatusOr<MethodResult> RunTreeShap(const outlier::Model& model, MatrixView X, const MethodOptions& options,
-                                         const Context& ctx) {
-  ASSIGN_OR_RETURN(const outlier::ForestSource* source, ForestOf(model));
-  const outlier::ForestView forest = source->Forest();
-  ASSIGN_OR_RETURN(const TreeShap shap, TreeShap::Make(forest));
-  const Matrix row = source->ForestRows(X);
-  const bool interventional = options.mode == "interventional";
-  MethodResult out;
-  out.explained = "log2(anomaly score)";
-  out.space = "log2 of the anomaly score: +1 doubles it";
-  TreeShapResult values;
-  if (interventional) {
-    RETURN_IF_ERROR(NeedBackground(model));
-    out = Against(model, options, out.explained, out.space);
-    const Matrix rows = BackgroundOf(model, options.background_rows);
-    ASSIGN_OR_RETURN(const TreeShap::Background background, shap.Prepare(source->ForestRows(rows), ctx));
-    ASSIGN_OR_RETURN(values, shap.Interventional(row, background, ctx));
-  } else {
-    ASSIGN_OR_RETURN(values, shap.PathDependent(row, ctx));
-  }
-  const double unit = forest.normalizer > 0 ? -1 / forest.normalizer : 0;
-  out.contributions = BySource(model, values.phi);
-  for (double& c : out.contributions) c *= unit;
-  out.expected = unit * values.expected;
-  out.output = unit * values.output[0];
-  out.exact = true;
-  CheckSum(&out);
-  return out;
-}
-
 absl::StatusOr<MethodResult> FromShapley(const outlier::Model& model, MatrixView X, const MethodOptions& options,
                                          const Context& ctx,
                                          absl::StatusOr<ShapleyValues> (*solve)(const Game&, int64_t, const Context&)) {
   RETURN_IF_ERROR(NeedBackground(model));
   const Game game{ScoreOf(model), RowOf(X), BackgroundOf(model, options.background_rows),
-                  SourceColumnsOf(model).features};
+                  SourceColumnsOf(model).features, dynamic_cast<const outlier::CoalitionSource*>(&model.detector())};
   ASSIGN_OR_RETURN(ShapleyValues values, solve(game, options.samples > 0 ? options.samples : kDefaultCoalitions, ctx));
   MethodResult out = Against(model, options, "anomaly score", kScoreSpace);
   out.contributions = std::move(values.phi);
@@ -175,14 +107,16 @@ absl::StatusOr<MethodResult> FromShapley(const outlier::Model& model, MatrixView
   return out;
 }
 
-absl::StatusOr<MethodResult> RunExact(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+absl::StatusOr<MethodResult> RunExact(const PreparedModel& prepared, MatrixView X, const MethodOptions& options,
                                       const Context& ctx) {
+  const outlier::Model& model = prepared.model();
   return FromShapley(model, X, options, ctx,
                      [](const Game& game, int64_t, const Context& c) { return ExactShapley(game, c); });
 }
 
-absl::StatusOr<MethodResult> RunKernelShap(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+absl::StatusOr<MethodResult> RunKernelShap(const PreparedModel& prepared, MatrixView X, const MethodOptions& options,
                                            const Context& ctx) {
+  const outlier::Model& model = prepared.model();
   const auto solve = [](const Game& game, int64_t samples, const Context& c) {
     return KernelShap(game, {.coalitions = samples}, c);
   };
@@ -198,8 +132,9 @@ std::string CategoriesAsTheyAre(const outlier::Model& model) {
   return "";
 }
 
-absl::StatusOr<MethodResult> RunLime(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+absl::StatusOr<MethodResult> RunLime(const PreparedModel& prepared, MatrixView X, const MethodOptions& options,
                                      const Context& ctx) {
+  const outlier::Model& model = prepared.model();
   RETURN_IF_ERROR(NeedBackground(model));
   if (const std::string column = CategoriesAsTheyAre(model); !column.empty()) {
     return FailedPrecondition(
@@ -231,6 +166,13 @@ absl::StatusOr<MethodResult> RunLime(const outlier::Model& model, MatrixView X, 
   out.output = fit.prediction;
   out.r2 = fit.r2;
   CheckSum(&out);
+  out.flat = fit.flat();
+  if (out.flat) {
+    out.warnings.push_back(fmt::format(
+        "the score hardly changes near this row: by {:.2g} among the draws, by {:.2g} among usual rows; what "
+        "it depends on elsewhere does not show here",
+        fit.spread, fit.usual_spread));
+  }
   if (!(fit.r2 >= kLimeUsable)) {
     out.warnings.push_back(
         fmt::format("R^2 is {:.2f}, below {}: the score is not linear near this row", fit.r2, kLimeUsable));
@@ -238,50 +180,10 @@ absl::StatusOr<MethodResult> RunLime(const outlier::Model& model, MatrixView X, 
   return out;
 }
 
-/// DIFFI for one row (Carletti, Terzi, Susto, "Interpretable anomaly detection with DIFFI", 2023): per feature the mean
-/// over its splits on the row's paths of 1 / leaf depth - 1 / deepest leaf. It has no sign: it only says who isolates.
-absl::StatusOr<MethodResult> RunDiffi(const outlier::Model& model, MatrixView X, const MethodOptions&,
-                                      const Context& ctx) {
-  ASSIGN_OR_RETURN(const outlier::ForestSource* source, ForestOf(model));
-  RETURN_IF_ERROR(ctx.Check());
-  const Matrix row = source->ForestRows(X);
-  Matrix parts(1, X.cols);
-  std::vector<double> splits(static_cast<size_t>(X.cols), 0);
-  for (const outlier::TreeView& tree : source->Forest().trees) {
-    std::vector<int> depth(tree.feature.size(), 0);
-    int deepest = 0;
-    for (size_t node = 0; node < depth.size(); ++node) {
-      deepest = std::max(deepest, depth[node]);
-      if (tree.feature[node] < 0) continue;
-      for (const int32_t child : {tree.left[node], tree.right[node]})
-        depth[static_cast<size_t>(child)] = depth[node] + 1;
-    }
-    std::vector<int32_t> path;
-    size_t node = 0;
-    while (tree.feature[node] >= 0) {
-      path.push_back(tree.feature[node]);
-      node =
-          static_cast<size_t>(outlier::GoesLeft(tree, node, row(0, path.back())) ? tree.left[node] : tree.right[node]);
-    }
-    if (path.empty()) continue;
-    for (const int32_t f : path) {
-      parts(0, f) += 1.0 / static_cast<double>(path.size()) - 1.0 / deepest;
-      splits[static_cast<size_t>(f)] += 1;
-    }
-  }
-  for (int64_t j = 0; j < X.cols; ++j) {
-    if (splits[static_cast<size_t>(j)] > 0) parts(0, j) /= splits[static_cast<size_t>(j)];
-  }
-  MethodResult out;
-  out.explained = "path length";
-  out.space = "mean 1/depth gained, without direction";
-  out.contributions = BySource(model, parts);
-  return out;
-}
-
 /// What each changed column alone would take off the score, and the counterfactual itself.
-absl::StatusOr<MethodResult> RunCounterfactual(const outlier::Model& model, MatrixView X, const MethodOptions& options,
-                                               const Context& ctx) {
+absl::StatusOr<MethodResult> RunCounterfactual(const PreparedModel& prepared, MatrixView X,
+                                               const MethodOptions& options, const Context& ctx) {
+  const outlier::Model& model = prepared.model();
   ASSIGN_OR_RETURN(Counterfactual found, CounterfactualOf(model, X, options, ctx));
   MethodResult out =
       Against(model, options, "anomaly score", "anomaly score that changing this column alone would take away");
@@ -311,17 +213,54 @@ constexpr Method kMethods[] = {
     {"native", "what the algorithm itself says of each column's part; about as dear as scoring", "", RunNative},
     {"native_standardized", "native parts in units of what usual rows have: which part is unusual, not which is large",
      "", RunNativeStandardized},
-    {"tree_shap", "Shapley values of an isolation forest, exact", "path_dependent|interventional", RunTreeShap},
+    {"tree_shap", "Shapley values of an isolation forest, exact", kTreeShapModes, RunTreeShap},
     {"exact", "Shapley values of the score over all coalitions, up to 13 columns", "", RunExact},
     {"kernel_shap", "Shapley values of any algorithm's score, estimated, with standard errors", "", RunKernelShap},
     {"lime", "a linear model of the score near the row", "around_row|around_mean|quartile", RunLime},
     {"counterfactual", "the fewest changes that would make the row normal", "", RunCounterfactual},
     {"diffi", "which columns isolate the row early in an isolation forest, without direction", "", RunDiffi},
     {"integrated_gradients", "the slope of a network's score on the way from a usual row", kIntegratedGradientsModes,
-     RunIntegratedGradients},
+     [](const PreparedModel& prepared, MatrixView X, const MethodOptions& options, const Context& ctx) {
+       return RunIntegratedGradients(prepared.model(), X, options, ctx);
+     }},
 };
 
 }  // namespace
+
+absl::Status NeedBackground(const outlier::Model& model) {
+  if (model.background().rows() > 0) return absl::OkStatus();
+  return FailedPrecondition("the model keeps no background rows to explain against");
+}
+
+MethodResult Against(const outlier::Model& model, const MethodOptions& options, std::string explained,
+                     std::string_view space) {
+  MethodResult out;
+  out.explained = std::move(explained);
+  out.space = space;
+  out.background = BackgroundId(model, options.background_rows);
+  out.background_rows = BackgroundOf(model, options.background_rows).rows();
+  return out;
+}
+
+void CheckSum(MethodResult* out) {
+  double sum = out->expected;
+  for (const double c : out->contributions) sum += c;
+  out->additive = true;
+  out->additivity_error = std::fabs(sum - out->output);
+  if (!(out->additivity_error <= 1e-9 * std::max(1.0, std::fabs(out->output)))) {
+    out->warnings.push_back(fmt::format("the contributions miss the output by {:.3g}", out->additivity_error));
+  }
+}
+
+std::vector<double> BySource(const outlier::Model& model, MatrixView parts) {
+  std::vector<double> out;
+  for (const auto& features : SourceColumnsOf(model).features) {
+    double sum = 0;
+    for (const int64_t j : features) sum += parts(0, j);
+    out.push_back(sum);
+  }
+  return out;
+}
 
 SourceColumns SourceColumnsOf(const outlier::Model& model) {
   SourceColumns out;
@@ -369,8 +308,9 @@ absl::StatusOr<const Method*> FindMethod(std::string_view name) {
   return NotFound("no method of explanation is called '{}'; there are {}", name, known);
 }
 
-absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X, const Method& method,
+absl::StatusOr<MethodResult> RunMethod(const PreparedModel& prepared, MatrixView X, const Method& method,
                                        const MethodOptions& options, const Context& ctx) {
+  const outlier::Model& model = prepared.model();
   if (X.rows != 1) return InvalidArgument("one row is explained at a time, not {}", X.rows);
   RETURN_IF_ERROR(model.Score(X, ctx).status());  // shape and values
   MethodOptions chosen = options;
@@ -389,10 +329,15 @@ absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X
     own.seed = (own.seed ^ bits) * 0x9E3779B97F4A7C15ULL;
     own.seed ^= own.seed >> 29;
   }
-  ASSIGN_OR_RETURN(MethodResult out, method.run(model, X, chosen, own));
+  ASSIGN_OR_RETURN(MethodResult out, method.run(prepared, X, chosen, own));
   out.method = method.name;
   out.mode = chosen.mode;
   return out;
+}
+
+absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X, const Method& method,
+                                       const MethodOptions& options, const Context& ctx) {
+  return RunMethod(PreparedModel(model), X, method, options, ctx);
 }
 
 namespace {
@@ -461,6 +406,7 @@ absl::StatusOr<Explanation> ExplainWith(const outlier::Model& model, MatrixView 
   request.features = std::move(features[0]);
   Explanation out = Explain(request);
   out.method = result.method;
+  if (result.flat) out.text += " The score hardly changes near this row, so these contributions say little.";
   for (auto& c : out.contributions) {
     const auto place = static_cast<size_t>(std::find(columns.names.begin(), columns.names.end(), c.feature_name) -
                                            columns.names.begin());

@@ -14,6 +14,7 @@
 #include "base/context.h"
 #include "explain/counterfactual.h"
 #include "explain/explanation.h"
+#include "explain/prepared_model.h"
 #include "outlier/model.h"
 #include "table/table.h"
 
@@ -50,6 +51,7 @@ struct MethodResult {
   bool exact = false;
   bool cut_short = false;                        ///< the deadline ended the sampling early: later it may be better
   std::optional<double> r2;                      ///< LIME's fit
+  bool flat = false;                             ///< LIME: the score hardly changes near the row, see LimeFit::flat
   std::vector<std::string> warnings;             ///< why it should be read with care
   std::optional<Counterfactual> counterfactual;  ///< players are source columns
 };
@@ -73,7 +75,7 @@ struct Method {
   std::string_view modes;    ///< "a|b", the first is the default; empty: none
   /// X: one row of the model's matrix, checked. Errors: FAILED_PRECONDITION when the method does not fit this model,
   /// naming why; those of the method.
-  absl::StatusOr<MethodResult> (*run)(const outlier::Model& model, MatrixView X, const MethodOptions& options,
+  absl::StatusOr<MethodResult> (*run)(const PreparedModel& model, MatrixView X, const MethodOptions& options,
                                       const Context& ctx);
 };
 std::span<const Method> Methods();
@@ -85,6 +87,9 @@ absl::StatusOr<const Method*> FindMethod(std::string_view name);
 /// Runs a method on a row that the model's preparation made. The seed of what is drawn comes from ctx.seed and the row,
 /// so that the same request gives the same bits. Errors: INVALID_ARGUMENT for the row's shape or values, an unknown
 /// mode or column, or numbers out of range; those of Method::run.
+absl::StatusOr<MethodResult> RunMethod(const PreparedModel& model, MatrixView X, const Method& method,
+                                       const MethodOptions& options, const Context& ctx);
+/// The same for a single row: nothing is kept for the next.
 absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X, const Method& method,
                                        const MethodOptions& options, const Context& ctx);
 

@@ -7,6 +7,15 @@
 #include "base/status.h"
 
 namespace vedette::explain {
+namespace {
+
+double Mean(std::span<const double> scores) {
+  double sum = 0;
+  for (const double s : scores) sum += s;
+  return sum / static_cast<double>(scores.size());
+}
+
+}  // namespace
 
 absl::StatusOr<CoalitionValues> CoalitionValues::Make(const Game& game) {
   const auto d = static_cast<int64_t>(game.row.size());
@@ -38,11 +47,32 @@ absl::StatusOr<CoalitionValues> CoalitionValues::Make(const Game& game) {
     });
     if (moves) out.moving_.push_back(static_cast<int64_t>(p));
   }
+  if (game.coalitions != nullptr && out.moving_.size() <= 64) {
+    outlier::CoalitionRows rows{game.row, game.background, {}};
+    for (const int64_t p : out.moving_) rows.players.push_back(out.players_[static_cast<size_t>(p)]);
+    out.scorer_ = game.coalitions->Coalitions(rows);
+  }
   return out;
 }
 
 absl::Status CoalitionValues::Evaluate(std::span<const uint64_t> masks, std::span<double> values,
                                        const Context& ctx) const {
+  constexpr size_t kFew = 8;  // for which tabulating what they share does not pay
+  if (scorer_ == nullptr || masks.size() < kFew) return EvaluateRows(masks, values, ctx);
+  const auto n = static_cast<size_t>(game_->background.rows());
+  const size_t per_batch = std::max<size_t>(64, (size_t{1} << 20) / n);  // scores of 8 MiB
+  std::vector<double> scores(n * std::min(per_batch, masks.size()));
+  for (size_t begin = 0; begin < masks.size(); begin += per_batch) {
+    RETURN_IF_ERROR(ctx.Check());
+    const size_t count = std::min(per_batch, masks.size() - begin);
+    RETURN_IF_ERROR(scorer_->Score(masks.subspan(begin, count), std::span(scores).first(count * n), ctx));
+    for (size_t c = 0; c < count; ++c) values[begin + c] = Mean(std::span(scores).subspan(c * n, n));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CoalitionValues::EvaluateRows(std::span<const uint64_t> masks, std::span<double> values,
+                                           const Context& ctx) const {
   const Matrix& background = game_->background;
   const int64_t n = background.rows();
   const auto per_batch = static_cast<size_t>(std::max<int64_t>(1, kBatchRows / n));
@@ -67,11 +97,8 @@ absl::Status CoalitionValues::Evaluate(std::span<const uint64_t> masks, std::spa
     }
     scores.resize(static_cast<size_t>(X.rows()));
     RETURN_IF_ERROR(game_->score(X, scores, ctx));
-    for (size_t c = 0; c < count; ++c) {
-      double sum = 0;
-      for (int64_t i = 0; i < n; ++i) sum += scores[c * static_cast<size_t>(n) + static_cast<size_t>(i)];
-      values[begin + c] = sum / static_cast<double>(n);
-    }
+    const auto each = static_cast<size_t>(n);
+    for (size_t c = 0; c < count; ++c) values[begin + c] = Mean(std::span(scores).subspan(c * each, each));
   }
   return absl::OkStatus();
 }
@@ -80,8 +107,8 @@ absl::StatusOr<ShapleyValues> ExactShapley(const Game& game, const Context& ctx)
   ASSIGN_OR_RETURN(const CoalitionValues value, CoalitionValues::Make(game));
   const size_t m = value.moving().size();
   if (m > kMaxExactPlayers) {
-    return InvalidArgument("exact Shapley values of {} features would take 2^{} coalitions; at most {} features",
-                           m, m, kMaxExactPlayers);
+    return InvalidArgument("exact Shapley values of {} features would take 2^{} coalitions; at most {} features", m, m,
+                           kMaxExactPlayers);
   }
   std::vector<uint64_t> masks(size_t{1} << m);
   for (size_t s = 0; s < masks.size(); ++s) masks[s] = s;

@@ -7,6 +7,9 @@
 #include <cmath>
 
 #include "base/rng.h"
+#include "base/thread_pool.h"
+#include "explain/lime.h"
+#include "explain/shapley.h"
 #include "table/csv.h"
 
 namespace vedette::explain {
@@ -96,7 +99,104 @@ TEST_CASE("modes of TreeSHAP and LIME") {
   const auto lime = Fixture("knn").Run("lime", {.mode = "quartile"});
   REQUIRE(lime.ok());
   CHECK(lime->r2.has_value());
-  CHECK((*lime->r2 >= 0.5) == lime->warnings.empty());
+  CHECK((*lime->r2 >= 0.5 && !lime->flat) == lime->warnings.empty());
+}
+
+TEST_CASE("a prepared model explains many rows, from many threads, as the model does each") {
+  const Fixture forest("iforest"), knn("knn");
+  const PreparedModel prepared(*forest.model), other(*knn.model);
+  const Matrix& rows = forest.model->background();
+  ThreadPool pool(3);
+  for (const char* mode : {"path_dependent", "interventional"}) {
+    std::vector<absl::StatusOr<MethodResult>> results(20, absl::UnknownError("not run"));
+    ParallelFor(&pool, 20, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        results[static_cast<size_t>(i)] = RunMethod(prepared, rows.view().Rows(i, 1), **FindMethod("tree_shap"),
+                                                    {.mode = mode, .background_rows = 50}, Context{});
+      }
+    });
+    for (int64_t i = 0; i < 20; ++i) {
+      const auto alone = RunMethod(*forest.model, rows.view().Rows(i, 1), **FindMethod("tree_shap"),
+                                   {.mode = mode, .background_rows = 50}, Context{});
+      REQUIRE(alone.ok());
+      REQUIRE(results[static_cast<size_t>(i)].ok());
+      CHECK(results[static_cast<size_t>(i)]->contributions == alone->contributions);
+      CHECK(results[static_cast<size_t>(i)]->expected == alone->expected);
+    }
+  }
+  const auto trees = prepared.Trees(), again = prepared.Trees();
+  REQUIRE(trees.ok());
+  CHECK(*trees == *again);
+  const auto fifty = prepared.TreeBackground(50, Context{}), same = prepared.TreeBackground(50, Context{});
+  REQUIRE(fifty.ok());
+  CHECK(*fifty == *same);
+  CHECK(*fifty != *prepared.TreeBackground(40, Context{}));
+  CHECK(other.Trees().status().code() == absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_CASE("Shapley values are the same bits where the detector scores coalitions itself") {
+  for (const char* name : {"knn", "lof"}) {
+    CAPTURE(name);
+    const Fixture f(name);
+    const outlier::Detector& detector = f.model->detector();
+    Game game;
+    game.score = [&](MatrixView X, std::span<double> scores, const Context& c) { return detector.Score(X, scores, c); };
+    for (int64_t j = 0; j < f.row.cols(); ++j) game.row.push_back(f.row(0, j));
+    game.background = BackgroundOf(*f.model, 30);
+    game.players = SourceColumnsOf(*f.model).features;
+    Game faster = game;
+    faster.coalitions = dynamic_cast<const outlier::CoalitionSource*>(&detector);
+    REQUIRE(faster.coalitions != nullptr);
+    REQUIRE(CoalitionValues::Make(faster)->together());
+    const auto plain = ExactShapley(game, Context{}), exact = ExactShapley(faster, Context{});
+    REQUIRE(plain.ok());
+    REQUIRE(exact.ok());
+    CHECK(exact->phi == plain->phi);
+    CHECK(exact->output == plain->output);
+    const auto sampled = KernelShap(game, {.coalitions = 30}, Context{});
+    const auto fast = KernelShap(faster, {.coalitions = 30}, Context{});
+    REQUIRE(sampled.ok());
+    REQUIRE(fast.ok());
+    CHECK(fast->phi == sampled->phi);
+    CHECK(fast->standard_error == sampled->standard_error);
+  }
+}
+
+TEST_CASE("LIME says when the score hardly changes near the row, whatever R^2 is") {
+  Rng rng(3);
+  Matrix reference(200, 2);
+  for (double& x : reference.col(0)) x = rng.Normal();
+  for (double& x : reference.col(1)) x = rng.Normal();
+  // Steep among usual rows, almost level beyond 5 and linear there.
+  const ScoreFn score = [](MatrixView X, std::span<double> scores, const Context&) {
+    for (int64_t i = 0; i < X.rows; ++i) {
+      scores[static_cast<size_t>(i)] = std::min(X(i, 0), 5.0) + 0.001 * X(i, 0);
+    }
+    return absl::OkStatus();
+  };
+  const auto far = Lime(score, std::vector<double>{50, 0}, reference, {}, Context{});
+  const auto near = Lime(score, std::vector<double>{0, 0}, reference, {}, Context{});
+  REQUIRE(far.ok());
+  REQUIRE(near.ok());
+  CHECK(far->r2 > kLimeUsable);
+  CHECK(far->flat());
+  CHECK(far->spread < kLimeFlat * far->usual_spread);
+  CHECK_FALSE(near->flat());
+  // A forest gives a row that is far from all others one score in all directions but that one.
+  Fixture forest("iforest");
+  for (int64_t j = 0; j < 5; ++j) forest.row(0, j) = 1000;
+  const auto result = forest.Run("lime");
+  REQUIRE(result.ok());
+  CHECK(result->flat);
+  CHECK(std::ranges::any_of(result->warnings, [](const auto& w) { return w.find("hardly changes") != w.npos; }));
+  const auto scores = forest.model->Score(forest.row, Context{});
+  REQUIRE(scores.ok());
+  const auto words = ExplainWith(*forest.model, forest.row, *result, (*scores)[0], "Row 1", nullptr, Context{});
+  REQUIRE(words.ok());
+  CHECK(words->text.find("hardly changes near this row") != std::string::npos);
+  const auto usual = Fixture("knn").Run("lime");
+  REQUIRE(usual.ok());
+  CHECK_FALSE(usual->flat);
 }
 
 TEST_CASE("standardized native parts are in units of usual rows, and find what is small but unusual") {
