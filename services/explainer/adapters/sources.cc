@@ -42,7 +42,7 @@ absl::StatusOr<Finding> ReadFinding(runtime::Channels& channels, const runtime::
 }
 
 struct Downloaded {
-  std::shared_ptr<const outlier::Model> model;
+  std::shared_ptr<const explain::PreparedModel> model;
   std::string feature_set;
 };
 
@@ -69,7 +69,7 @@ absl::StatusOr<Downloaded> Download(runtime::Channels& channels, const runtime::
                                         return absl::OkStatus();
                                       }));
   ASSIGN_OR_RETURN(auto model, outlier::Model::Parse(catalog, bytes));
-  result.model = std::move(model);
+  result.model = std::make_shared<const explain::PreparedModel>(std::move(model));
   models.Insert(tenant + "/" + name, result.model);
   return result;
 }
@@ -85,7 +85,7 @@ absl::StatusOr<ModelRow> ReadRow(runtime::Channels& channels, const runtime::Out
   request.set_row_count(1);
   request.set_include_table(true);
   ModelRow row{.model = std::move(model.model), .features = {}, .table = {}};
-  const int64_t cols = static_cast<int64_t>(row.model->preparation().features().size());
+  const int64_t cols = static_cast<int64_t>(row.model->model().preparation().features().size());
   RETURN_IF_ERROR(runtime::CallStream(
       *stub, &features::v1::FeatureEngineService::Stub::StreamFeatures, out, request,
       [&](const features::v1::StreamFeaturesResponse& part) -> absl::Status {

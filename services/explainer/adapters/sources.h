@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "outlier/model.h"
+#include "explain/prepared_model.h"
 #include "outlier/registry.h"
 #include "runtime/client.h"
 #include "services/explainer/ports/sources.h"
@@ -47,7 +47,8 @@ class Kept {
   std::unordered_map<std::string, typename std::list<Entry>::iterator> index_;
 };
 
-using ModelCache = Kept<outlier::Model>;
+/// With what the explanations of a model's rows have in common.
+using ModelCache = Kept<explain::PreparedModel>;
 /// Of datasets of at most kTimelineRows rows, 28 bytes a row.
 using TimelineCache = Kept<explain::Timeline>;
 

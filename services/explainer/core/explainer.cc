@@ -172,7 +172,7 @@ absl::StatusOr<StoredExplanation> Explainer::Numbers(Work& work, Ask ask, const 
   RETURN_IF_ERROR(Refusal(ask.method));
   if (ask.method == kShap) {
     ASSIGN_OR_RETURN(const ModelRow* row, work.Row());
-    ask.method = explain::ShapMethodFor(*row->model);
+    ask.method = explain::ShapMethodFor(row->model->model());
     if (ask.method != "kernel_shap") ask.options.samples = 0;
     RETURN_IF_ERROR(Check(&ask));  // its first mode
   }
@@ -193,7 +193,7 @@ absl::StatusOr<StoredExplanation> Explainer::Numbers(Work& work, Ask ask, const 
   if (equal) {
     equal->id = made.id;
     equal->anomaly_id = made.anomaly_id;
-    equal->explanation.text = TextFor(work.finding, equal->explanation, row->model->scale().threshold());
+    equal->explanation.text = TextFor(work.finding, equal->explanation, row->model->model().scale().threshold());
     equal->text_source = "template";
     equal->degraded_reason.clear();
     equal->create_time = absl::Now();
@@ -211,10 +211,10 @@ absl::StatusOr<StoredExplanation> Explainer::Numbers(Work& work, Ask ask, const 
 absl::StatusOr<StoredExplanation> Explainer::Run(Work& work, const Ask& ask, StoredExplanation made,
                                                  const Context& ctx) {
   ASSIGN_OR_RETURN(const ModelRow* row, work.Row());
-  const outlier::Model& model = *row->model;
+  const outlier::Model& model = row->model->model();
   const MatrixView X = row->features.view();
   ASSIGN_OR_RETURN(const explain::Method* method, explain::FindMethod(ask.method));
-  ASSIGN_OR_RETURN(const explain::MethodResult result, explain::RunMethod(model, X, *method, ask.options, ctx));
+  ASSIGN_OR_RETURN(const explain::MethodResult result, explain::RunMethod(*row->model, X, *method, ask.options, ctx));
   Context rest = ctx;  // the words take no time to speak of, and an answer that is there is worth them
   rest.deadline = absl::InfiniteFuture();
   ASSIGN_OR_RETURN(made.explanation, explain::ExplainWith(model, X, result, work.finding.score, Subject(work.finding),

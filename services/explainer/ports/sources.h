@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "outlier/model.h"
+#include "explain/prepared_model.h"
 #include "services/explainer/core/explanation.h"
 #include "table/table.h"
 
@@ -16,7 +16,7 @@ namespace vedette::explainer {
 
 /// A finding's model, and its row as that model sees it (one row each).
 struct ModelRow {
-  std::shared_ptr<const outlier::Model> model;
+  std::shared_ptr<const explain::PreparedModel> model;
   Matrix features;
   table::Table table;
 };

@@ -130,6 +130,7 @@ class World {
         outlier::Model::Fit(catalog, {.algorithm = algorithm, .contamination = 0.02}, *preparation, matrix_, Context{});
     REQUIRE(fitted.ok());
     model = std::move(*fitted);
+    prepared = std::make_shared<const explain::PreparedModel>(model);
   }
 
   Finding FindingOf(int64_t row) const {
@@ -163,7 +164,7 @@ class World {
       RETURN_IF_ERROR(row_status);
       ++rows_read;
       const int64_t row = f.row_index % matrix_.rows();
-      return ModelRow{.model = model, .features = RowOf(row), .table = table::SliceRows(table_, row, 1)};
+      return ModelRow{.model = prepared, .features = RowOf(row), .table = table::SliceRows(table_, row, 1)};
     };
     s.changes = [this](const Finding&) -> absl::StatusOr<std::vector<ChangeEvent>> {
       RETURN_IF_ERROR(near_status);
@@ -181,6 +182,7 @@ class World {
   }
 
   std::shared_ptr<const outlier::Model> model;
+  std::shared_ptr<const explain::PreparedModel> prepared;
   absl::Status row_status, near_status;
   int rows_read = 0;
   std::vector<ChangeEvent> changes;
