@@ -12,6 +12,8 @@
 #include <cfloat>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <mutex>
 #include <numeric>
 
 #include "base/rng.h"
@@ -35,6 +37,7 @@ constexpr uint32_t kVersion = 1, kMixedVersion = 2;  // of the state of a plain 
 constexpr int64_t kMaxTrees = 10000;
 constexpr int64_t kMaxSamples = 1000000;
 constexpr int32_t kMaxCategories = 4096;
+constexpr int64_t kBatch = 32;  // rows that are explained by leaves; fewer walk
 
 /// norm: c(psi), 0 when trees hold one row.
 double ScoreOf(double path_length, double norm) { return norm > 0 ? std::exp2(-path_length / norm) : 0.5; }
@@ -79,6 +82,8 @@ class IsolationForest : public Detector, public ForestSource {
   absl::Status ScoreMixed(std::span<const MixedTree> trees, MatrixView X, bool only_missing, std::span<double> scores,
                           const Context& ctx) const;
   absl::Status LoadMixed(ByteReader& in);
+  /// The leaves' parts, made when they are first asked for; null where walking is better.
+  std::shared_ptr<const LeafParts> Leaves() const;
 
   int64_t n_estimators_, max_samples_;
   double max_features_;
@@ -88,6 +93,8 @@ class IsolationForest : public Detector, public ForestSource {
   int64_t psi_ = 0;  // rows that each tree was grown on
   std::vector<IsolationTree> trees_;
   PackedForest packed_;
+  mutable std::mutex leaves_mutex_;
+  mutable std::shared_ptr<const LeafParts> leaves_;
   std::vector<int32_t> categories_;  // per column: how many categories it has, 0 for numbers
   std::vector<MixedTree> mixed_;     // instead of trees_ and packed_
   std::vector<double> usual_;        // per column, with mixed_: the median, or the commonest category
@@ -194,6 +201,7 @@ absl::Status IsolationForest::FitMixed(MatrixView X, std::span<const int32_t> ca
   categories_.assign(categories.begin(), categories.end());
   trees_.clear();
   mixed_.clear();
+  leaves_.reset();
   if (std::ranges::count(categories, 0) == X.cols && !HasMissing(X)) {
     trees_.resize(n_estimators_);
     RETURN_IF_ERROR(ParallelBlocks(ctx, n_estimators_, 4, [&](int64_t begin, int64_t end) {
@@ -269,6 +277,13 @@ absl::Status IsolationForest::Score(MatrixView X, std::span<double> scores, cons
   return lowest && HasMissing(X) ? ScoreMixed(AsMixed(), X, true, scores, ctx) : absl::OkStatus();
 }
 
+std::shared_ptr<const LeafParts> IsolationForest::Leaves() const {
+  if (!LeafParts::Fits(packed_, std::ssize(trees_), map_.features())) return nullptr;
+  const std::lock_guard lock(leaves_mutex_);
+  if (leaves_ == nullptr) leaves_ = std::make_shared<const LeafParts>(trees_, packed_, map_.features());
+  return leaves_;
+}
+
 // A split's part is by how much it shortened the path that was to be expected: mean path length of the sample rows
 // below the node, less that below the child which the row falls into (Saabas 2014, for path lengths). Summed over a
 // path the parts telescope, so a row's contributions add up to the forest's mean path length less the row's own.
@@ -276,6 +291,11 @@ absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context
   Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "path length"};
   const double weight = 1.0 / static_cast<double>(mixed() ? mixed_.size() : trees_.size());
   const bool one_by_one = mixed() || HasMissing(X);
+  if (const auto leaves = one_by_one || X.rows < kBatch ? nullptr : Leaves(); leaves != nullptr) {
+    for (int64_t j = 0; j < X.cols; ++j) std::ranges::fill(out.expected.col(j), map_.center(j));
+    RETURN_IF_ERROR(leaves->Means(map_, packed_, X, out.contributions, ctx));
+    return out;
+  }
   const std::vector<MixedTree> trees = one_by_one ? AsMixed() : std::vector<MixedTree>();
   const auto d = static_cast<size_t>(X.cols);
   RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 128, [&](int64_t begin, int64_t end) {
@@ -294,7 +314,7 @@ absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context
         for (size_t node = 0, child; tree.feature[node] >= 0; node = child) {
           child = tree.Next(node, rows.data() + i * d);
           parts[i * d + static_cast<size_t>(tree.feature[node])] +=
-              static_cast<double>(tree.path_length[node] - tree.path_length[child]);
+              PathPart(tree.path_length[node], tree.path_length[child]);
         }
       }
     }
@@ -415,6 +435,7 @@ absl::Status IsolationForest::Load(ByteReader& in) {
   psi_ = ReadInt(in, "the sample size", 1, kMaxSamples);
   trees_.clear();
   mixed_.clear();
+  leaves_.reset();
   training_scores_.clear();
   RETURN_IF_ERROR(in.status());
   if (version == kMixedVersion) return LoadMixed(in);

@@ -35,7 +35,11 @@ void ForestKernelPortable(const ForestBlock& b) {
       for (int level = 0; level < b.depth; ++level) {
         node = 2 * node + (row[tree[nodes + node]] > std::bit_cast<float>(tree[node]) ? 1 : 0);
       }
-      b.sums[r] += tree[2 * nodes + node - nodes];
+      if (b.leaves != nullptr) {
+        b.leaves[t * b.group_count * kLanes + r] = static_cast<int32_t>(node - nodes);
+      } else {
+        b.sums[r] += tree[2 * nodes + node - nodes];
+      }
     }
   }
 }
@@ -44,8 +48,8 @@ void ForestKernelPortable(const ForestBlock& b) {
 namespace {
 
 // Eight groups in flight hide the latency of the gathers.
-template <int kGroups>
-inline void WalkAvx2(const float* x, int64_t stride, const int32_t* tree, int depth, int32_t* sums) {
+template <int kGroups, bool kLeaves>
+inline void WalkAvx2(const float* x, int64_t stride, const int32_t* tree, int depth, int32_t* out) {
   const int64_t nodes = int64_t{1} << depth;
   const auto* threshold = reinterpret_cast<const float*>(tree);
   const int32_t* offset = tree + nodes;
@@ -97,7 +101,11 @@ inline void WalkAvx2(const float* x, int64_t stride, const int32_t* tree, int de
     }
   }
   for (int g = 0; g < kGroups; ++g) {
-    auto* sum = reinterpret_cast<__m256i*>(sums + g * kLanes);
+    auto* sum = reinterpret_cast<__m256i*>(out + g * kLanes);
+    if constexpr (kLeaves) {
+      _mm256_store_si256(sum, _mm256_sub_epi32(node[g], _mm256_set1_epi32(static_cast<int32_t>(nodes))));
+      continue;
+    }
     const __m256i length = _mm256_i32gather_epi32(tree + nodes, node[g], 4);  // tree + 2 nodes, less the nodes above
     _mm256_store_si256(sum, _mm256_add_epi32(_mm256_load_si256(sum), length));
   }
@@ -110,7 +118,13 @@ void ForestKernelAvx2(const ForestBlock& b) {
   const int64_t stride = b.features * kLanes;
   for (int64_t t = 0; t < b.tree_count; ++t) {
     for (int64_t g = 0; g < b.group_count; g += kGroupsInFlight) {
-      WalkAvx2<kGroupsInFlight>(b.groups + g * stride, stride, b.trees + t * words, b.depth, b.sums + g * kLanes);
+      const float* x = b.groups + g * stride;
+      if (b.leaves != nullptr) {
+        int32_t* leaves = b.leaves + (t * b.group_count + g) * kLanes;
+        WalkAvx2<kGroupsInFlight, true>(x, stride, b.trees + t * words, b.depth, leaves);
+      } else {
+        WalkAvx2<kGroupsInFlight, false>(x, stride, b.trees + t * words, b.depth, b.sums + g * kLanes);
+      }
     }
   }
 }
@@ -192,6 +206,20 @@ void PackedForest::PathLengths(const float* groups, int64_t rows, std::span<doub
     for (int64_t r = 0; r < rows; ++r) total[r] += sums[r];
   }
   for (int64_t r = 0; r < rows; ++r) lengths[r] = static_cast<double>(total[r]) * unit;
+}
+
+void PackedForest::Leaves(const float* groups, int64_t rows, int64_t first, int64_t count, int32_t* leaves,
+                          ForestKernel kernel) const {
+  if (kernel == nullptr) kernel = ForestKernels().back();
+  ForestBlock block;
+  block.groups = groups;
+  block.group_count = (rows + kStepRows - 1) / kStepRows * kStepRows / kLanes;
+  block.features = features_;
+  block.trees = words_.get() + first * (int64_t{3} << depth_);
+  block.tree_count = count;
+  block.depth = depth_;
+  block.leaves = leaves;
+  kernel(block);
 }
 
 void PackedForest::DeepPathLengths(const float* groups, int64_t rows, std::span<double> lengths) const {

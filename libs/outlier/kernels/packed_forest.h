@@ -19,15 +19,16 @@
 namespace vedette::outlier {
 
 /// What a kernel is given: groups of 8 rows, and some perfect trees of one depth. It adds each row's path lengths over
-/// all the trees to sums[row].
+/// all the trees to sums[row], or says in which leaf of each tree the row ends.
 struct ForestBlock {
   const float* groups = nullptr;  ///< [group][feature][8], 32-byte aligned
   int64_t group_count = 0;        ///< a multiple of 8
   int64_t features = 0;
   const int32_t* trees = nullptr;  ///< each 3 * 2^depth words, 64-byte aligned
   int64_t tree_count = 0;
-  int depth = 0;            ///< >= 4
-  int32_t* sums = nullptr;  ///< group_count * 8
+  int depth = 0;              ///< >= 4
+  int32_t* sums = nullptr;    ///< group_count * 8
+  int32_t* leaves = nullptr;  ///< when not null: [tree][group_count * 8], leaves from 0 on go there instead
 };
 
 using ForestKernel = void (*)(const ForestBlock&);
@@ -53,6 +54,14 @@ class PackedForest {
   /// lengths[i] = mean path length over the trees of row i of `groups` (FloatMap::MapGroups of `rows` rows, with room
   /// for block_rows()). rows <= block_rows(). `kernel` null: the fastest.
   void PathLengths(const float* groups, int64_t rows, std::span<double> lengths, ForestKernel kernel = nullptr) const;
+
+  /// Whether Leaves works: not for deep forests.
+  bool perfect() const { return trees_ > 0 && deep_.empty(); }
+  int depth() const { return depth_; }
+  /// leaves[t * padded + r], where padded is `rows` rounded up to a multiple of 64: the leaf, in [0, 2^depth), of trees
+  /// first ... first + count - 1 that row r ends in. Below an early leaf it is the leftmost one.
+  void Leaves(const float* groups, int64_t rows, int64_t first, int64_t count, int32_t* leaves,
+              ForestKernel kernel = nullptr) const;
 
  private:
   void Fill(const IsolationTree& tree, size_t node, int64_t slot, int level, int32_t* out) const;

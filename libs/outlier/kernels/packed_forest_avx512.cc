@@ -32,8 +32,8 @@ inline __m512i Look128(const int32_t* table, __m512i node) {
 }
 
 // Two groups of 8 rows make a vector of 16; kVectors vectors in flight hide the latency of the gathers.
-template <int kVectors>
-inline void WalkAvx512(const float* x, int64_t stride, const int32_t* tree, int depth, int32_t* sums) {
+template <int kVectors, bool kLeaves>
+inline void WalkAvx512(const float* x, int64_t stride, const int32_t* tree, int depth, int32_t* out) {
   const int64_t nodes = int64_t{1} << depth;
   const int32_t* offset = tree + nodes;
   const auto second = static_cast<int32_t>(stride);
@@ -74,7 +74,11 @@ inline void WalkAvx512(const float* x, int64_t stride, const int32_t* tree, int 
     }
   }
   for (int v = 0; v < kVectors; ++v) {
-    int32_t* sum = sums + v * 2 * kLanes;
+    int32_t* sum = out + v * 2 * kLanes;
+    if constexpr (kLeaves) {
+      _mm512_store_si512(sum, _mm512_sub_epi32(node[v], _mm512_set1_epi32(static_cast<int32_t>(nodes))));
+      continue;
+    }
     const __m512i length = _mm512_i32gather_epi32(node[v], tree + nodes, 4);  // tree + 2 nodes, less the nodes above
     _mm512_store_si512(sum, _mm512_add_epi32(_mm512_load_si512(sum), length));
   }
@@ -87,7 +91,13 @@ void ForestKernelAvx512(const ForestBlock& b) {
   const int64_t stride = b.features * kLanes;
   for (int64_t t = 0; t < b.tree_count; ++t) {
     for (int64_t g = 0; g < b.group_count; g += 2 * kVectorsInFlight) {
-      WalkAvx512<kVectorsInFlight>(b.groups + g * stride, stride, b.trees + t * words, b.depth, b.sums + g * kLanes);
+      const float* x = b.groups + g * stride;
+      if (b.leaves != nullptr) {
+        int32_t* leaves = b.leaves + (t * b.group_count + g) * kLanes;
+        WalkAvx512<kVectorsInFlight, true>(x, stride, b.trees + t * words, b.depth, leaves);
+      } else {
+        WalkAvx512<kVectorsInFlight, false>(x, stride, b.trees + t * words, b.depth, b.sums + g * kLanes);
+      }
     }
   }
 }

@@ -101,6 +101,69 @@ TEST_CASE("Parts of paths have the same bits for one row and for many, and add u
   }
 }
 
+TEST_CASE("Leaves' parts have the bits of walked paths, and every kernel finds the same leaves") {
+  for (const int depth : {1, 5, 8, 11}) {
+    for (const int64_t d : {1, 8, 21, 64}) {
+      const std::vector<IsolationTree> trees = Trees(37, 400, d, depth);
+      const PackedForest forest(trees, d);
+      const int64_t n = std::min<int64_t>(75, forest.block_rows());
+      Matrix X = NormalMatrix(n, d, 8);
+      X(3, 0) = std::numeric_limits<double>::infinity();
+      const FloatMap map = FloatMap::Fit(X);
+      const AlignedArray<float> groups((forest.block_rows() + 64) * d);
+      std::fill_n(groups.get(), groups.size(), 0.0F);
+      map.MapGroups(X, 0, n, groups.get());
+      std::vector<std::vector<int32_t>> leaves;
+      for (const ForestKernel kernel : ForestKernels()) {
+        const AlignedArray<int32_t> own(5 * 128);
+        forest.Leaves(groups.get(), n, 32, 5, own.get(), kernel);
+        leaves.emplace_back(own.get(), own.get() + 5 * ((n + 63) / 64 * 64));
+        REQUIRE((leaves.back() == leaves.front()));
+      }
+      REQUIRE(LeafParts::Fits(forest, 37, d));
+      std::vector<double> parts(static_cast<size_t>(n * d)), walked(parts.size());
+      LeafParts(trees, forest, d).Sum(forest, groups.get(), n, parts.data());
+      std::vector<float> rows;
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t j = 0; j < d; ++j) rows.push_back(map.Map(X(i, j), j));
+      }
+      for (const IsolationTree& tree : trees) AddPathParts(tree, rows.data(), n, d, walked.data());
+      int64_t wrong = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t j = 0; j < d; ++j) wrong += parts[j * n + i] != walked[i * d + j] ? 1 : 0;
+      }
+      REQUIRE(wrong == 0);
+    }
+  }
+  const std::vector<IsolationTree> deep = Trees(2, 5000, 3, 14);
+  REQUIRE_FALSE(LeafParts::Fits(PackedForest(deep, 3), 2, 3));
+  const std::vector<IsolationTree> wide = Trees(2, 100, 65, 6);
+  REQUIRE_FALSE(LeafParts::Fits(PackedForest(wide, 65), 2, 65));
+}
+
+TEST_CASE("An isolation forest explains a row with the same bits alone, in a batch, and beside rows that lack values") {
+  const Matrix X = NormalMatrix(500, 7, 5);
+  const auto forest = Make("iforest");
+  REQUIRE(forest->Fit(X, Context{}).ok());
+  const Matrix fresh = NormalMatrix(70, 7, 6);
+  Matrix with_missing = fresh;
+  with_missing(0, 2) = std::nan("");
+  const auto batch = forest->Explain(fresh, Context{}), beside = forest->Explain(with_missing, Context{});
+  REQUIRE(batch.ok());
+  REQUIRE(beside.ok());
+  int64_t wrong = 0;
+  for (int64_t i = 0; i < 70; ++i) {
+    const auto alone = forest->Explain(fresh.view().Rows(i, 1), Context{});
+    REQUIRE(alone.ok());
+    for (int64_t j = 0; j < 7; ++j) {
+      wrong += alone->contributions(0, j) != batch->contributions(i, j) ? 1 : 0;
+      wrong += alone->expected(0, j) != batch->expected(i, j) ? 1 : 0;
+      wrong += i > 0 && alone->contributions(0, j) != beside->contributions(i, j) ? 1 : 0;
+    }
+  }
+  REQUIRE(wrong == 0);
+}
+
 TEST_CASE("The map to float32 keeps order, digits near the median, and range") {
   Matrix X(5, 3);
   for (int64_t i = 0; i < 5; ++i) {
