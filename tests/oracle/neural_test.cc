@@ -19,7 +19,7 @@ TEST_CASE("mean ROC AUC: anogan") { CompareQuality("anogan", "AnoGAN", {.least_s
 TEST_CASE("ROC AUC on every set: lunar") {
   CompareQuality("lunar", "LUNAR", {.least_sets = 4, .sets = {{"vertebral", 0.03}}, .or_better = true});
 }
-// PyOD's alad takes 200 steps whatever the set, ours up to 1500.
+// PyOD's alad takes 200 steps whatever the set, ours up to 2500.
 TEST_CASE("mean ROC AUC: alad") { CompareQuality("alad", "ALAD", {.least_sets = 4, .mean_only = true}); }
 TEST_CASE("mean ROC AUC: lunar") { CompareQuality("lunar", "LUNAR", {.least_sets = 4, .mean_only = true}); }
 

@@ -4,50 +4,24 @@
 #include <cmath>
 
 #include "neural/lanes.h"
+#include "neural/module/host_product.h"
 
 namespace vedette::neural::host {
-namespace {
 
-/// Rows x Registers of c at once: their sums stay in registers.
-template <int Rows, int Registers>
-void Block(const Product& p, int64_t row, int64_t col) {
-  const float* const a = p.a + row * p.a_row;
-  const float* const b = p.b + col;
-  Lanes sum[Rows][Registers];
-  for (int r = 0; r < Rows; ++r) {
-    for (int j = 0; j < Registers; ++j) {
-      sum[r][j] = p.start != nullptr ? reinterpret_cast<const Lanes*>(p.start + col)[j] : Lanes{};
-    }
-  }
-  for (int64_t k = 0; k < p.inner; ++k) {
-    const auto* const from = reinterpret_cast<const Lanes*>(b + k * p.b_stride);
-    for (int r = 0; r < Rows; ++r) {
-      const float factor = a[r * p.a_row + k * p.a_inner];
-      for (int j = 0; j < Registers; ++j) sum[r][j] += factor * from[j];
-    }
-  }
-  for (int r = 0; r < Rows; ++r) {
-    auto* const to = reinterpret_cast<Lanes*>(p.c + (row + r) * p.c_stride + col);
-    for (int j = 0; j < Registers; ++j) to[j] = p.add ? to[j] + sum[r][j] : sum[r][j];
-  }
-}
-
-template <int Registers>
-void Strip(const Product& p, int64_t col) {
-  int64_t row = 0;
-  for (; row + 4 <= p.rows; row += 4) Block<4, Registers>(p, row, col);
-  if (row + 2 <= p.rows) Block<2, Registers>(p, row, col), row += 2;
-  if (row < p.rows) Block<1, Registers>(p, row, col);
-}
-
-}  // namespace
-
-void Multiply(const Product& p) {
+void MultiplyAnywhere(const Product& p) {
   int64_t col = 0;
   // 12 sums, 3 registers of b and one of a fill the 16 of AVX2; what is left over is cut as evenly as it goes.
-  while (p.cols - col >= 5 * kLanes || p.cols - col == 3 * kLanes) Strip<3>(p, col), col += 3 * kLanes;
-  while (p.cols - col >= 2 * kLanes) Strip<2>(p, col), col += 2 * kLanes;
-  if (col < p.cols) Strip<1>(p, col);
+  while (p.cols - col >= 5 * kLanes || p.cols - col == 3 * kLanes) Strip<Lanes, 4, 3>(p, col), col += 3 * kLanes;
+  while (p.cols - col >= 2 * kLanes) Strip<Lanes, 4, 2>(p, col), col += 2 * kLanes;
+  if (col < p.cols) Strip<Lanes, 4, 1>(p, col);
+}
+
+void Multiply(const Product& p) {
+#if defined(__x86_64__)
+  static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl");
+  if (avx512) return MultiplyAvx512(p);
+#endif
+  MultiplyAnywhere(p);
 }
 
 void Turn(const float* from, int64_t rows, int64_t cols, int64_t from_stride, float* to, int64_t to_stride) {

@@ -23,6 +23,9 @@ struct Product {
   bool add = false;
 };
 void Multiply(const Product& p);
+/// Its forms, with the same bits: for all processors, and for those with AVX-512.
+void MultiplyAnywhere(const Product& p);
+void MultiplyAvx512(const Product& p);
 
 /// to[j][i] = from[i][j].
 void Turn(const float* from, int64_t rows, int64_t cols, int64_t from_stride, float* to, int64_t to_stride);

@@ -175,8 +175,13 @@ TEST_CASE("products of matrices of any shape are those of plain loops") {
           }
         }
         const std::vector<float> before(c->value, c->value + c->size());
-        host::Multiply(
-            {rows, inner, c->stride, a->value, a->stride, 1, b->value, b->stride, c->value, c->stride, nullptr, true});
+        const host::Product product = {rows,     inner,     c->stride, a->value,  a->stride, 1,
+                                       b->value, b->stride, c->value,  c->stride, nullptr,   true};
+        host::MultiplyAnywhere(product);
+        const std::vector<float> anywhere(c->value, c->value + c->size());
+        std::copy(before.begin(), before.end(), c->value);
+        host::Multiply(product);  // on this processor
+        CHECK(anywhere == std::vector<float>(c->value, c->value + c->size()));
         double worst = 0;
         for (int64_t i = 0; i < rows; ++i) {
           for (int64_t j = 0; j < cols; ++j) {
