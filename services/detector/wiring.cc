@@ -19,6 +19,7 @@ v1::Config DefaultConfig() {
   config.mutable_worker()->set_ack_wait_seconds(30);
   config.mutable_worker()->set_max_deliver(6);
   config.mutable_worker()->set_max_training_rows(1000000);
+  config.mutable_worker()->set_inline_features(64);
   config.set_device("auto");
   config.set_cached_models(32);
   *config.mutable_llm() = platform::DefaultLlmConfig();
@@ -35,6 +36,7 @@ absl::Status Validate(const v1::Config& c) {
   RETURN_IF_ERROR(check("worker.ack_wait_seconds", w.ack_wait_seconds(), 1, 3600));
   RETURN_IF_ERROR(check("worker.max_deliver", w.max_deliver(), 1, 100));
   RETURN_IF_ERROR(check("worker.max_training_rows", w.max_training_rows(), 100, 100000000));
+  RETURN_IF_ERROR(check("worker.inline_features", w.inline_features(), 1, 1000));
   RETURN_IF_ERROR(check("compute_threads", c.compute_threads(), 0, 1024));
   RETURN_IF_ERROR(check("cached_models", c.cached_models(), 1, 1000));
   RETURN_IF_ERROR(platform::ValidateLlm(c.llm()));
@@ -59,8 +61,10 @@ absl::Status Build(const v1::Config& config, runtime::App& app) {
   app.server().AddService<v1::DetectorService>(
       std::make_unique<DetectorGrpc>(app.server(), *engine, *catalog, app.channels(), app.service_token(), *publisher, *assistant, pool));
 
-  auto* worker = app.Own(std::make_unique<TaskWorker>(*engine, app.channels(), app.service_token(), *publisher, *assistant, pool,
-                                                      TaskWorker::Options{.max_deliver = static_cast<int>(w.max_deliver())}));
+  auto* worker = app.Own(
+      std::make_unique<TaskWorker>(*engine, app.channels(), app.service_token(), *publisher, *assistant, pool,
+                                   TaskWorker::Options{.max_deliver = static_cast<int>(w.max_deliver()),
+                                                       .inline_features = static_cast<int>(w.inline_features())}));
   // The consumer's own limit stands above the worker's, which says what failed.
   const messaging::ConsumerOptions base{.stream = messaging::kWorkStream,
                                         .ack_wait = absl::Seconds(w.ack_wait_seconds()),

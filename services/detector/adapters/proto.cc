@@ -17,6 +17,7 @@ absl::StatusOr<DetectorSpec> FromProto(const common::v1::DetectorSpec& in) {
   if (in.seed() != 0) spec.seed = in.seed();
   ASSIGN_OR_RETURN(spec.prepare, wire::FromProto(in.prepare()));
   spec.threshold = in.threshold();
+  spec.label_column = in.label_column();
   spec.open = {.imputation = in.prepare().imputation().empty(),
                .encoding = in.prepare().encoding().empty(),
                .scaling = in.prepare().scaling().empty()};
@@ -32,6 +33,8 @@ void ToProto(const outlier::FeatureContribution& f, common::v1::FeatureContribut
   if (std::isfinite(f.actual)) out->set_actual_number(f.actual);
   if (std::isfinite(f.expected)) out->set_expected_number(f.expected);
   if (std::isfinite(f.percentile)) out->set_percentile(f.percentile);
+  if (std::isfinite(f.high)) out->set_high_contribution(f.high);
+  if (std::isfinite(f.low)) out->set_low_contribution(f.low);
 }
 
 namespace {

@@ -9,12 +9,9 @@
 namespace vedette::detector {
 namespace {
 
-namespace pb = features::v1;
-using Stub = pb::FeatureEngineService::Stub;
-
-absl::StatusOr<std::unique_ptr<Stub>> NewStub(runtime::Channels& channels) {
+absl::StatusOr<std::unique_ptr<features::v1::FeatureEngineService::Stub>> FeatureStub(runtime::Channels& channels) {
   ASSIGN_OR_RETURN(const auto channel, channels.Get("feature-engine"));
-  return pb::FeatureEngineService::NewStub(channel);
+  return features::v1::FeatureEngineService::NewStub(channel);
 }
 
 void ToProto(const table::PrepareOptions& options, common::v1::PrepareOptions* out) {
@@ -32,12 +29,13 @@ class Collector {
  public:
   explicit Collector(bool tables) : tables_(tables) {}
 
-  absl::Status Add(const pb::StreamFeaturesResponse& part) {
+  absl::Status Add(const features::v1::StreamFeaturesResponse& part) {
     if (part.has_header()) return Header(part.header());
     const auto& rows = part.rows();
     const int64_t n = rows.row_index_size();
     if (cols_ < 0) return DataLoss("rows came before the header");
-    if (rows.values_size() != n * cols_) return DataLoss("{} values came for {} rows of {} features", rows.values_size(), n, cols_);
+    if (rows.values_size() != n * cols_)
+      return DataLoss("{} values came for {} rows of {} features", rows.values_size(), n, cols_);
     block_.row_index.insert(block_.row_index.end(), rows.row_index().begin(), rows.row_index().end());
     values_.emplace_back(rows.values().begin(), rows.values().end());
     if (!tables_) return absl::OkStatus();
@@ -52,7 +50,8 @@ class Collector {
     int64_t at = 0;
     for (const std::vector<double>& piece : values_) {
       const int64_t rows = cols_ == 0 ? 0 : static_cast<int64_t>(piece.size()) / cols_;
-      for (int64_t j = 0; j < cols_; ++j) std::copy_n(piece.begin() + j * rows, rows, block_.features.col(j).begin() + at);
+      for (int64_t j = 0; j < cols_; ++j)
+        std::copy_n(piece.begin() + j * rows, rows, block_.features.col(j).begin() + at);
       at += rows;
     }
     if (tables_) block_.table = table_.Take();
@@ -60,7 +59,7 @@ class Collector {
   }
 
  private:
-  absl::Status Header(const pb::StreamFeaturesResponse::Header& header) {
+  absl::Status Header(const features::v1::StreamFeaturesResponse::Header& header) {
     cols_ = header.cols();
     block_.dataset_rows = header.dataset_rows();
     ByteReader reader(header.preparation());
@@ -78,17 +77,19 @@ class Collector {
 }  // namespace
 
 absl::StatusOr<FeatureSet> RemoteFeatures::Create(const std::string& dataset, const table::PrepareOptions& options) {
-  ASSIGN_OR_RETURN(const auto stub, NewStub(channels_));
-  pb::CreateFeatureSetRequest request;
+  ASSIGN_OR_RETURN(const auto stub, FeatureStub(channels_));
+  features::v1::CreateFeatureSetRequest request;
   request.set_dataset(dataset);
   ToProto(options, request.mutable_options());
-  ASSIGN_OR_RETURN(const pb::FeatureSet set, runtime::Call(*stub, &Stub::CreateFeatureSet, out_, request));
-  return FeatureSet{.name = set.name(), .version = set.version(), .features = {set.features().begin(), set.features().end()}};
+  ASSIGN_OR_RETURN(const features::v1::FeatureSet set,
+                   runtime::Call(*stub, &features::v1::FeatureEngineService::Stub::CreateFeatureSet, out_, request));
+  return FeatureSet{
+      .name = set.name(), .version = set.version(), .features = {set.features().begin(), set.features().end()}};
 }
 
 absl::StatusOr<FeatureBlock> RemoteFeatures::Read(const FeatureQuery& query) {
-  ASSIGN_OR_RETURN(const auto stub, NewStub(channels_));
-  pb::StreamFeaturesRequest request;
+  ASSIGN_OR_RETURN(const auto stub, FeatureStub(channels_));
+  features::v1::StreamFeaturesRequest request;
   request.set_feature_set(query.feature_set);
   request.set_dataset(query.dataset);
   request.set_first_row(query.first_row);
@@ -96,9 +97,11 @@ absl::StatusOr<FeatureBlock> RemoteFeatures::Read(const FeatureQuery& query) {
   request.set_sample_rows(query.sample_rows);
   request.set_seed(query.seed);
   request.set_include_table(query.include_table);
+  request.mutable_table_columns()->Add(query.table_columns.begin(), query.table_columns.end());
   Collector collector(query.include_table);
-  RETURN_IF_ERROR(runtime::CallStream(*stub, &Stub::StreamFeatures, out_, request,
-                                      [&](const pb::StreamFeaturesResponse& part) { return collector.Add(part); }));
+  RETURN_IF_ERROR(
+      runtime::CallStream(*stub, &features::v1::FeatureEngineService::Stub::StreamFeatures, out_, request,
+                          [&](const features::v1::StreamFeaturesResponse& part) { return collector.Add(part); }));
   return collector.Take();
 }
 

@@ -22,7 +22,6 @@ constexpr absl::Duration kTaskDeadline = absl::Hours(6);
 /// Anomalies in one message; well below the server's largest message.
 constexpr int kPartAnomalies = 200;
 constexpr size_t kPartBytes = 512 << 10;
-constexpr int kDefaultTopFeatures = 5;
 
 /// Errors that come from the task itself: the same task would fail the same way again.
 bool IsFinal(const absl::Status& s) {
@@ -48,6 +47,7 @@ void ToProto(const Found& found, const pb::ScoreTask& task, pb::DetectedAnomaly*
   out->set_confidence(found.score.confidence);
   out->set_severity(static_cast<common::v1::Severity>(static_cast<int>(found.score.severity)));
   for (const auto& f : found.features) detector::ToProto(f, out->add_features());
+  out->set_feature_count(static_cast<int32_t>(found.feature_count));
   out->mutable_raw_data()->insert(found.raw_data.begin(), found.raw_data.end());
   out->set_summary(found.summary);
   out->set_entity(found.entity);
@@ -139,9 +139,14 @@ absl::Status TaskWorker::Score(const messaging::Message& message, std::stop_toke
   RemoteFeatures features(channels_, out);
   RemoteModels models(channels_, out);
   const Context ctx{.pool = pool_, .stop = stop, .deadline = absl::Now() + kTaskDeadline};
-  const ScoreQuery query{.model = task.model(), .feature_set = task.feature_set(), .dataset = task.dataset(),
-                         .first_row = task.first_row(), .row_count = task.row_count(),
-                         .top_features = task.top_features() > 0 ? task.top_features() : kDefaultTopFeatures};
+  const ScoreQuery query{.model = task.model(),
+                         .feature_set = task.feature_set(),
+                         .dataset = task.dataset(),
+                         .first_row = task.first_row(),
+                         .row_count = task.row_count(),
+                         .top_features = task.top_features() > 0
+                                             ? std::min(task.top_features(), options_.inline_features)
+                                             : options_.inline_features};
   ASSIGN_OR_RETURN(const ScoreOutcome outcome,
                    engine_.Score(query, {.tenant = task.tenant(), .features = &features, .models = &models}, ctx));
   for (const pb::AnomaliesDetected& part : ToMessages(task, outcome)) {

@@ -14,7 +14,8 @@ namespace vedette::detector {
 class TaskWorker {
  public:
   struct Options {
-    int max_deliver = 6;  ///< after so many deliveries a task counts as failed
+    int max_deliver = 6;       ///< after so many deliveries a task counts as failed
+    int inline_features = 64;  ///< of the native explanation that go with each finding
   };
   TaskWorker(Engine& engine, runtime::Channels& channels, const runtime::TokenFile& own_token,
              messaging::Publisher& publisher, llm::Assistant& assistant, ThreadPool* pool, Options options)

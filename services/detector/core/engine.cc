@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/status.h"
+#include "explain/words.h"
+#include "outlier/labels.h"
 #include "outlier/selection.h"
 #include "services/detector/core/findings.h"
 #include "services/detector/core/lease_keeper.h"
@@ -36,6 +38,36 @@ Choice Choose(const outlier::DataProfile& profile, const Remote& remote, const C
   return choice;
 }
 
+/// The labels of a column; `row_index` names the table's rows (none: they are named by their place).
+absl::StatusOr<std::vector<outlier::Label>> ReadLabels(const table::Table& table, const std::string& name,
+                                                       std::span<const int64_t> row_index) {
+  const int64_t at = table.Find(name);
+  if (at < 0) return InvalidArgument("detector.label_column: there is no column '{}'", explain::SafeText(name));
+  const table::Column& column = table.columns[static_cast<size_t>(at)];
+  std::vector<outlier::Label> labels;
+  labels.reserve(static_cast<size_t>(column.size()));
+  for (int64_t i = 0; i < column.size(); ++i) {
+    const std::string cell = column.Text(i);
+    const std::optional<outlier::Label> label = outlier::LabelOf(cell);
+    if (!label) {
+      const int64_t row = row_index.empty() ? i : row_index[static_cast<size_t>(i)];
+      return InvalidArgument("detector.label_column '{}': row {} says '{}', which is none of {}",
+                             explain::SafeText(name), row, explain::SafeText(cell), outlier::kLabelWords);
+    }
+    labels.push_back(*label);
+  }
+  return labels;
+}
+
+/// What the request wants of the table, without the labels.
+table::PrepareOptions WithoutLabels(const DetectorSpec& spec) {
+  table::PrepareOptions prepare = spec.prepare;
+  auto& ignored = prepare.ignore_columns;
+  if (!spec.label_column.empty() && std::find(ignored.begin(), ignored.end(), spec.label_column) == ignored.end())
+    ignored.push_back(spec.label_column);
+  return prepare;
+}
+
 Context WithSeed(Context ctx, uint64_t seed) {
   ctx.seed = seed;
   return ctx;
@@ -60,10 +92,25 @@ absl::Status Engine::Check(const DetectorSpec& spec) const {
     RETURN_IF_ERROR(Annotate(outlier::ThresholdRule::Parse(spec.threshold).status(), "detector.threshold"));
   }
   if (spec.algorithm == "auto") {
+    if (!spec.label_column.empty()) {
+      return absl::InvalidArgumentError(
+          "detector.label_column: auto chooses among algorithms that learn without labels; name one that learns from "
+          "them, or put the column into prepare.ignore_columns");
+    }
     return spec.params.empty() ? absl::OkStatus()
                                : InvalidArgument("detector.parameters: they belong to one algorithm, and auto may choose another");
   }
   ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, catalog_.Find(spec.algorithm));
+  if (descriptor->needs_labels && spec.label_column.empty()) {
+    return InvalidArgument(
+        "detector.label_column: {} learns from rows whose label is known; name the column that says which",
+        descriptor->name);
+  }
+  if (!descriptor->needs_labels && !spec.label_column.empty()) {
+    return InvalidArgument(
+        "detector.label_column: {} learns without labels; prepare.ignore_columns leaves a column out",
+        descriptor->name);
+  }
   if (spec.prepare.imputation == table::Imputation::kNone && descriptor->nan != outlier::NanPolicy::kNative) {
     return InvalidArgument("prepare.imputation none: {} cannot take missing values; use median or mean", descriptor->name);
   }
@@ -99,7 +146,10 @@ absl::StatusOr<Engine::Plan> Engine::PlanDataset(const std::string& dataset, con
     algorithm = plan.choice->selection.algorithm;
   }
   ASSIGN_OR_RETURN(plan.descriptor, catalog_.Find(algorithm));
-  ASSIGN_OR_RETURN(plan.features, remote.features->Create(dataset, outlier::PrepareFor(*plan.descriptor, spec.prepare, spec.open)));
+  auto features =
+      remote.features->Create(dataset, outlier::PrepareFor(*plan.descriptor, WithoutLabels(spec), spec.open));
+  if (!spec.label_column.empty()) RETURN_IF_ERROR(Annotate(features.status(), "without detector.label_column"));
+  ASSIGN_OR_RETURN(plan.features, std::move(features));
   return plan;
 }
 
@@ -151,16 +201,28 @@ absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const Detecto
   options.params.merge(plan.ChosenParams());
   ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(plan.descriptor->params, options.params));
   const int64_t max_rows = max_training_rows > 0 ? std::min(max_training_rows, options_.max_training_rows) : options_.max_training_rows;
-  const ModelKey key{.subject = dataset,
-                     .schema = plan.features.features,
-                     .algorithm = options.algorithm,
-                     .parameters = KeyParameters(params, options, spec.seed, max_rows),
-                     .feature_set = plan.features.name,
-                     .feature_set_version = plan.features.version};
+  ModelKey key{.subject = dataset,
+               .schema = plan.features.features,
+               .algorithm = options.algorithm,
+               .parameters = KeyParameters(params, options, spec.seed, max_rows),
+               .feature_set = plan.features.name,
+               .feature_set_version = plan.features.version};
+  if (!spec.label_column.empty()) key.parameters["label_column"] = spec.label_column;
   const auto train = [&](const Context& training) -> absl::StatusOr<std::unique_ptr<outlier::Model>> {
-    ASSIGN_OR_RETURN(FeatureBlock block, remote.features->Read({.feature_set = plan.features.name, .dataset = dataset,
-                                                                .sample_rows = max_rows, .seed = spec.seed}));
-    return outlier::Model::Fit(catalog_, options, std::move(block.preparation), block.features.view(), WithSeed(training, spec.seed));
+    const bool labelled = !spec.label_column.empty();
+    FeatureQuery query{.feature_set = plan.features.name,
+                       .dataset = dataset,
+                       .sample_rows = max_rows,
+                       .seed = spec.seed,
+                       .include_table = labelled};
+    if (labelled) query.table_columns = {spec.label_column};
+    ASSIGN_OR_RETURN(FeatureBlock block, remote.features->Read(query));
+    outlier::FitOptions with_labels = options;
+    if (labelled) {
+      ASSIGN_OR_RETURN(with_labels.labels, ReadLabels(block.table, spec.label_column, block.row_index));
+    }
+    return outlier::Model::Fit(catalog_, with_labels, std::move(block.preparation), block.features.view(),
+                               WithSeed(training, spec.seed));
   };
   ASSIGN_OR_RETURN(const auto trained, GetOrTrain(key, remote, ctx, train));
   ASSIGN_OR_RETURN(const auto model, Load(trained.first, remote));
@@ -204,7 +266,7 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
     algorithm = choice->selection.algorithm;
   }
   ASSIGN_OR_RETURN(const outlier::Descriptor* descriptor, catalog_.Find(algorithm));
-  const table::PrepareOptions prepare = outlier::PrepareFor(*descriptor, spec.prepare, spec.open);
+  const table::PrepareOptions prepare = outlier::PrepareFor(*descriptor, WithoutLabels(spec), spec.open);
   outlier::FitOptions options = FitOptionsFor(*descriptor, spec);
   if (choice) options.params.insert(choice->selection.params.begin(), choice->selection.params.end());
   ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(descriptor->params, options.params));
@@ -212,6 +274,10 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
                .parameters = KeyParameters(params, options, spec.seed, 0), .feature_set = "", .feature_set_version = 0};
   key.parameters["prepare"] = fmt::format("{} {} {} {}", static_cast<int>(prepare.imputation), static_cast<int>(prepare.encoding),
                                           static_cast<int>(prepare.scaling), fmt::join(prepare.ignore_columns, "\n"));
+  if (!spec.label_column.empty()) {
+    key.parameters["label_column"] = spec.label_column;
+    ASSIGN_OR_RETURN(options.labels, ReadLabels(table, spec.label_column, {}));
+  }
   const auto train = [&](const Context& training) -> absl::StatusOr<std::unique_ptr<outlier::Model>> {
     ASSIGN_OR_RETURN(table::Preparation preparation, table::Preparation::Fit(table, prepare));
     ASSIGN_OR_RETURN(const Matrix X, preparation.Apply(table));

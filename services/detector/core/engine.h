@@ -29,6 +29,7 @@ struct DetectorSpec {
   double contamination = 0;  ///< 0: the algorithm's own default
   std::string threshold;     ///< a rule instead of contamination; empty: none
   uint64_t seed = 42;
+  std::string label_column = {};  ///< of algorithms that learn from labels; no feature
   table::PrepareOptions prepare;
   outlier::LeftOpen open = {.imputation = true, .encoding = true, .scaling = true};  ///< what the request did not name
 };
@@ -57,11 +58,16 @@ struct FitOutcome {
   int64_t training_rows = 0;
 };
 
+/// Names and cell texts of one row's features may take so many bytes together: a finding is one message, and one row of
+/// tables. The largest feature is always there.
+inline constexpr size_t kMaxFeatureBytes = 64 << 10;
+
 /// One anomalous row.
 struct Found {
   int64_t row_index = 0;
   outlier::RowScore score;
-  std::vector<outlier::FeatureContribution> features;  ///< largest first, at most top_features
+  std::vector<outlier::FeatureContribution> features;  ///< largest first, at most top_features and kMaxFeatureBytes
+  int64_t feature_count = 0;                           ///< in all
   std::map<std::string, std::string> raw_data;
   std::string summary;
   std::string entity = {};  ///< entities/{id}, where the row names one

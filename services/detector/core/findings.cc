@@ -23,6 +23,19 @@ std::string NameIn(std::string_view collection, std::string_view cell) {
   return IsResourceId(cell) ? fmt::format("{}{}", collection, cell) : "";
 }
 
+/// Bytes of the numbers of one feature, as a message has them and with room for their names as JSON has them.
+constexpr size_t kFeatureBytes = 128;
+
+void KeepLargest(size_t count, std::vector<outlier::FeatureContribution>* features) {
+  size_t kept = 0, bytes = 0;
+  for (const outlier::FeatureContribution& f : *features) {
+    bytes += f.feature.size() + f.actual_text.size() + f.expected_text.size() + kFeatureBytes;
+    if (kept == count || (kept > 0 && bytes > kMaxFeatureBytes)) break;
+    ++kept;
+  }
+  features->resize(kept);
+}
+
 /// What the row says of where and when it belongs: columns "entity" and "metric", and its first timestamp.
 void Place(const table::Table& rows, int64_t row, Found* found) {
   for (const table::Column& column : rows.columns) {
@@ -65,7 +78,8 @@ absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model,
                                   .space = *space,
                                   .features = f.features})
                     .text;
-    if (static_cast<int>(f.features.size()) > top_features) f.features.resize(static_cast<size_t>(top_features));
+    f.feature_count = static_cast<int64_t>(f.features.size());
+    KeepLargest(static_cast<size_t>(top_features), &f.features);
     for (const table::Column& column : rows.columns) f.raw_data[column.name] = column.Text(row);
     Place(rows, row, &f);
     found.push_back(std::move(f));

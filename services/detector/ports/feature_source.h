@@ -26,6 +26,7 @@ struct FeatureQuery {
   int64_t sample_rows = 0;  ///< positive: at most so many rows of the range, drawn by seed
   uint64_t seed = 0;
   bool include_table = false;
+  std::vector<std::string> table_columns = {};  ///< only these of the table; empty: all
 };
 
 struct FeatureBlock {

@@ -14,6 +14,8 @@
 namespace vedette::feature_engine {
 namespace {
 
+constexpr size_t kMaxTableColumns = 1000;
+
 bool IsHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
 bool IsUuid(std::string_view text) {
@@ -65,7 +67,11 @@ absl::StatusOr<FeatureQuery> FromProto(const features::v1::StreamFeaturesRequest
                      .row_count = request.row_count(),
                      .sample_rows = request.sample_rows(),
                      .seed = request.seed(),
-                     .include_table = request.include_table()};
+                     .include_table = request.include_table(),
+                     .table_columns = {request.table_columns().begin(), request.table_columns().end()}};
+  if (query.table_columns.size() > kMaxTableColumns) {
+    return runtime::InvalidField("table_columns", fmt::format("there may be at most {}", kMaxTableColumns));
+  }
   ASSIGN_OR_RETURN(query.feature_set, FeatureSetIdOf(request.feature_set(), "feature_set"));
   if (!request.dataset().empty()) {
     ASSIGN_OR_RETURN(query.dataset, DatasetId(request.dataset(), "dataset"));

@@ -26,8 +26,13 @@ absl::Status CheckIgnored(const DatasetInfo& info, const std::vector<std::string
 // Collects rows and hands them on as features, in messages of about the size wanted.
 class Outlet {
  public:
-  Outlet(const table::Preparation& preparation, const FeatureSink& sink, int64_t message_bytes, bool include_table)
-      : preparation_(preparation), sink_(sink), message_bytes_(message_bytes), include_table_(include_table) {}
+  Outlet(const table::Preparation& preparation, const FeatureSink& sink, int64_t message_bytes,
+         const FeatureQuery& query)
+      : preparation_(preparation),
+        sink_(sink),
+        message_bytes_(message_bytes),
+        include_table_(query.include_table),
+        columns_(query.table_columns) {}
 
   absl::Status Add(std::vector<int64_t> row_index, const table::Table& rows) {
     if (rows.rows() == 0) return absl::OkStatus();
@@ -50,6 +55,11 @@ class Outlet {
     FeatureRows out;
     out.row_index = std::exchange(row_index_, {});
     ASSIGN_OR_RETURN(out.values, preparation_.Apply(rows));
+    if (include_table_ && !columns_.empty()) {
+      std::erase_if(rows.columns, [this](const table::Column& c) {
+        return std::find(columns_.begin(), columns_.end(), c.name) == columns_.end();
+      });
+    }
     if (include_table_) out.table = std::move(rows);
     return sink_.rows(std::move(out));
   }
@@ -59,6 +69,7 @@ class Outlet {
   const FeatureSink& sink_;
   int64_t message_bytes_;
   bool include_table_;
+  const std::vector<std::string>& columns_;
   table::TableBuilder pending_;
   std::vector<int64_t> row_index_;
 };
@@ -136,7 +147,7 @@ absl::Status Engine::StreamFeatures(const std::string& tenant, const FeatureQuer
   if (count == 0) return absl::OkStatus();
 
   SequentialSampler sampler(count, query.sample_rows == 0 ? count : query.sample_rows, query.seed);
-  Outlet outlet(preparation, sink, options_.message_bytes, query.include_table);
+  Outlet outlet(preparation, sink, options_.message_bytes, query);
   const auto take = [&](int64_t first_row, table::Table&& rows) -> absl::Status {
     RETURN_IF_ERROR(context.Check());
     std::vector<int64_t> chosen, row_index;

@@ -33,6 +33,7 @@ struct FeatureQuery {
   int64_t sample_rows = 0;  ///< positive: so many rows of the range, in row order
   uint64_t seed = 0;
   bool include_table = false;
+  std::vector<std::string> table_columns = {};  ///< only these of the table; empty: all
 };
 
 struct FeatureHeader {

@@ -15,6 +15,9 @@ namespace {
 using runtime::CallContext;
 using Context = grpc::CallbackServerContext;
 
+/// A thousand anomalies with every feature would be a very large answer.
+constexpr int kListedFeatures = 5;
+
 const runtime::FilterSchema& AnomalyFilter() {
   using Type = runtime::FilterField::Type;
   static const runtime::FilterSchema schema{
@@ -76,7 +79,13 @@ grpc::ServerUnaryReactor* TriageGrpc::ListAnomalies(Context* ctx, const v1::List
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const Listing listing, ReadListing(request));
     ASSIGN_OR_RETURN(const Page page, store_.List(call.tenant, listing));
-    for (const Anomaly& a : page.anomalies) ToProto(a, out->add_anomalies());
+    for (const Anomaly& a : page.anomalies) {
+      v1::Anomaly* anomaly = out->add_anomalies();
+      ToProto(a, anomaly);
+      auto* features = anomaly->mutable_anomalous_features();
+      if (features->size() > kListedFeatures)
+        features->DeleteSubrange(kListedFeatures, features->size() - kListedFeatures);
+    }
     if (!page.next_cursor.empty()) {
       out->set_next_page_token(runtime::EncodePageToken(page.next_cursor, runtime::RequestFingerprint(request)));
     }

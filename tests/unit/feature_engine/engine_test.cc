@@ -69,6 +69,24 @@ bool SameBits(const std::vector<double>& a, std::span<const double> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * 8) == 0;
 }
 
+TEST_CASE("of the table only the columns that are named, beside the whole matrix") {
+  Setup s(100, {});
+  const auto set = s.engine.CreateFeatureSet("acme", "d1", {}, s.source, {});
+  REQUIRE(set.ok());
+  Collected got;
+  const std::string third = s.shop.columns[2].name;
+  REQUIRE(s.engine
+              .StreamFeatures("acme",
+                              {.feature_set = set->id, .include_table = true, .table_columns = {third, "nowhere"}},
+                              s.source, {}, got.Sink())
+              .ok());
+  const table::Table table = got.table.Take();
+  REQUIRE(table.cols() == 1);
+  CHECK(table.columns[0].name == third);
+  CHECK(table.rows() == 100);
+  CHECK(got.columns.size() == set->features.size());
+}
+
 TEST_CASE("the feature matrix is the preparation applied to the table, bit for bit, however it is cut") {
   Setup s(1000, {.message_bytes = 700});
   const auto set = s.engine.CreateFeatureSet("acme", "d1", {.scaling = table::Scaling::kRobust}, s.source, {});

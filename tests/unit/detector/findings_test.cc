@@ -1,0 +1,87 @@
+// What goes with a finding: every feature up to a number and to so many bytes, and how many there are.
+#include "services/detector/core/findings.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/rng.h"
+
+namespace vedette::detector {
+namespace {
+
+struct Fixture {
+  /// The last row is far off in every column, the further the later the column.
+  Fixture(int64_t columns, const std::string& suffix) {
+    Rng rng(1);
+    table::Table t;
+    for (int64_t j = 0; j < columns; ++j) {
+      table::Column c;
+      c.name = std::to_string(j) + suffix;
+      for (int64_t i = 0; i < 60; ++i) c.values.push_back(rng.Normal() + (i == 59 ? 20 + static_cast<double>(j) : 0));
+      t.columns.push_back(std::move(c));
+    }
+    auto preparation = table::Preparation::Fit(t, {});
+    REQUIRE(preparation.ok());
+    X = *preparation->Apply(t);
+    const outlier::Catalog catalog({outlier::AllAlgorithms()});
+    auto fitted =
+        outlier::Model::Fit(catalog, {.algorithm = "zscore", .contamination = 0.02}, *preparation, X.view(), Context{});
+    REQUIRE(fitted.ok());
+    model = std::move(*fitted);
+    table = std::move(t);
+  }
+  Found Explained(int top) const {
+    std::vector<int64_t> index(60);
+    for (size_t i = 0; i < 60; ++i) index[i] = static_cast<int64_t>(i);
+    const auto scores = model->Score(X.view(), Context{});
+    REQUIRE(scores.ok());
+    std::string space;
+    const auto found = ExplainAnomalies(*model, X.view(), table, index, *scores, top, Context{}, &space);
+    REQUIRE(found.ok());
+    REQUIRE_FALSE(found->empty());
+    return found->back();  // the last row; a share of the rows may be more than one
+  }
+  Matrix X;
+  table::Table table;
+  std::unique_ptr<outlier::Model> model;
+};
+
+size_t Bytes(const Found& f) {
+  size_t bytes = 0;
+  for (const auto& c : f.features) bytes += c.feature.size() + c.actual_text.size() + c.expected_text.size();
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("a finding has all features of its row, the largest first") {
+  const Fixture f(12, "");
+  const Found found = f.Explained(64);
+  CHECK(found.row_index == 59);
+  CHECK(found.features.size() == 12);
+  CHECK(found.feature_count == 12);
+  double shares = 0;
+  for (const auto& c : found.features) shares += c.share;
+  CHECK(shares == Approx(1));
+}
+
+TEST_CASE("of many features those that fit, and how many there are") {
+  const Fixture many(300, "");
+  const Found found = many.Explained(64);
+  CHECK(found.features.size() == 64);
+  CHECK(found.feature_count == 300);
+  const Found few = many.Explained(2);
+  CHECK(few.features.size() == 2);
+  CHECK(few.features[0].feature == found.features[0].feature);
+
+  // Names as long as cells may be: bounded by bytes, but the largest is always there.
+  const Fixture wide(100, std::string(3000, 'x'));
+  const Found bounded = wide.Explained(1000);
+  CHECK(bounded.feature_count == 100);
+  CHECK(bounded.features.size() > 10);
+  CHECK(bounded.features.size() < 22);
+  CHECK(Bytes(bounded) <= kMaxFeatureBytes);
+  const Fixture huge(3, std::string(100000, 'x'));
+  CHECK(huge.Explained(64).features.size() == 1);
+}
+
+}  // namespace vedette::detector
