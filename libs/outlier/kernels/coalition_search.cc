@@ -15,6 +15,18 @@ namespace {
 constexpr double kMostPart = 1e30;    // of a player; sums of these stay finite in float32
 constexpr double kUnderflow = 1e-30;  // more than what underflowing parts can lose
 
+/// Bit i is set where sums[8 i] <= bound, for eight of them.
+inline unsigned EighthsNotAbove(const float* sums, float bound) {
+#if VEDETTE_F64X4_AVX2
+  const __m256 own = _mm256_i32gather_ps(sums, _mm256_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56), 4);
+  return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(own, _mm256_set1_ps(bound), _CMP_LE_OQ)));
+#else
+  unsigned mask = 0;
+  for (int i = 0; i < 8; ++i) mask |= sums[8 * i] <= bound ? 1U << i : 0U;
+  return mask;
+#endif
+}
+
 }  // namespace
 
 void CoalitionSumsPortable(const CoalitionSums& s) {
@@ -53,21 +65,6 @@ std::span<const CoalitionKernel> CoalitionKernels() {
   }();
   return kernels;
 }
-
-/// What a round of coalitions knows of a block.
-struct CoalitionSearch::Scratch {
-  explicit Scratch(int64_t groups, int64_t stride)
-      : table(kPanels * groups * kChoices * kPanel),
-        sums(kRound * kStride),
-        least(kRound * kPanels * 8),
-        query(stride) {}
-  AlignedArray<float> table;  // [panel][group][choice][kPanel]
-  AlignedArray<float> sums;   // [coalition][kStride]: [panel][kPanel]
-  AlignedArray<float> least;  // [coalition][panel][lane]: the least sum of rows lane, lane + 8, lane + 16...
-  AlignedArray<double> query;
-  int32_t slots[kBlock + 1];
-  double ranks[kBlock];
-};
 
 CoalitionSearch::CoalitionSearch(const UniqueRows& fitted, double unit, const CoalitionRows& rows)
     : fitted_(&fitted),
@@ -132,26 +129,15 @@ void CoalitionSearch::Compose(int64_t b, uint64_t mask, double* out) const {
 }
 
 void CoalitionSearch::Part(std::span<const int32_t> columns, const double* query, int64_t panel, float* out) const {
-  const double scale = scale_;
-  if (columns.size() == 1) {
-    const double* values = values_.get() + (panel * fitted_->features() + columns[0]) * kPanel;
-    const double x = query[columns[0]];
-    for (int64_t t = 0; t < kPanel; ++t) {
-      const double part = (x - values[t]) * (x - values[t]) * scale;
-      out[t] = static_cast<float>(part < kMostPart ? part : kMostPart);
-    }
-    return;
-  }
-  double sums[kPanel] = {};
+  alignas(32) double sums[kPanel] = {};
   for (const int32_t j : columns) {
     const double* values = values_.get() + (panel * fitted_->features() + j) * kPanel;
     const double x = query[j];
     for (int64_t t = 0; t < kPanel; ++t) sums[t] += (x - values[t]) * (x - values[t]);
   }
-  for (int64_t t = 0; t < kPanel; ++t) {
-    const double part = sums[t] * scale;
-    out[t] = static_cast<float>(part < kMostPart ? part : kMostPart);
-  }
+  const F64x4 scale = F64x4::Set(scale_), most = F64x4::Set(kMostPart);
+  for (int64_t t = 0; t < kPanel; t += 4) Min(F64x4::Load(sums + t) * scale, most).Store(sums + t);
+  for (int64_t t = 0; t < kPanel; ++t) out[t] = static_cast<float>(sums[t]);
 }
 
 /// table[group][choice][kPanel]. The first group starts from the columns that nobody names.
@@ -230,9 +216,8 @@ void CoalitionSearch::Take(int64_t m, int64_t first, int64_t panels, TopK& top, 
       const int bit = std::countr_zero(hits[word]);
       const int64_t place = (8 * word + bit / 8) * kPanel + bit % 8;
       const float* sums = scratch.sums.get() + m * kStride + place;
-      for (int64_t at = 0; at < kPanel; at += 8) {
-        scratch.slots[found] = static_cast<int32_t>(first + place + at);
-        found += sums[at] <= bound ? 1 : 0;
+      for (unsigned eighths = EighthsNotAbove(sums, bound); eighths != 0; eighths &= eighths - 1) {
+        scratch.slots[found++] = static_cast<int32_t>(first + place + 8 * std::countr_zero(eighths));
       }
     }
   }
@@ -245,10 +230,9 @@ void CoalitionSearch::Take(int64_t m, int64_t first, int64_t panels, TopK& top, 
   }
 }
 
-void CoalitionSearch::Search(int64_t b, std::span<const uint64_t> masks, std::span<TopK> tops, const StopFn& stop,
-                             CoalitionKernel kernel) const {
+void CoalitionSearch::Search(int64_t b, std::span<const uint64_t> masks, std::span<TopK> tops, Scratch& scratch,
+                             const StopFn& stop, CoalitionKernel kernel) const {
   if (kernel == nullptr) kernel = CoalitionKernels().back();
-  Scratch scratch(groups_, fitted_->stride());
   const int64_t step = groups_ * kChoices * kPanel;
   for (int64_t begin = 0; begin < panels_; begin += kPanels) {
     const int64_t panels = std::min(kPanels, panels_ - begin);

@@ -43,6 +43,12 @@ void CoalitionSumsAvx512(const CoalitionSums& sums);
 std::span<const CoalitionKernel> CoalitionKernels();
 
 class CoalitionSearch {
+  static constexpr int64_t kPanel = CoalitionSums::kPanel;
+  static constexpr int64_t kPanels = 16, kBlock = kPanels * kPanel;  // tabulated together; their sums are kept
+  static constexpr int64_t kStride = kBlock + 16;  // of their sums: neighbours at 4 KiB would share lines of the cache
+  static constexpr int64_t kRound = 64;            // coalitions that then take their rows
+  static constexpr int kGroup = CoalitionSums::kGroup, kChoices = CoalitionSums::kChoices;
+
  public:
   static constexpr int64_t kMaxPlayers = 64;
   static constexpr int64_t kMaxValues = int64_t{1} << 21;  ///< fitted cells: 16 MiB of them are kept by column
@@ -55,23 +61,31 @@ class CoalitionSearch {
   /// Needs Fits. Keeps a reference to `fitted`, whose values are in units of 1 / `unit`.
   CoalitionSearch(const UniqueRows& fitted, double unit, const CoalitionRows& rows);
 
+  /// Memory of a search, to be used again by the next on the same thread: half a megabyte for 21 columns.
+  struct Scratch {
+    explicit Scratch(const CoalitionSearch& search)
+        : table(kPanels * search.groups_ * kChoices * kPanel),
+          sums(kRound * kStride),
+          least(kRound * kPanels * 8),
+          query(search.fitted_->stride()) {}
+    AlignedArray<float> table;  ///< [panel][group][choice][kPanel]
+    AlignedArray<float> sums;   ///< [coalition][kStride]: [panel][kPanel]
+    AlignedArray<float> least;  ///< [coalition][panel][lane]: the least sum of rows lane, lane + 8, lane + 16...
+    AlignedArray<double> query;
+    int32_t slots[kBlock];
+    double ranks[kBlock];
+  };
+
   int64_t background() const { return background_; }
   /// The row itself, as UniqueRows keeps rows: stride() doubles.
   void Compose(int64_t b, uint64_t mask, double* out) const;
   /// Offers to tops[m] every location that may be among the best of masks[m] against background row b. At most kMasks
   /// masks; every top has the same k <= kMaxNeighbors.
   /// `kernel` null: the fastest.
-  void Search(int64_t b, std::span<const uint64_t> masks, std::span<TopK> tops, const StopFn& stop,
+  void Search(int64_t b, std::span<const uint64_t> masks, std::span<TopK> tops, Scratch& scratch, const StopFn& stop,
               CoalitionKernel kernel = nullptr) const;
 
  private:
-  static constexpr int64_t kPanel = CoalitionSums::kPanel;
-  static constexpr int64_t kPanels = 16, kBlock = kPanels * kPanel;  // tabulated together; their sums are kept
-  static constexpr int64_t kStride = kBlock + 16;  // of their sums: neighbours at 4 KiB would share lines of the cache
-  static constexpr int64_t kRound = 64;            // coalitions that then take their rows
-  static constexpr int kGroup = CoalitionSums::kGroup, kChoices = CoalitionSums::kChoices;
-
-  struct Scratch;
   std::span<const int32_t> ColumnsOf(int64_t player) const {
     return {columns_.data() + begin_[player], static_cast<size_t>(begin_[player + 1] - begin_[player])};
   }

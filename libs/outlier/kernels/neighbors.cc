@@ -263,12 +263,14 @@ absl::Status NeighborIndex::Of(const CoalitionSearch& search, std::span<const ui
   const bool with_ties = ties > k && k > 0;
   constexpr int64_t kMasks = CoalitionSearch::kMasks;
   const int64_t chunks = (std::ssize(masks) + kMasks - 1) / kMasks, n = search.background(), stride = unique_.stride();
-  const auto piece = [&](int64_t at, const StopFn& stop) {
+  const auto piece = [&](int64_t at, std::vector<TopK>& all, CoalitionSearch::Scratch& scratch, const StopFn& stop) {
     const int64_t b = at % n, first = at / n * kMasks;
     const auto own =
         masks.subspan(static_cast<size_t>(first), static_cast<size_t>(std::min(kMasks, std::ssize(masks) - first)));
-    std::vector<TopK> tops(own.size(), TopK(k + (with_ties ? 1 : 0)));
-    search.Search(b, own, tops, stop);
+    while (all.size() < own.size()) all.emplace_back(k + (with_ties ? 1 : 0));
+    const std::span<TopK> tops = std::span(all).first(own.size());
+    for (TopK& top : tops) top.Clear();
+    search.Search(b, own, tops, scratch, stop);
     if (with_ties && !stop()) {
       const AlignedArray<double> values(std::ssize(own) * stride);
       std::vector<const double*> queries;
@@ -285,9 +287,14 @@ absl::Status NeighborIndex::Of(const CoalitionSearch& search, std::span<const ui
     }
   };
   const auto pieces = [&](int64_t begin, int64_t end, const StopFn& stop) {
-    for (int64_t at = begin; at < end; ++at) piece(at, stop);
+    CoalitionSearch::Scratch scratch(search);
+    std::vector<TopK> tops;
+    for (int64_t at = begin; at < end; ++at) {
+      piece(at, tops, scratch, stop);
+      if (with_ties) tops.clear();  // some may have been widened
+    }
   };
-  return Pieces(ctx, chunks * n, pieces, 1);
+  return Pieces(ctx, chunks * n, pieces, 8);
 }
 
 void NeighborIndex::Save(ByteWriter& out) const {

@@ -43,6 +43,11 @@ class NeighborIndex {
   double Unscaled(double distance) const;
   /// Cell of a training row in the data's own units.
   double Value(int64_t row, int64_t feature) const { return unique_.at(unique_.location(row))[feature] / unit_; }
+  /// All its cells.
+  void Values(int64_t row, double* out) const {
+    const double* const values = unique_.at(unique_.location(row));
+    for (int64_t j = 0; j < unique_.features(); ++j) out[j] = values[j] / unit_;
+  }
   static constexpr double kMaxDistance = 1e150;  ///< of what is reported: ratios of distances stay finite
 
   /// Called once for each query, from any thread: distances ascending (times unit(), at most kMaxDistance), with their
