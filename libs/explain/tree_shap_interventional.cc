@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kMaxBackground = 10000;
 constexpr size_t kMaxMasks = size_t{1} << 28;
-constexpr int64_t kRowsPerPiece = 32;
+constexpr int64_t kRowsAtOnce = 32;
 constexpr size_t kScanned = 8;  // masks at once
 constexpr int kSlots = TreeShap::kMaxPathFeatures;
 
@@ -190,7 +190,7 @@ absl::StatusOr<TreeShapResult> TreeShap::Interventional(MatrixView rows, const B
   if (background.begin.size() != leaves_.size() + 1) return InvalidArgument("the background is another forest's");
   TreeShapResult out{Matrix(rows.rows, rows.cols), std::vector<double>(static_cast<size_t>(rows.rows)),
                      background.expected};
-  RETURN_IF_ERROR(outlier::ParallelBlocks(ctx, rows.rows, kRowsPerPiece, [&](int64_t begin, int64_t end) {
+  RETURN_IF_ERROR(outlier::ParallelBlocks(ctx, rows.rows, kRowsAtOnce, [&](int64_t begin, int64_t end) {
     std::vector<uint32_t> missed(most_nodes_);
     std::vector<std::vector<double>> values, phi;
     for (int64_t i = begin; i < end; ++i) values.push_back(RowOf(rows, i));

@@ -12,7 +12,7 @@ namespace vedette::neural {
 namespace {
 
 constexpr uint32_t kStateVersion = 1;
-constexpr int64_t kTile = DenseNetwork::kTileRows;
+constexpr int64_t kTileRows = DenseNetwork::kTileRows;
 constexpr double kLargestScore = 1e30;  // keeps the scores of a broken network finite
 constexpr uint64_t kWeightStream = uint64_t{1} << 40;  // of Rng(seed, .): + the number of the network
 
@@ -88,20 +88,20 @@ absl::Status NetworkDetector::ScoreTiles(MatrixView X, std::span<double> scores,
   RETURN_IF_ERROR(ctx.Check());
   return outlier::ParallelBlocks(ctx, X.rows, grain(), [&](int64_t begin, int64_t end) {
     TileBuffer in(X.cols), made(parts != nullptr ? X.cols : 0);
-    std::vector<double> contributions(parts != nullptr ? static_cast<size_t>(X.cols * kTile) : 0);
+    std::vector<double> contributions(parts != nullptr ? static_cast<size_t>(X.cols * kTileRows) : 0);
     const Parts buffers{contributions.data(), made.data()};
-    for (int64_t first = begin; first < end; first += kTile) {
-      const int64_t rows = std::min(kTile, end - first);
+    for (int64_t first = begin; first < end; first += kTileRows) {
+      const int64_t rows = std::min(kTileRows, end - first);
       for (int64_t j = 0; j < X.cols; ++j) {
-        for (int64_t r = 0; r < rows; ++r) in.data()[j * kTile + r] = scaling_.Apply(j, X(first + r, j));
+        for (int64_t r = 0; r < rows; ++r) in.data()[j * kTileRows + r] = scaling_.Apply(j, X(first + r, j));
       }
-      double tile[kTile] = {};
+      double tile[kTileRows] = {};
       ScoreTile(in, rows, tile, parts != nullptr ? &buffers : nullptr);
       for (int64_t r = 0; r < rows; ++r) scores[static_cast<size_t>(first + r)] = Bounded(tile[r]);
       for (int64_t j = 0; parts != nullptr && j < X.cols; ++j) {
         for (int64_t r = 0; r < rows; ++r) {
-          parts->contributions(first + r, j) = Bounded(contributions[static_cast<size_t>(j * kTile + r)]);
-          parts->expected(first + r, j) = scaling_.Invert(j, made.data()[j * kTile + r]);
+          parts->contributions(first + r, j) = Bounded(contributions[static_cast<size_t>(j * kTileRows + r)]);
+          parts->expected(first + r, j) = scaling_.Invert(j, made.data()[j * kTileRows + r]);
         }
       }
     }

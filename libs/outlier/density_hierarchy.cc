@@ -11,7 +11,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr double kMost = std::numeric_limits<double>::max();
-constexpr int64_t kBlock = 512;  ///< rows whose distances are held at a time
+constexpr int64_t kRowBlock = 512;  ///< rows whose distances are held at a time
 
 /// Rows that are not yet in the tree, column by column, so that the distances to one row are computed many at a time.
 class Outside {
@@ -49,9 +49,9 @@ class Outside {
   int64_t Approach(int32_t taken) {
     int64_t best = 0;
     double best_radius = std::numeric_limits<double>::infinity();
-    double squares[kBlock];
-    for (int64_t begin = 0; begin < size_; begin += kBlock) {
-      const int64_t width = std::min(kBlock, size_ - begin);
+    double squares[kRowBlock];
+    for (int64_t begin = 0; begin < size_; begin += kRowBlock) {
+      const int64_t width = std::min(kRowBlock, size_ - begin);
       std::fill(squares, squares + width, 0.0);
       for (size_t j = 0; j < columns_.size(); ++j) {
         const double* const column = columns_[j].data() + begin;

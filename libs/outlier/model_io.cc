@@ -13,7 +13,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr std::string_view kMagic = "VDTM";
-constexpr uint32_t kVersion = 2, kOldestVersion = 1;
+constexpr uint32_t kFormatVersion = 2, kOldestVersion = 1;
 constexpr size_t kDigestSize = 64;
 constexpr uint64_t kMaxParams = 1000;
 
@@ -40,7 +40,7 @@ absl::Status NextSection(ByteReader& in, std::string_view name, const Read& read
 std::string Model::Serialize() const {
   ByteWriter out;
   for (const char c : kMagic) out.U8(static_cast<uint8_t>(c));
-  out.U32(kVersion);
+  out.U32(kFormatVersion);
   Section(out, [this](ByteWriter& w) {
     w.String(descriptor_->name);
     w.U64(params_.size());
@@ -70,8 +70,8 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Parse(const Catalog& catalog, std:
   if (bytes.size() < kMagic.size() + 4 + kDigestSize) return absl::DataLossError("the model is cut off");
   const std::string_view body = bytes.substr(0, bytes.size() - kDigestSize);
   ByteReader in(body.substr(kMagic.size()));
-  if (const uint32_t version = in.U32(); version < kOldestVersion || version > kVersion) {
-    return DataLoss("the model has format version {}, this program reads versions {} to {}", version, kOldestVersion, kVersion);
+  if (const uint32_t version = in.U32(); version < kOldestVersion || version > kFormatVersion) {
+    return DataLoss("the model has format version {}, this program reads versions {} to {}", version, kOldestVersion, kFormatVersion);
   }
   if (Sha256Hex(body) != bytes.substr(body.size())) return absl::DataLossError("the model is damaged: its checksum does not match");
 

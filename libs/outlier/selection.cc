@@ -17,7 +17,7 @@ extern const std::string_view kSelectionMatrixCsv;
 
 namespace {
 
-constexpr int64_t kFewRows = 50, kManyFeatures = 1000;
+constexpr int64_t kSmallTable = 50, kManyFeatures = 1000;
 constexpr size_t kNearest = 25, kPicks = 3;
 constexpr double kShrinkage = 0.25;
 /// A kind of detector: what it always has, and the same at half and at twice its size, which nobody knows for a table
@@ -108,7 +108,7 @@ std::vector<Pick> ByRule(const DataProfile& profile) {
   if (profile.features == 1) {
     return plain({"mad", "zscore", "hbos"}, "a single column: the distance from its middle says it all");
   }
-  if (profile.rows < kFewRows) {
+  if (profile.rows < kSmallTable) {
     return plain({"ecod", "copod", "knn"},
                  fmt::format("only {} rows: each column's own tails need no sampling and no parameters", profile.rows));
   }

@@ -12,7 +12,7 @@
 namespace vedette::outlier {
 namespace {
 
-constexpr uint32_t kStateVersion = 2;  // 2: the rule; 1 had none
+constexpr uint32_t kThresholdVersion = 2;  // 2: the rule; 1 had none
 constexpr double kMaxFinite = std::numeric_limits<double>::max();
 
 /// numpy's linear interpolation between order statistics; halves avoid overflow of the difference.
@@ -201,7 +201,7 @@ Severity ScoreScale::SeverityOf(double score) const {
 }
 
 void ScoreScale::Save(ByteWriter& out) const {
-  out.U32(kStateVersion);
+  out.U32(kThresholdVersion);
   out.F64(threshold_);
   out.F64(contamination_);
   out.F64(mean_);
@@ -215,7 +215,7 @@ void ScoreScale::Save(ByteWriter& out) const {
 
 absl::StatusOr<ScoreScale> ScoreScale::Load(ByteReader& in) {
   const uint32_t version = in.U32();
-  if (in.ok() && (version < 1 || version > kStateVersion)) in.Fail(fmt::format("the score scale has version {}", version));
+  if (in.ok() && (version < 1 || version > kThresholdVersion)) in.Fail(fmt::format("the score scale has version {}", version));
   ScoreScale scale;
   scale.threshold_ = ReadFinite(in, "the threshold");
   scale.contamination_ = ReadFinite(in, "the contamination");

@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxTokenBytes = 8 << 10;
+constexpr size_t kMaxBearerBytes = 8 << 10;
 constexpr size_t kMaxCachedTokens = 10'000;
 constexpr size_t kMaxRoles = 32;
 constexpr size_t kMaxNameBytes = 200;
@@ -96,9 +96,8 @@ bool HasAudience(const json& payload, const std::string& wanted) {
   const auto it = payload.find("aud");
   if (it == payload.end()) return false;
   if (it->is_string()) return it->get<std::string>() == wanted;
-  return it->is_array() && std::any_of(it->begin(), it->end(), [&](const json& v) {
-           return v.is_string() && v.get<std::string>() == wanted;
-         });
+  return it->is_array() && std::any_of(it->begin(), it->end(),
+                                       [&](const json& v) { return v.is_string() && v.get<std::string>() == wanted; });
 }
 
 absl::StatusOr<Identity> ReadIdentity(const json& payload) {
@@ -124,7 +123,9 @@ absl::StatusOr<Identity> ReadIdentity(const json& payload) {
 
 }  // namespace
 
-bool Identity::HasRole(std::string_view role) const { return std::find(roles.begin(), roles.end(), role) != roles.end(); }
+bool Identity::HasRole(std::string_view role) const {
+  return std::find(roles.begin(), roles.end(), role) != roles.end();
+}
 
 absl::StatusOr<KeyPair> GenerateKeyPair() {
   ASSIGN_OR_RETURN(const Es256Key key, Es256Key::Generate());
@@ -232,7 +233,7 @@ absl::StatusOr<std::unique_ptr<TokenVerifier>> TokenVerifier::Create(VerifierOpt
 
 absl::StatusOr<Identity> TokenVerifier::Verify(std::string_view token) const {
   if (token.empty()) return Refuse("TOKEN_MISSING", "a bearer token is needed");
-  if (token.size() > kMaxTokenBytes) return Refuse("TOKEN_INVALID", "the token is too long");
+  if (token.size() > kMaxBearerBytes) return Refuse("TOKEN_INVALID", "the token is too long");
   const absl::Time now = state_->clock.Now();
   const std::string digest = Sha256Hex(token);
   std::vector<NamedKey> keys;

@@ -32,7 +32,7 @@ constexpr char kServiceConfig[] = R"({
 
 constexpr int kMaxReceiveBytes = 64 << 20;
 
-absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const v1::TlsConfig& tls) {
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientCredentials(const v1::TlsConfig& tls) {
   if (tls.ca_file().empty() && tls.cert_file().empty()) return grpc::InsecureChannelCredentials();
   grpc::SslCredentialsOptions options;
   if (!tls.ca_file().empty()) {
@@ -48,7 +48,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const v1::
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address, const v1::TlsConfig& tls) {
-  ASSIGN_OR_RETURN(const auto credentials, Credentials(tls));
+  ASSIGN_OR_RETURN(const auto credentials, ClientCredentials(tls));
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -74,7 +74,8 @@ absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, const st
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   grpc::CompletionQueue queue;
   grpc::GenericStub stub(channel);
-  const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::ByteBuffer(&slice, 1), &queue);
+  const auto call =
+      stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::ByteBuffer(&slice, 1), &queue);
   call->StartCall();
   grpc::ByteBuffer response;
   grpc::Status status;

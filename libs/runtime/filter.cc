@@ -9,7 +9,7 @@
 namespace vedette::runtime {
 namespace {
 
-constexpr size_t kMaxBytes = 4 << 10;
+constexpr size_t kMaxFilterBytes = 4 << 10;
 constexpr int kMaxRestrictions = 100;
 constexpr int kMaxDepth = 32;
 constexpr size_t kMaxPath = 8;
@@ -30,7 +30,8 @@ class Parser {
   explicit Parser(std::string_view text) : text_(text) {}
 
   absl::StatusOr<FilterNode> Run() {
-    if (text_.size() > kMaxBytes) return InvalidField("filter", fmt::format("longer than {} bytes", kMaxBytes));
+    if (text_.size() > kMaxFilterBytes)
+      return InvalidField("filter", fmt::format("longer than {} bytes", kMaxFilterBytes));
     FilterNode empty;
     SkipSpace();
     if (AtEnd()) return empty;

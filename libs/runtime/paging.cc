@@ -18,7 +18,7 @@ namespace vedette::runtime {
 namespace {
 
 constexpr uint8_t kTokenVersion = 1;
-constexpr size_t kMaxTokenBytes = 4 << 10;
+constexpr size_t kMaxPageTokenBytes = 4 << 10;
 constexpr size_t kMaxOrderTerms = 8;
 
 absl::Status BadToken(std::string_view why) { return InvalidField("page_token", why); }
@@ -58,7 +58,8 @@ std::string RequestFingerprint(const google::protobuf::Message& request) {
   const std::unique_ptr<google::protobuf::Message> copy(request.New());
   copy->CopyFrom(request);
   for (const char* name : {"page_size", "page_token"}) {
-    if (const auto* field = copy->GetDescriptor()->FindFieldByName(name)) copy->GetReflection()->ClearField(copy.get(), field);
+    if (const auto* field = copy->GetDescriptor()->FindFieldByName(name))
+      copy->GetReflection()->ClearField(copy.get(), field);
   }
   std::string bytes = copy->GetDescriptor()->full_name();
   {
@@ -83,8 +84,7 @@ absl::StatusOr<std::vector<std::string>> DecodePageToken(std::string_view token,
                                                          size_t keys) {
   std::vector<std::string> cursor;
   if (token.empty()) return cursor;
-  const std::optional<std::string> bytes =
-      token.size() > kMaxTokenBytes ? std::nullopt : Base64UrlDecode(token);
+  const std::optional<std::string> bytes = token.size() > kMaxPageTokenBytes ? std::nullopt : Base64UrlDecode(token);
   if (!bytes) return BadToken("not a page token of this service");
   ByteReader in(*bytes);
   const uint8_t version = in.U8();
@@ -106,10 +106,12 @@ absl::StatusOr<std::vector<OrderTerm>> ParseOrderBy(std::string_view text, std::
     const std::string_view part = Trim(text.substr(begin, comma - begin));
     if (part.empty()) return InvalidField("order_by", "a field is missing beside a comma");
     ASSIGN_OR_RETURN(const OrderTerm term, ParseOrderTerm(part, fields));
-    const bool repeated = std::any_of(terms.begin(), terms.end(), [&](const OrderTerm& t) { return t.field == term.field; });
+    const bool repeated =
+        std::any_of(terms.begin(), terms.end(), [&](const OrderTerm& t) { return t.field == term.field; });
     if (repeated) return InvalidField("order_by", fmt::format("\"{}\" is given twice", term.field->name));
     terms.push_back(term);
-    if (terms.size() > kMaxOrderTerms) return InvalidField("order_by", fmt::format("more than {} fields", kMaxOrderTerms));
+    if (terms.size() > kMaxOrderTerms)
+      return InvalidField("order_by", fmt::format("more than {} fields", kMaxOrderTerms));
     begin = comma + 1;
   }
   return terms;

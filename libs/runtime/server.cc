@@ -21,7 +21,7 @@ namespace {
 constexpr absl::Duration kReadinessInterval = absl::Seconds(1);
 constexpr absl::Duration kGoAway = absl::Milliseconds(100);
 
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const v1::TlsConfig& tls) {
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const v1::TlsConfig& tls) {
   if (tls.cert_file().empty()) return grpc::InsecureServerCredentials();
   grpc::SslServerCredentialsOptions options;
   grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
@@ -79,7 +79,8 @@ bool CheckReadiness(Server::State& state, std::map<std::string, std::string>* fa
 Server::Server(v1::ServerConfig config, const TokenVerifier& verifier, Metrics& metrics)
     : state_(std::make_shared<State>(std::move(config), verifier, metrics)) {
   const v1::GrpcConfig& grpc = state_->config.grpc();
-  const int threads = grpc.worker_threads() > 0 ? static_cast<int>(grpc.worker_threads()) : std::max(8, 2 * AvailableCpus());
+  const int threads =
+      grpc.worker_threads() > 0 ? static_cast<int>(grpc.worker_threads()) : std::max(8, 2 * AvailableCpus());
   state_->unary_pool = std::make_unique<WorkPool>(threads, static_cast<int>(grpc.max_queued_calls()));
   state_->stream_pool = std::make_unique<WorkPool>(static_cast<int>(grpc.max_streams()), 0);
   auto& queued = metrics.Gauge("grpc_server_queued_calls", "Unary calls that wait for a thread");
@@ -151,7 +152,7 @@ absl::Status Server::Start() {
 
   grpc::ServerBuilder builder;
   ConfigureBuilder(s.config.grpc(), &builder);
-  ASSIGN_OR_RETURN(const auto credentials, Credentials(s.config.grpc().tls()));
+  ASSIGN_OR_RETURN(const auto credentials, ServerCredentials(s.config.grpc().tls()));
   const std::string address = Address(s.config.grpc().host(), s.config.grpc().port());
   builder.AddListeningPort(address, credentials, &s.port);
   for (const auto& [name, service] : s.services) builder.RegisterService(service.get());
@@ -200,7 +201,8 @@ void Server::Stop() {
   {
     std::unique_lock lock(s.calls_mutex);
     s.draining = true;
-    s.calls_changed.wait_for(lock, std::chrono::seconds(s.config.shutdown_seconds()), [&s] { return s.open_calls == 0; });
+    s.calls_changed.wait_for(lock, std::chrono::seconds(s.config.shutdown_seconds()),
+                             [&s] { return s.open_calls == 0; });
   }
   if (s.server != nullptr) {
     // gRPC's own graceful shutdown also waits for idle connections to close, which clients without a polling thread do

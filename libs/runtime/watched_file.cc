@@ -11,16 +11,16 @@
 
 namespace vedette::runtime {
 namespace {
-constexpr int64_t kMaxBytes = 1 << 20;
+constexpr int64_t kMaxFileBytes = 1 << 20;
 }
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return NotFound("cannot read {}: {}", path, std::strerror(errno));
-  std::string content(kMaxBytes + 1, '\0');
-  in.read(content.data(), kMaxBytes + 1);
+  std::string content(kMaxFileBytes + 1, '\0');
+  in.read(content.data(), kMaxFileBytes + 1);
   if (in.bad() || (in.fail() && !in.eof())) return Unavailable("cannot read {}: {}", path, std::strerror(errno));
-  if (in.gcount() > kMaxBytes) return InvalidArgument("{} is larger than 1 MiB", path);
+  if (in.gcount() > kMaxFileBytes) return InvalidArgument("{} is larger than 1 MiB", path);
   content.resize(static_cast<size_t>(in.gcount()));
   return content;
 }

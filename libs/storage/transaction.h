@@ -40,6 +40,7 @@ struct TxOptions {
   bool read_only = false;
   int max_attempts = 5;  ///< for ABORTED (serialization failure, deadlock), with growing, jittered waits
 };
+inline constexpr TxOptions kReadOnly{.read_only = true};
 
 /// BEGIN; app.tenant = tenant; fn; COMMIT. Rolls back and returns fn's error. Row-level security shows and accepts only
 /// rows of `tenant`. `fn` may run several times, so it must have no effects outside the database, and assign rather

@@ -13,7 +13,6 @@
 namespace vedette::table {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kShownBytes = 64;
 constexpr int64_t kCategoryOverhead = 64;  // string object, slot, allocation: what a text costs besides its bytes
 
@@ -65,19 +64,23 @@ void CategorySet::Grow() {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-void CsvReporter::BadCell(const CellPlace& place, std::string_view column, std::string_view text, std::string_view reason) {
+void CsvReporter::BadCell(const CellPlace& place, std::string_view column, std::string_view text,
+                          std::string_view reason) {
   ++report_->bad_cells;
   if (static_cast<int64_t>(report_->first_bad_cells.size()) >= max_) return;
-  report_->first_bad_cells.push_back({place.line, place.row, std::string(column), Printable(text, kShownBytes), std::string(reason)});
+  report_->first_bad_cells.push_back(
+      {place.line, place.row, std::string(column), Printable(text, kShownBytes), std::string(reason)});
 }
 
 void CsvReporter::Finish() {
-  if (converted_ > 0) report_->notes.push_back(fmt::format("{} cells that are not UTF-8 were converted from Windows-1252", converted_));
+  if (converted_ > 0)
+    report_->notes.push_back(fmt::format("{} cells that are not UTF-8 were converted from Windows-1252", converted_));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-CsvColumn::CsvColumn(const CsvColumnPlan& plan, int64_t max_categories, int64_t* category_bytes_left, CsvReporter* reporter)
+CsvColumn::CsvColumn(const CsvColumnPlan& plan, int64_t max_categories, int64_t* category_bytes_left,
+                     CsvReporter* reporter)
     : plan_(plan),
       point_(plan.mark == DecimalMark::kComma ? ',' : '.'),
       max_categories_(max_categories),

@@ -1,5 +1,6 @@
 // Numbers as text. The parser removes what people put around digits, checks the grouping, and leaves the rounding to
 // fast_float (Lemire, "Number Parsing at a Gigabyte per Second", Software: Practice and Experience 51(8), 2021).
+#include <absl/strings/ascii.h>
 #include <fast_float/fast_float.h>
 
 #include <charconv>
@@ -11,14 +12,10 @@
 namespace vedette::table {
 namespace {
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 bool EqualsLower(std::string_view text, std::string_view lower) {
   if (text.size() != lower.size()) return false;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (Lower(text[i]) != lower[i]) return false;
+    if (absl::ascii_tolower(text[i]) != lower[i]) return false;
   }
   return true;
 }
@@ -43,7 +40,7 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // in the middle of
 size_t GroupBlank(std::string_view text) {
   if (text.empty()) return 0;
   if (text[0] == ' ' || text[0] == '\'') return 1;
-  if (text.starts_with("\xC2\xA0")) return 2;                                              // U+00A0
+  if (text.starts_with("\xC2\xA0")) return 2;                                          // U+00A0
   if (text.starts_with("\xE2\x80\xAF") || text.starts_with("\xE2\x80\x99")) return 3;  // U+202F, U+2019
   return 0;
 }
@@ -101,7 +98,7 @@ bool Normalise(std::string_view t, DecimalMark mark, char* out, size_t* length) 
   };
   const char first = t.empty() ? '\0' : t[0];
   while (!t.empty()) {
-    if (IsDigit(t[0])) {
+    if (absl::ascii_isdigit(t[0])) {
       if (!put(t[0])) return false;
       ++digits, ++run;
       t.remove_prefix(1);
@@ -110,7 +107,8 @@ bool Normalise(std::string_view t, DecimalMark mark, char* out, size_t* length) 
     separator = t[0] == group ? 1 : GroupBlank(t);
     if (separator == 0) break;
     // 1,234,567: up to three digits first (not a lone zero), then exactly three each, always the same separator
-    if (groups == 0 ? (run == 0 || run > 3 || first == '0') : (run != 3 || t.substr(0, separator) != kind)) return false;
+    if (groups == 0 ? (run == 0 || run > 3 || first == '0') : (run != 3 || t.substr(0, separator) != kind))
+      return false;
     kind = t.substr(0, separator);
     ++groups;
     run = 0;
@@ -120,7 +118,7 @@ bool Normalise(std::string_view t, DecimalMark mark, char* out, size_t* length) 
   if (!t.empty() && t[0] == point) {
     t.remove_prefix(1);
     if (!put('.')) return false;
-    while (!t.empty() && IsDigit(t[0])) {
+    while (!t.empty() && absl::ascii_isdigit(t[0])) {
       if (!put(t[0])) return false;
       ++digits;
       t.remove_prefix(1);
@@ -134,8 +132,8 @@ bool Normalise(std::string_view t, DecimalMark mark, char* out, size_t* length) 
       if (!put(t[0])) return false;
       t.remove_prefix(1);
     }
-    if (t.empty() || !IsDigit(t[0])) return false;
-    while (!t.empty() && IsDigit(t[0])) {
+    if (t.empty() || !absl::ascii_isdigit(t[0])) return false;
+    while (!t.empty() && absl::ascii_isdigit(t[0])) {
       if (!put(t[0])) return false;
       t.remove_prefix(1);
     }
@@ -163,7 +161,8 @@ std::string_view TrimBlanks(std::string_view text) {
   for (;;) {
     if (!text.empty() && (text.back() == ' ' || (text.back() >= '\t' && text.back() <= '\r'))) {
       text.remove_suffix(1);
-    } else if (!ConsumeEnd(&text, "\xC2\xA0") && !ConsumeEnd(&text, "\xE2\x80\xAF") && !ConsumeEnd(&text, kByteOrderMark)) {
+    } else if (!ConsumeEnd(&text, "\xC2\xA0") && !ConsumeEnd(&text, "\xE2\x80\xAF") &&
+               !ConsumeEnd(&text, kByteOrderMark)) {
       break;
     }
   }
@@ -173,10 +172,10 @@ std::string_view TrimBlanks(std::string_view text) {
 bool IsMissingText(std::string_view text) {
   text = TrimBlanks(text);
   if (text.empty()) return true;
-  if (text.size() > 8 || IsDigit(text[0])) return false;
-  constexpr std::string_view kSpellings[] = {"-",    "--",   ".",    "?",   "na",   "n/a",     "#n/a",   "#na",     "n.a.",
-                                             "nan",  "null", "none", "nil", "\\n",  "<na>",    "missing", "#null!", "#value!",
-                                             "#ref!", "#div/0!"};
+  if (text.size() > 8 || absl::ascii_isdigit(text[0])) return false;
+  constexpr std::string_view kSpellings[] = {"-",    "--",      ".",      "?",       "na",    "n/a",    "#n/a",
+                                             "#na",  "n.a.",    "nan",    "null",    "none",  "nil",    "\\n",
+                                             "<na>", "missing", "#null!", "#value!", "#ref!", "#div/0!"};
   for (std::string_view spelling : kSpellings) {
     if (EqualsLower(text, spelling)) return true;
   }
@@ -186,9 +185,10 @@ bool IsMissingText(std::string_view text) {
 bool ParseNumberAs(std::string_view text, DecimalMark mark, double* value, std::string* reason) {
   Shape shape;
   std::string_view t = TrimBlanks(text);
-  if (!t.empty() && reason == nullptr && Lower(t[0]) >= 'a' && Lower(t[0]) <= 'z') return false;  // most texts, quickly
+  if (!t.empty() && reason == nullptr && absl::ascii_tolower(t[0]) >= 'a' && absl::ascii_tolower(t[0]) <= 'z')
+    return false;  // most texts, quickly
   if (!StripAround(&t, &shape)) return Refuse(reason, TrimBlanks(text).empty() ? "empty" : "not a number");
-  const char c = Lower(t[0]);
+  const char c = absl::ascii_tolower(t[0]);
   if (c == 'i' && (EqualsLower(t, "inf") || EqualsLower(t, "infinity"))) return Refuse(reason, "infinite");
   if (c == 'n' && EqualsLower(t, "nan")) return Refuse(reason, "not a usable number (nan)");
   char digits[kMaxDigits + 1];

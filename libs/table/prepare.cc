@@ -15,18 +15,18 @@
 namespace vedette::table {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kSequenceRows = 8;  // fewer rows grow by one each by chance
 
 bool IsIdentifierName(std::string_view name) {
   std::string lower;
   for (const char c : name) lower.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
-  constexpr std::string_view kNames[] = {"id", "index", "idx", "row", "rowid", "row_id", "rownum", "row_number", "line",
-                                         "no", "nr", "num", "number", "#", "key", "uuid", "guid", "unnamed: 0", "column_1"};
+  constexpr std::string_view kNames[] = {"id",         "index", "idx",  "row",        "rowid",   "row_id", "rownum",
+                                         "row_number", "line",  "no",   "nr",         "num",     "number", "#",
+                                         "key",        "uuid",  "guid", "unnamed: 0", "column_1"};
   if (std::find(std::begin(kNames), std::end(kNames), lower) != std::end(kNames)) return true;
   const bool camel = name.size() > 2 && name.ends_with("Id");
-  return camel || lower.ends_with("_id") || lower.ends_with(" id") || lower.ends_with("-id") || lower.ends_with("_key") ||
-         lower.ends_with("_no") || lower.ends_with("_nr") || lower.ends_with("_uuid");
+  return camel || lower.ends_with("_id") || lower.ends_with(" id") || lower.ends_with("-id") ||
+         lower.ends_with("_key") || lower.ends_with("_no") || lower.ends_with("_nr") || lower.ends_with("_uuid");
 }
 
 /// Number of each category among the rows; `missing` gets the rest.
@@ -57,9 +57,11 @@ std::string NumericReason(const Column& column, const PrepareOptions& options) {
   const std::vector<double> values = FiniteValues(column);
   if (values.empty()) return "has no values";
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  if (options.drop_constant && *low == *high) return fmt::format("has the same value everywhere ({})", FormatNumber(*low));
+  if (options.drop_constant && *low == *high)
+    return fmt::format("has the same value everywhere ({})", FormatNumber(*low));
   if (!options.drop_identifiers || values.size() != column.values.size() || values.size() < 2) return {};
-  const bool whole = std::all_of(values.begin(), values.end(), [](double v) { return v == std::floor(v) && std::abs(v) < 0x1p53; });
+  const bool whole =
+      std::all_of(values.begin(), values.end(), [](double v) { return v == std::floor(v) && std::abs(v) < 0x1p53; });
   if (!whole) return {};
   bool sequence = static_cast<int64_t>(values.size()) >= kSequenceRows;
   for (size_t i = 1; i < values.size() && sequence; ++i) sequence = values[i] == values[i - 1] + 1;
@@ -75,11 +77,13 @@ std::string NumericReason(const Column& column, const PrepareOptions& options) {
 }
 
 std::string CategoricalReason(const std::vector<int64_t>& counts, int64_t missing, const PrepareOptions& options) {
-  const auto seen = static_cast<int64_t>(counts.size() - static_cast<size_t>(std::count(counts.begin(), counts.end(), 0)));
+  const auto seen =
+      static_cast<int64_t>(counts.size() - static_cast<size_t>(std::count(counts.begin(), counts.end(), 0)));
   const int64_t present = std::accumulate(counts.begin(), counts.end(), int64_t{0});
   if (present == 0) return "has no values";
   if (options.drop_constant && seen == 1 && missing == 0) return "has the same value everywhere";
-  if (options.drop_identifiers && seen == present && present >= 2) return "is an identifier: its text differs in every row";
+  if (options.drop_identifiers && seen == present && present >= 2)
+    return "is an identifier: its text differs in every row";
   return {};
 }
 
@@ -100,7 +104,8 @@ absl::Status CheckColumns(const Table& table) {
     if (column.type != ColumnType::kCategorical) continue;
     const auto categories = static_cast<int64_t>(column.categories.size());
     for (const int32_t code : column.codes) {
-      if (code >= categories) return InvalidArgument("column '{}': code {} of {} categories", column.name, code, categories);
+      if (code >= categories)
+        return InvalidArgument("column '{}': code {} of {} categories", column.name, code, categories);
     }
   }
   return absl::OkStatus();
@@ -115,12 +120,14 @@ struct Preparation::Candidate {
 
 absl::StatusOr<Preparation> Preparation::Fit(const Table& table, const PrepareOptions& options) {
   if (table.rows() == 0) return InvalidArgument("the table has no rows");
-  if (options.one_hot_max < 0) return InvalidArgument("one_hot_max is {}; it must not be negative", options.one_hot_max);
+  if (options.one_hot_max < 0)
+    return InvalidArgument("one_hot_max is {}; it must not be negative", options.one_hot_max);
   RETURN_IF_ERROR(CheckColumns(table));
   Preparation p;
   p.options_ = options;
   for (const std::string& name : options.ignore_columns) {
-    if (table.Find(name) < 0) p.notes_.push_back(fmt::format("column '{}' was to be ignored, but is not in the table", name));
+    if (table.Find(name) < 0)
+      p.notes_.push_back(fmt::format("column '{}' was to be ignored, but is not in the table", name));
   }
   for (const Column& column : table.columns) {
     std::string reason;
@@ -165,7 +172,8 @@ void Preparation::AddNumeric(const Column& column) {
   if (options_.scaling != Scaling::kNone) {
     std::vector<double> filled = finite;
     if (options_.imputation != Imputation::kNone) filled.resize(column.values.size(), feature.fill);
-    const LocationScale ls = options_.scaling == Scaling::kStandard ? StandardScale(filled) : RobustScale(std::move(filled));
+    const LocationScale ls =
+        options_.scaling == Scaling::kStandard ? StandardScale(filled) : RobustScale(std::move(filled));
     feature.offset = ls.location;
     feature.scale = ls.scale;
   }
@@ -213,14 +221,17 @@ void Preparation::AddCategorical(const Column& column, const Candidate& candidat
     case Encoding::kOrdinal:
     case Encoding::kNative:
       for (size_t c = 0; c < k; ++c) source.numbers.push_back(static_cast<double>(c));
-      feature.fill = keep_missing ? kMissing : static_cast<double>(std::max_element(counts.begin(), counts.end()) - counts.begin());
+      feature.fill = keep_missing
+                         ? kMissing
+                         : static_cast<double>(std::max_element(counts.begin(), counts.end()) - counts.begin());
       break;
   }
   if (source.encoding != Encoding::kOneHot) {
     if (options_.scaling != Scaling::kNone && source.encoding != Encoding::kNative) {
       std::vector<double> values(keep_missing ? 0 : static_cast<size_t>(candidate.missing), feature.fill);
       for (size_t c = 0; c < k; ++c) values.insert(values.end(), static_cast<size_t>(counts[c]), source.numbers[c]);
-      const LocationScale ls = options_.scaling == Scaling::kStandard ? StandardScale(values) : RobustScale(std::move(values));
+      const LocationScale ls =
+          options_.scaling == Scaling::kStandard ? StandardScale(values) : RobustScale(std::move(values));
       feature.offset = ls.location;
       feature.scale = ls.scale;
     }
@@ -237,7 +248,8 @@ absl::StatusOr<Matrix> Preparation::Apply(const Table& table) const {
   Matrix out(table.rows(), static_cast<int64_t>(features_.size()));
   for (size_t s = 0; s < sources_.size(); ++s) {
     const auto found = position.find(schema_[s].name);
-    if (found == position.end()) return InvalidArgument("the table has no column '{}', which the model was trained on", schema_[s].name);
+    if (found == position.end())
+      return InvalidArgument("the table has no column '{}', which the model was trained on", schema_[s].name);
     const Column& column = table.columns[found->second];
     if (column.size() != table.rows()) {
       return InvalidArgument("column '{}' has {} rows, the table has {}", column.name, column.size(), table.rows());
@@ -309,7 +321,9 @@ absl::Status Preparation::ApplySource(size_t s, const Column& column, Matrix* ou
   const double unseen = source.encoding == Encoding::kFrequency ? 0 : -1;
   const std::span<double> to = out->col(source.first);
   for (size_t i = 0; i < n; ++i) {
-    const double v = codes[i] >= 0 ? source.numbers[static_cast<size_t>(codes[i])] : codes[i] == -1 ? feature.fill : unseen;
+    const double v = codes[i] >= 0    ? source.numbers[static_cast<size_t>(codes[i])]
+                     : codes[i] == -1 ? feature.fill
+                                      : unseen;
     to[i] = Scaled(v, feature);
   }
   return absl::OkStatus();

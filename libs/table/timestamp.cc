@@ -1,5 +1,6 @@
-// Dates and times as text. Calendar arithmetic: days_from_civil / civil_from_days (Hinnant, "chrono-Compatible Low-Level
-// Date Algorithms", 2013), here through the standard library's year_month_day.
+// Dates and times as text. Calendar arithmetic: days_from_civil / civil_from_days (Hinnant, "chrono-Compatible
+// Low-Level Date Algorithms", 2013), here through the standard library's year_month_day.
+#include <absl/strings/ascii.h>
 #include <fmt/format.h>
 
 #include <chrono>
@@ -13,9 +14,7 @@ namespace {
 constexpr int64_t kFirstSecond = -62135596800;  // 0001-01-01T00:00:00Z
 constexpr int64_t kLastSecond = 253402300799;   // 9999-12-31T23:59:59Z
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 /// A cursor over the text; every Take* consumes on success only.
 struct Cursor {
@@ -36,8 +35,8 @@ struct Cursor {
   bool Digits(size_t min, size_t max, int* value, size_t* count = nullptr) {
     size_t n = 0;
     int v = 0;
-    while (n < t.size() && n < max && IsDigit(t[n])) v = v * 10 + (t[n++] - '0');
-    if (n < min || (n < t.size() && IsDigit(t[n]))) return false;
+    while (n < t.size() && n < max && absl::ascii_isdigit(t[n])) v = v * 10 + (t[n++] - '0');
+    if (n < min || (n < t.size() && absl::ascii_isdigit(t[n]))) return false;
     t.remove_prefix(n);
     *value = v;
     if (count != nullptr) *count = n;
@@ -58,7 +57,7 @@ struct Cursor {
       const bool sept = m == 8 && n == 4;
       if (n != 3 && n != name.size() && !sept) continue;
       size_t i = 0;
-      while (i < n && i < name.size() && Lower(t[i]) == name[i]) ++i;
+      while (i < n && i < name.size() && absl::ascii_tolower(t[i]) == name[i]) ++i;
       if (i < n) continue;
       t.remove_prefix(n);
       Take('.');
@@ -124,7 +123,8 @@ bool Zone(Cursor& c, int* offset_seconds) {
     return true;
   }
   char sign = 0;
-  if (!c.TakeAny("+-", &sign) || c.t.size() < 2 || !IsDigit(c.t[0]) || !IsDigit(c.t[1])) return false;
+  if (!c.TakeAny("+-", &sign) || c.t.size() < 2 || !absl::ascii_isdigit(c.t[0]) || !absl::ascii_isdigit(c.t[1]))
+    return false;
   const int hours = (c.t[0] - '0') * 10 + (c.t[1] - '0');
   c.t.remove_prefix(2);
   int minutes = 0;
@@ -146,15 +146,16 @@ bool TimeOfDay(Cursor& c, int64_t* seconds, int64_t* micros) {
     if (c.TakeAny(".,", &mark)) {
       int64_t unit = 100000;
       size_t n = 0;
-      for (; n < c.t.size() && IsDigit(c.t[n]); ++n, unit /= 10) fraction += unit * (c.t[n] - '0');
+      for (; n < c.t.size() && absl::ascii_isdigit(c.t[n]); ++n, unit /= 10) fraction += unit * (c.t[n] - '0');
       if (n == 0) return false;
       c.t.remove_prefix(n);
     }
   }
   c.Blanks();
-  if (c.t.size() >= 2 && (Lower(c.t[0]) == 'a' || Lower(c.t[0]) == 'p') && Lower(c.t[1]) == 'm') {
+  if (c.t.size() >= 2 && (absl::ascii_tolower(c.t[0]) == 'a' || absl::ascii_tolower(c.t[0]) == 'p') &&
+      absl::ascii_tolower(c.t[1]) == 'm') {
     if (hour < 1 || hour > 12) return false;
-    hour = hour % 12 + (Lower(c.t[0]) == 'p' ? 12 : 0);
+    hour = hour % 12 + (absl::ascii_tolower(c.t[0]) == 'p' ? 12 : 0);
     c.t.remove_prefix(2);
     c.Blanks();
   }
@@ -191,7 +192,8 @@ bool ParseTimestamp(std::string_view text, DateOrder order, double* seconds) {
     c.Blanks();
     if (!TimeOfDay(c, &of_day, &micros)) return false;
   }
-  const std::chrono::year_month_day ymd{std::chrono::year(date.year), std::chrono::month(static_cast<unsigned>(date.month)),
+  const std::chrono::year_month_day ymd{std::chrono::year(date.year),
+                                        std::chrono::month(static_cast<unsigned>(date.month)),
                                         std::chrono::day(static_cast<unsigned>(date.day))};
   if (date.year < 1 || !ymd.ok()) return false;
   const int64_t days = std::chrono::sys_days(ymd).time_since_epoch().count();

@@ -20,7 +20,7 @@ struct Device {
 
 constexpr std::string_view kModels[] = {"A100", "A200", "B7", "C3"};
 constexpr int64_t kShiftHours = 48;
-constexpr double kShiftShare = 0.25;  // of the anomalous rows
+constexpr double kLevelShiftShare = 0.25;  // of the anomalous rows
 
 enum class Anomaly { kNone, kSpike, kDrift, kDropout, kShift };
 constexpr std::string_view kNames[] = {"", "spike", "drift", "dropout", "level_shift"};
@@ -53,9 +53,10 @@ void WriteDevice(const Options& o, int64_t index, RowWriter& out) {
   const std::string name = fmt::format("device-{:05}", index + 1);
   const int64_t release = o.periods / 2;
   const int64_t shift_end = std::min(o.periods, release + kShiftHours);
-  const double shifted_share = shift_end > release ? static_cast<double>(shift_end - release) / static_cast<double>(o.periods) : 1;
-  const bool harmed = Chance(rng, std::min(1.0, kShiftShare * o.anomaly_rate / shifted_share));
-  const double start = StartProbability(o.anomaly_rate * (1 - kShiftShare), kMeanLength);
+  const double shifted_share =
+      shift_end > release ? static_cast<double>(shift_end - release) / static_cast<double>(o.periods) : 1;
+  const bool harmed = Chance(rng, std::min(1.0, kLevelShiftShare * o.anomaly_rate / shifted_share));
+  const double start = StartProbability(o.anomaly_rate * (1 - kLevelShiftShare), kMeanLength);
   double battery = rng.Uniform(60, 100);
   Episode e;
   for (int64_t t = 0; t < o.periods && !out.Done(); ++t) {

@@ -16,7 +16,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr double kMaxNorm = 1e30;           // of a squared norm after scaling; sums of products stay finite in float32
-constexpr double kUnderflow = 1e-30;        // more than what underflowing products can lose
+constexpr double kSmallestSum = 1e-30;        // more than what underflowing products can lose
 constexpr int64_t kChunkFloats = 16 << 10;  // of panels: 64 KiB stay in the second-level cache for all groups of a tile
 constexpr int64_t kSeedRows = 1024;         // at most, for a seed
 constexpr int64_t kSeedFloats = 256 << 10;  // of their panels at most
@@ -213,7 +213,7 @@ double DenseSearch::Pack(const double* row, float factor, int64_t step, float* o
 float DenseSearch::Bound(double rank, double norm) const {
   const double bound = rank * scale_ * scale_ - (1 - margin_) * norm;
   if (!std::isfinite(norm) || !(bound < kMaxNorm * 4)) return FLT_MAX;
-  return std::nextafter(static_cast<float>(bound + kUnderflow), FLT_MAX);
+  return std::nextafter(static_cast<float>(bound + kSmallestSum), FLT_MAX);
 }
 
 void DenseSearch::Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop,
@@ -272,7 +272,7 @@ bool DenseSearch::CanSeed(int64_t rows, int64_t k) const {
 /// No value of a row that is among the k best of a query with this norm is above it.
 float DenseSearch::SeedBound(const float* values, int64_t rows, int64_t k, double norm) const {
   // The true value is above the kept one by (1 - c)|x|^2 less and at most c (2 |x|^2 + 2 |y|^2); half as much again.
-  const double lost = 3 * margin_ * (norm + largest_norm_) + kUnderflow;
+  const double lost = 3 * margin_ * (norm + largest_norm_) + kSmallestSum;
   const double limit = static_cast<double>(UpperBoundOfKth(values, rows, k)) + lost;
   return limit < kMaxNorm * 4 ? std::nextafter(static_cast<float>(limit), FLT_MAX) : FLT_MAX;  // also when NaN
 }

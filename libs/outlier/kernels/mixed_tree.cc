@@ -7,9 +7,9 @@
 namespace vedette::outlier {
 namespace {
 
-class Grower {
+class MixedGrower {
  public:
-  Grower(MixedTree& tree, std::span<const float> sample, int64_t psi, std::span<const int32_t> categories,
+  MixedGrower(MixedTree& tree, std::span<const float> sample, int64_t psi, std::span<const int32_t> categories,
          std::vector<int32_t> candidates, int max_depth, Rng& rng)
       : tree_(tree),
         sample_(sample),
@@ -22,7 +22,7 @@ class Grower {
     for (size_t i = 0; i < rows_.size(); ++i) rows_[i] = static_cast<int32_t>(i);
   }
 
-  // features_[0, constant) are known to be constant in this node; see IsolationTree's Grower.
+  // features_[0, constant) are known to be constant in this node; see IsolationTree's MixedGrower.
   void Node(int64_t begin, int64_t end, int depth, size_t constant) {
     if (end - begin > 1 && depth < max_depth_) {
       while (constant < features_.size()) {
@@ -156,7 +156,7 @@ bool MixedTree::GoesLeft(size_t node, float value, bool is_category) const {
 MixedTree MixedTree::Grow(std::span<const float> sample, int64_t psi, std::span<const int32_t> categories,
                           std::vector<int32_t> candidates, int max_depth, Rng& rng) {
   MixedTree tree;
-  Grower(tree, sample, psi, categories, std::move(candidates), max_depth, rng).Node(0, psi, 0, 0);
+  MixedGrower(tree, sample, psi, categories, std::move(candidates), max_depth, rng).Node(0, psi, 0, 0);
   tree.Derive(max_depth, categories);
   return tree;
 }

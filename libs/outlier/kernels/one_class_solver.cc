@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kCacheBytes = 256u << 20;
 constexpr size_t kLeastRows = 2000;  // fewer are solved at once
-constexpr size_t kLanes = 16;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr size_t kSums = 16;
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 
 /// Kernel rows of some rows among each other, the least recently used dropped first.
 class KernelCache {
@@ -35,7 +35,7 @@ class KernelCache {
       return at_[i]->second.data();
     }
     if (used_.size() < most_) {
-      used_.emplace_front(i, std::vector<double>(blocks_.padded() + kLanes));
+      used_.emplace_front(i, std::vector<double>(blocks_.padded() + kSums));
     } else {
       at_[used_.back().first] = used_.end();
       used_.splice(used_.begin(), used_, std::prev(used_.end()));
@@ -57,17 +57,17 @@ class KernelCache {
   size_t most_;
 };
 
-/// Index of the least of n values (n a multiple of kLanes), the first of equal ones.
+/// Index of the least of n values (n a multiple of kSums), the first of equal ones.
 template <typename Value>
 size_t LeastOf(size_t n, const Value& value, double* least) {
   F64x4 best[4], index[4], here[4];
   for (int v = 0; v < 4; ++v) {
-    best[v] = F64x4::Set(kInfinity), index[v] = F64x4::Zero();
+    best[v] = F64x4::Set(kUnbounded), index[v] = F64x4::Zero();
     const double first[4] = {4.0 * v, 4.0 * v + 1, 4.0 * v + 2, 4.0 * v + 3};
     here[v] = F64x4::LoadAny(first);
   }
-  const F64x4 step = F64x4::Set(kLanes);
-  for (size_t t = 0; t < n; t += kLanes) {
+  const F64x4 step = F64x4::Set(kSums);
+  for (size_t t = 0; t < n; t += kSums) {
     for (int v = 0; v < 4; ++v) {
       const F64x4 x = value(t + static_cast<size_t>(4 * v));
       index[v] = WhereNotAbove(best[v], x, index[v], here[v]);
@@ -75,10 +75,10 @@ size_t LeastOf(size_t n, const Value& value, double* least) {
       here[v] = here[v] + step;
     }
   }
-  double bests[kLanes], indices[kLanes];
+  double bests[kSums], indices[kSums];
   for (int v = 0; v < 4; ++v) best[v].Store(bests + 4 * v), index[v].Store(indices + 4 * v);
   size_t at = 0;
-  for (size_t i = 1; i < kLanes; ++i) {
+  for (size_t i = 1; i < kSums; ++i) {
     if (bests[i] < bests[at] || (bests[i] == bests[at] && indices[i] < indices[at])) at = i;
   }
   *least = bests[at];
@@ -91,13 +91,13 @@ class Minimiser {
   Minimiser(const KernelFunction& kernel, std::span<const double> rows, std::vector<double> alpha,
             std::vector<double> gradient, size_t d)
       : n_(alpha.size()),
-        padded_((n_ + kLanes - 1) / kLanes * kLanes),
+        padded_((n_ + kSums - 1) / kSums * kSums),
         cache_(kernel, rows, n_, d),
         alpha_(std::move(alpha)),
         gradient_(std::move(gradient)),
         diagonal_(padded_, 0),
-        may_rise_(padded_, kInfinity),
-        may_fall_(padded_, kInfinity) {
+        may_rise_(padded_, kUnbounded),
+        may_fall_(padded_, kUnbounded) {
     gradient_.resize(padded_, 0);
     for (size_t t = 0; t < n_; ++t) {
       diagonal_[t] = kernel.Self(rows.data() + t * d, d);
@@ -112,7 +112,7 @@ class Minimiser {
     const double* const g = gradient_.data();
     const size_t up = LeastOf(
         padded_, [&](size_t t) { return F64x4::LoadAny(g + t) + F64x4::LoadAny(&may_rise_[t]); }, &low);
-    if (!(low < kInfinity)) return false;
+    if (!(low < kUnbounded)) return false;
     LeastOf(
         padded_, [&](size_t t) { return F64x4::LoadAny(&may_fall_[t]) - F64x4::LoadAny(g + t); }, &fall);
     if (!(-fall - low >= tolerance)) return false;
@@ -146,8 +146,8 @@ class Minimiser {
  private:
   /// 0 where alpha may rise (fall), else infinite. Lanes beyond the last row may not move.
   void Mark(size_t t) {
-    may_rise_[t] = alpha_[t] < 1 ? 0 : kInfinity;
-    may_fall_[t] = alpha_[t] > 0 ? 0 : kInfinity;
+    may_rise_[t] = alpha_[t] < 1 ? 0 : kUnbounded;
+    may_fall_[t] = alpha_[t] > 0 ? 0 : kUnbounded;
   }
 
   size_t n_, padded_;
@@ -179,7 +179,7 @@ struct Margin {
   double violation = 0, rho = 0;
 };
 Margin MarginOf(const std::vector<double>& alpha, const std::vector<double>& gradient) {
-  double free = 0, sum = 0, low = kInfinity, high = -kInfinity, most_full = -kInfinity, least_empty = kInfinity;
+  double free = 0, sum = 0, low = kUnbounded, high = -kUnbounded, most_full = -kUnbounded, least_empty = kUnbounded;
   for (size_t i = 0; i < alpha.size(); ++i) {
     if (alpha[i] < 1) low = std::min(low, gradient[i]);
     if (alpha[i] > 0) high = std::max(high, gradient[i]);

@@ -4,11 +4,11 @@
 
 namespace vedette::outlier {
 namespace {
-constexpr double kFar = 1e130;
+constexpr double kNowhere = 1e130;
 }
 
 RowBlocks::RowBlocks(std::span<const double> rows, size_t n, size_t d)
-    : n_(n), d_(d), values_((n + kWidth - 1) / kWidth * kWidth * d, kFar) {
+    : n_(n), d_(d), values_((n + kWidth - 1) / kWidth * kWidth * d, kNowhere) {
   for (size_t i = 0; i < n; ++i) {
     for (size_t j = 0; j < d; ++j) values_[(i / kWidth * d + j) * kWidth + i % kWidth] = rows[i * d + j];
   }

@@ -16,7 +16,7 @@ constexpr double kLeastRidge = 1e-12;
 /// A row that is not made of this many is not sparse in them; bounds the time of one solution.
 constexpr size_t kMostChosen = 128;
 
-double Dot(const double* a, const double* b, size_t d) {
+double Product(const double* a, const double* b, size_t d) {
   double sum = 0;
   for (size_t j = 0; j < d; ++j) sum += a[j] * b[j];
   return sum;
@@ -44,7 +44,7 @@ int64_t SparseCoder::MostAligned(double* correlation) {
     }
   };
   for (size_t k = 0; k < n; ++k) consider(k, products_[k]);
-  if (p_.extra != nullptr) consider(n, Dot(p_.extra, residual_.data(), p_.y.size()));
+  if (p_.extra != nullptr) consider(n, Product(p_.extra, residual_.data(), p_.y.size()));
   return best;
 }
 
@@ -56,15 +56,15 @@ void SparseCoder::Join(int64_t k, double sign) {
   for (size_t a = 0; a < size; ++a) {
     std::copy_n(gram_.begin() + static_cast<int64_t>(a * size), size,
                 wider.begin() + static_cast<int64_t>(a * (size + 1)));
-    const double product = scale * p_.scales[static_cast<size_t>(chosen_[a])] * Dot(row, Row(chosen_[a]), d);
+    const double product = scale * p_.scales[static_cast<size_t>(chosen_[a])] * Product(row, Row(chosen_[a]), d);
     wider[a * (size + 1) + size] = wider[size * (size + 1) + a] = product;
   }
-  wider[(size + 1) * (size + 1) - 1] = scale * scale * Dot(row, row, d);
+  wider[(size + 1) * (size + 1) - 1] = scale * scale * Product(row, row, d);
   gram_ = std::move(wider);
   chosen_.push_back(static_cast<int32_t>(k));
   coefficients_.push_back(0);
   signs_.push_back(sign);
-  target_.push_back(scale * Dot(row, p_.y.data(), d));
+  target_.push_back(scale * Product(row, p_.y.data(), d));
   active_[static_cast<size_t>(k)] = 1;
 }
 

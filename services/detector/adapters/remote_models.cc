@@ -11,27 +11,26 @@
 namespace vedette::detector {
 namespace {
 
-namespace pb = modelcache::v1;
 using google::protobuf::util::TimeUtil;
-using Stub = pb::ModelCacheService::Stub;
 
-constexpr size_t kPartBytes = 512 << 10;
+constexpr size_t kModelPartBytes = 512 << 10;
 constexpr size_t kMaxModelBytes = size_t{8} << 30;
 
-absl::StatusOr<std::unique_ptr<Stub>> NewStub(runtime::Channels& channels) {
+absl::StatusOr<std::unique_ptr<modelcache::v1::ModelCacheService::Stub>> ModelStub(runtime::Channels& channels) {
   ASSIGN_OR_RETURN(const auto channel, channels.Get("model-cache"));
-  return pb::ModelCacheService::NewStub(channel);
+  return modelcache::v1::ModelCacheService::NewStub(channel);
 }
 
-Lease FromProto(const pb::Lease& lease) {
-  return {.id = lease.lease_id(), .expire_time = absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(lease.expire_time()))};
+Lease FromProto(const modelcache::v1::Lease& lease) {
+  return {.id = lease.lease_id(),
+          .expire_time = absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(lease.expire_time()))};
 }
 
 }  // namespace
 
 absl::StatusOr<Acquired> RemoteModels::Acquire(const ModelKey& key, absl::Duration wait) {
-  ASSIGN_OR_RETURN(const auto stub, NewStub(channels_));
-  pb::AcquireModelRequest request;
+  ASSIGN_OR_RETURN(const auto stub, ModelStub(channels_));
+  modelcache::v1::AcquireModelRequest request;
   auto* k = request.mutable_key();
   k->set_subject(key.subject);
   k->mutable_schema()->Add(key.schema.begin(), key.schema.end());
@@ -40,40 +39,44 @@ absl::StatusOr<Acquired> RemoteModels::Acquire(const ModelKey& key, absl::Durati
   k->set_feature_set(key.feature_set);
   k->set_feature_set_version(key.feature_set_version);
   *request.mutable_wait() = TimeUtil::MillisecondsToDuration(absl::ToInt64Milliseconds(wait));
-  ASSIGN_OR_RETURN(const pb::AcquireModelResponse response, runtime::Call(*stub, &Stub::AcquireModel, out_, request));
+  ASSIGN_OR_RETURN(const modelcache::v1::AcquireModelResponse response,
+                   runtime::Call(*stub, &modelcache::v1::ModelCacheService::Stub::AcquireModel, out_, request));
   if (response.has_model()) return Acquired(Hit{response.model().name()});
   if (response.has_lease()) return Acquired(FromProto(response.lease()));
   return Acquired(Busy{});
 }
 
 absl::StatusOr<Lease> RemoteModels::Renew(const std::string& lease_id) {
-  ASSIGN_OR_RETURN(const auto stub, NewStub(channels_));
-  pb::RenewLeaseRequest request;
+  ASSIGN_OR_RETURN(const auto stub, ModelStub(channels_));
+  modelcache::v1::RenewLeaseRequest request;
   request.set_lease_id(lease_id);
-  ASSIGN_OR_RETURN(const pb::Lease lease, runtime::Call(*stub, &Stub::RenewLease, out_, request));
+  ASSIGN_OR_RETURN(const modelcache::v1::Lease lease,
+                   runtime::Call(*stub, &modelcache::v1::ModelCacheService::Stub::RenewLease, out_, request));
   return FromProto(lease);
 }
 
 void RemoteModels::Release(const std::string& lease_id, const absl::Status& why) {
-  const auto stub = NewStub(channels_);
+  const auto stub = ModelStub(channels_);
   if (!stub.ok()) return;
-  pb::ReleaseLeaseRequest request;
+  modelcache::v1::ReleaseLeaseRequest request;
   request.set_lease_id(lease_id);
   request.set_error(std::string(Message(why).substr(0, 500)));
   // Even when the work was cancelled: otherwise everybody waits until the lease runs out.
   runtime::Outgoing out = out_;
   out.stop = {};
   out.deadline = absl::Now() + absl::Seconds(5);
-  const auto released = runtime::Call(**stub, &Stub::ReleaseLease, out, request);
-  if (!released.ok()) runtime::LogWarning("lease not released; it will run out", {{"error", Message(released.status())}});
+  const auto released = runtime::Call(**stub, &modelcache::v1::ModelCacheService::Stub::ReleaseLease, out, request);
+  if (!released.ok())
+    runtime::LogWarning("lease not released; it will run out", {{"error", Message(released.status())}});
 }
 
-absl::StatusOr<std::string> RemoteModels::Upload(const std::string& lease_id, const std::string& bytes, const Training& training) {
-  ASSIGN_OR_RETURN(const auto stub, NewStub(channels_));
+absl::StatusOr<std::string> RemoteModels::Upload(const std::string& lease_id, const std::string& bytes,
+                                                 const Training& training) {
+  ASSIGN_OR_RETURN(const auto stub, ModelStub(channels_));
   runtime::ClientCall call(out_);
-  pb::Model model;
+  modelcache::v1::Model model;
   const auto writer = stub->UploadModel(call.context(), &model);
-  pb::UploadModelRequest part;
+  modelcache::v1::UploadModelRequest part;
   auto* metadata = part.mutable_metadata();
   metadata->set_lease_id(lease_id);
   metadata->set_sha256(Sha256Hex(bytes));
@@ -81,8 +84,8 @@ absl::StatusOr<std::string> RemoteModels::Upload(const std::string& lease_id, co
   metadata->set_training_rows(training.rows);
   metadata->set_training_seconds(training.seconds);
   bool open = writer->Write(part);
-  for (size_t at = 0; open && at < bytes.size(); at += kPartBytes) {
-    part.set_data(bytes.substr(at, kPartBytes));
+  for (size_t at = 0; open && at < bytes.size(); at += kModelPartBytes) {
+    part.set_data(bytes.substr(at, kModelPartBytes));
     open = writer->Write(part);
   }
   writer->WritesDone();
@@ -91,16 +94,20 @@ absl::StatusOr<std::string> RemoteModels::Upload(const std::string& lease_id, co
 }
 
 absl::StatusOr<std::string> RemoteModels::Download(const std::string& model) {
-  ASSIGN_OR_RETURN(const auto stub, NewStub(channels_));
-  pb::DownloadModelRequest request;
+  ASSIGN_OR_RETURN(const auto stub, ModelStub(channels_));
+  modelcache::v1::DownloadModelRequest request;
   request.set_name(model);
   std::string bytes;
-  RETURN_IF_ERROR(runtime::CallStream(*stub, &Stub::DownloadModel, out_, request, [&bytes](const pb::DownloadModelResponse& part) -> absl::Status {
-    if (part.has_model()) bytes.reserve(static_cast<size_t>(std::clamp<int64_t>(part.model().size_bytes(), 0, 1 << 28)));
-    if (bytes.size() + part.data().size() > kMaxModelBytes) return ResourceExhausted("the model is larger than 8 GiB");
-    bytes += part.data();
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(runtime::CallStream(
+      *stub, &modelcache::v1::ModelCacheService::Stub::DownloadModel, out_, request,
+      [&bytes](const modelcache::v1::DownloadModelResponse& part) -> absl::Status {
+        if (part.has_model())
+          bytes.reserve(static_cast<size_t>(std::clamp<int64_t>(part.model().size_bytes(), 0, 1 << 28)));
+        if (bytes.size() + part.data().size() > kMaxModelBytes)
+          return ResourceExhausted("the model is larger than 8 GiB");
+        bytes += part.data();
+        return absl::OkStatus();
+      }));
   return bytes;
 }
 

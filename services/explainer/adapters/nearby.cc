@@ -43,7 +43,7 @@ std::string Quoted(std::string_view text) {
   return out + "\"";
 }
 
-std::string Stamp(absl::Time t) { return Quoted(absl::FormatTime(absl::RFC3339_full, t, absl::UTCTimeZone())); }
+std::string QuotedTime(absl::Time t) { return Quoted(absl::FormatTime(absl::RFC3339_full, t, absl::UTCTimeZone())); }
 
 PeerStanding FromProto(const std::string& group, const benchmark::v1::Benchmark& b) {
   return {.peer_group = group,
@@ -79,8 +79,8 @@ absl::StatusOr<std::vector<ChangeEvent>> ReadChanges(runtime::Channels& channels
   ingest::v1::ListChangeEventsRequest request;
   request.set_page_size(kChanges);
   const absl::Time when = finding.When();
-  request.set_filter(fmt::format("event_time >= {} AND event_time <= {} AND (entity = \"\"{})", Stamp(when - before),
-                                 Stamp(when),
+  request.set_filter(fmt::format("event_time >= {} AND event_time <= {} AND (entity = \"\"{})", QuotedTime(when - before),
+                                 QuotedTime(when),
                                  finding.entity.empty() ? "" : fmt::format(" OR entity = {}", Quoted(finding.entity))));
   ASSIGN_OR_RETURN(const auto page,
                    runtime::Call(*stub, &ingest::v1::IngestService::Stub::ListChangeEvents, Briefly(out), request));
@@ -102,7 +102,7 @@ absl::StatusOr<std::vector<PeerStanding>> ReadPeers(runtime::Channels& channels,
     request.set_peer_group(group);
     request.set_page_size(kPeriods);
     request.set_filter(
-        fmt::format("entity = {} AND period_start <= {}{}", Quoted(finding.entity), Stamp(finding.When()),
+        fmt::format("entity = {} AND period_start <= {}{}", Quoted(finding.entity), QuotedTime(finding.When()),
                     finding.metric.empty() ? "" : fmt::format(" AND metric = {}", Quoted(finding.metric))));
     ASSIGN_OR_RETURN(const auto page, runtime::Call(*stub, &BenchmarkStub::ListBenchmarks, brief, request));
     std::vector<PeerStanding> here;

@@ -26,7 +26,6 @@ constexpr char kFindingColumns[] =
 constexpr int kLookedThrough = 20000;
 constexpr int kCandidates = 1000;
 constexpr int kOddRows = 50000;
-constexpr storage::TxOptions kReadOnly{.read_only = true};
 
 StoredExplanation ReadExplanation(const Row& r) {
   StoredExplanation e;
@@ -172,7 +171,7 @@ absl::StatusOr<std::vector<StoredExplanation>> PgExplanationStore::List(const st
     for (const Row r : rows) all.push_back(ReadExplanation(r));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, storage::kReadOnly));
   return all;
 }
 
@@ -187,7 +186,7 @@ absl::StatusOr<std::optional<Finding>> PgExplanationStore::FindFinding(const std
     found = rows.empty() ? std::nullopt : std::optional(ReadFinding(rows[0]));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, storage::kReadOnly));
   return found;
 }
 
@@ -205,7 +204,7 @@ absl::StatusOr<std::optional<StoredExplanation>> PgExplanationStore::FindEqual(c
     found = rows.empty() ? std::nullopt : std::optional(ReadExplanation(rows[0]));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, storage::kReadOnly));
   return found;
 }
 
@@ -239,7 +238,7 @@ absl::StatusOr<std::vector<SimilarIncident>> PgExplanationStore::Candidates(cons
     }
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, storage::kReadOnly));
   return all;
 }
 
@@ -258,7 +257,7 @@ absl::StatusOr<std::set<int64_t>> PgExplanationStore::OddRows(const std::string&
     for (const Row r : found) rows.insert(r.Int64("row_index"));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, storage::kReadOnly));
   return rows;
 }
 

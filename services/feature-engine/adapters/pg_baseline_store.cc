@@ -15,14 +15,13 @@ using storage::Row;
 using storage::Tx;
 using Type = runtime::FilterField::Type;
 
-constexpr storage::TxOptions kReadOnly{.read_only = true};
-constexpr char kColumns[] =
+constexpr char kBaselineColumns[] =
     "id, scope, metric, count, mean, standard_deviation, median, median_absolute_deviation, minimum, maximum, "
     "percentile_5, percentile_95, valid_from, valid_to, create_time";
 
 const platform::ListSpec& BaselineList() {
   static const platform::ListSpec spec{
-      .columns = kColumns,
+      .columns = kBaselineColumns,
       .from = "baselines",
       .keys = {{"id", "uuid"}},  // time-ordered
       .descending = true,
@@ -65,13 +64,13 @@ absl::StatusOr<Baseline> PgBaselineStore::Create(const std::string& tenant, cons
                     "median, median_absolute_deviation, minimum, maximum, percentile_5, percentile_95, valid_from, "
                     "valid_to) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
                     "on conflict (tenant_id, request_id) where request_id is not null do nothing returning {}",
-                    kColumns),
+                    kBaselineColumns),
                 {tenant, id, request, b.scope, b.metric, b.count, b.mean, b.standard_deviation, b.median,
                  b.median_absolute_deviation, b.minimum, b.maximum, b.percentile_5, b.percentile_95, b.valid_from,
                  b.valid_to}));
     if (r.empty()) {
       ASSIGN_OR_RETURN(
-          r, tx.Exec(fmt::format("select {} from baselines where tenant_id = $1 and request_id = $2", kColumns),
+          r, tx.Exec(fmt::format("select {} from baselines where tenant_id = $1 and request_id = $2", kBaselineColumns),
                      {tenant, request}));
     }
     if (r.empty()) return absl::AbortedError("the baseline of this request cannot be seen yet; send it again");
@@ -85,14 +84,14 @@ absl::StatusOr<Baseline> PgBaselineStore::Create(const std::string& tenant, cons
 absl::StatusOr<Baseline> PgBaselineStore::Get(const std::string& tenant, const std::string& id) {
   Baseline out;
   const auto get = [&](Tx& tx) -> absl::Status {
-    ASSIGN_OR_RETURN(
-        const storage::Result r,
-        tx.Exec(fmt::format("select {} from baselines where tenant_id = $1 and id = $2", kColumns), {tenant, id}));
+    ASSIGN_OR_RETURN(const storage::Result r,
+                     tx.Exec(fmt::format("select {} from baselines where tenant_id = $1 and id = $2", kBaselineColumns),
+                             {tenant, id}));
     if (r.empty()) return NotFound("there is no baseline {}", id);
     out = BaselineOf(r[0]);
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, get, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, get, storage::kReadOnly));
   return out;
 }
 
@@ -108,7 +107,7 @@ absl::StatusOr<Page<Baseline>> PgBaselineStore::List(const std::string& tenant, 
                      platform::ListRows(tx, BaselineList(), {query.page_size, query.page_token, query.filter}, take));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, storage::kReadOnly));
   return page;
 }
 

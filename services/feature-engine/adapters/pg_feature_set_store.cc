@@ -12,15 +12,14 @@ using storage::Row;
 using storage::Tx;
 using Type = runtime::FilterField::Type;
 
-constexpr storage::TxOptions kReadOnly{.read_only = true};
-constexpr char kColumns[] =
+constexpr char kFeatureSetColumns[] =
     "id, dataset_id, ignore_columns, imputation, encoding, scaling, features, notes, version, create_time";
 /// Feature sets with thousands of columns are large: a page ends early rather than exceed what clients receive.
 constexpr size_t kPageBytes = 2 << 20;
 
 const platform::ListSpec& FeatureSetList() {
   static const platform::ListSpec spec{
-      .columns = kColumns,
+      .columns = kFeatureSetColumns,
       .from = "feature_sets",
       .keys = {{"create_time", "timestamptz"}, {"id", "text"}},
       .descending = true,
@@ -43,7 +42,8 @@ FeatureSet FeatureSetOf(const Row& row) {
   FeatureSet out{.id = std::string(row.Text("id")), .dataset = std::string(row.Text("dataset_id"))};
   out.options.ignore_columns = row.TextArray("ignore_columns");
   out.options.imputation = Named(row.Text("imputation"), {Imputation::kMedian, Imputation::kMean, Imputation::kNone});
-  out.options.encoding = Named(row.Text("encoding"), {Encoding::kOneHot, Encoding::kFrequency, Encoding::kOrdinal, Encoding::kNative});
+  out.options.encoding =
+      Named(row.Text("encoding"), {Encoding::kOneHot, Encoding::kFrequency, Encoding::kOrdinal, Encoding::kNative});
   out.options.scaling = Named(row.Text("scaling"), {Scaling::kNone, Scaling::kStandard, Scaling::kRobust});
   out.features = row.TextArray("features");
   out.notes = row.TextArray("notes");
@@ -53,10 +53,10 @@ FeatureSet FeatureSetOf(const Row& row) {
 }
 
 absl::StatusOr<FeatureSet> Find(Tx& tx, const std::string& id) {
-  ASSIGN_OR_RETURN(
-      const storage::Result r,
-      tx.Exec(fmt::format("select {}, preparation from feature_sets where tenant_id = $1 and id = $2", kColumns),
-              {tx.tenant(), id}));
+  ASSIGN_OR_RETURN(const storage::Result r,
+                   tx.Exec(fmt::format("select {}, preparation from feature_sets where tenant_id = $1 and id = $2",
+                                       kFeatureSetColumns),
+                           {tx.tenant(), id}));
   if (r.empty()) return NotFound("there is no feature set {}", id);
   FeatureSet out = FeatureSetOf(r[0]);
   out.preparation = r[0].Bytes("preparation");
@@ -71,7 +71,7 @@ absl::StatusOr<FeatureSet> PgFeatureSetStore::Get(const std::string& tenant, con
     ASSIGN_OR_RETURN(out, Find(tx, id));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, get, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, get, storage::kReadOnly));
   return out;
 }
 
@@ -109,7 +109,7 @@ absl::StatusOr<Page<FeatureSet>> PgFeatureSetStore::List(const std::string& tena
                      platform::ListRows(tx, FeatureSetList(), {query.page_size, query.page_token, query.filter}, take));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, storage::kReadOnly));
   return page;
 }
 

@@ -11,7 +11,7 @@
 namespace vedette::gateway {
 namespace {
 
-constexpr absl::Duration kSlice = absl::Milliseconds(200);
+constexpr absl::Duration kListenSlice = absl::Milliseconds(200);
 /// How long the status line waits for the first message: errors that come sooner get a status of their own.
 constexpr absl::Duration kFirst = absl::Seconds(5);
 
@@ -31,7 +31,7 @@ class Pump {
     const absl::Time until = absl::Now() + kFirst;
     std::string message;
     while (absl::Now() < until && !Gone()) {
-      const MessageStream::Outcome outcome = stream_->Next(kSlice, &message);
+      const MessageStream::Outcome outcome = stream_->Next(kListenSlice, &message);
       if (outcome == MessageStream::kTimeout) continue;
       if (outcome == MessageStream::kMessage) {
         first_ = std::move(message);
@@ -51,7 +51,7 @@ class Pump {
     const absl::Time until = absl::Now() + heartbeat_;
     std::string message;
     while (!Gone()) {
-      switch (stream_->Next(kSlice, &message)) {
+      switch (stream_->Next(kListenSlice, &message)) {
         case MessageStream::kMessage:
           return Put(sink, message);
         case MessageStream::kEnd:

@@ -17,7 +17,6 @@
 namespace vedette::gateway {
 namespace {
 
-constexpr std::string_view kUploadPath = "/v1/datasets:upload";
 constexpr std::string_view kUploadPermission = "datasets.write";
 constexpr int kUploadRoute = -2;
 constexpr char kApiPolicy[] = "default-src 'none'; frame-ancestors 'none'";

@@ -16,7 +16,7 @@
 namespace vedette::gateway {
 namespace {
 
-constexpr absl::Duration kSlice = absl::Milliseconds(200);  ///< how soon a wait notices that the server stops
+constexpr absl::Duration kWaitSlice = absl::Milliseconds(200);  ///< how soon a wait notices that the server stops
 constexpr absl::Duration kLinger = absl::Seconds(2);
 
 std::string TlsError() {
@@ -89,7 +89,7 @@ bool Connection::Wait(short events, absl::Time until, const std::stop_token* als
     const absl::Duration left = until - absl::Now();
     if (left <= absl::ZeroDuration()) return false;
     pollfd poll_fd{.fd = socket_, .events = events, .revents = 0};
-    const int ready = ::poll(&poll_fd, 1, static_cast<int>(absl::ToInt64Milliseconds(std::min(left, kSlice))) + 1);
+    const int ready = ::poll(&poll_fd, 1, static_cast<int>(absl::ToInt64Milliseconds(std::min(left, kWaitSlice))) + 1);
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) return false;
   }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/status.h"
+#include "services/gateway/adapters/upload.h"
 
 namespace vedette::gateway {
 namespace {
@@ -13,8 +14,6 @@ using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
 using json = nlohmann::ordered_json;
-
-constexpr std::string_view kUploadPath = "/v1/datasets:upload";
 
 std::string FirstSentence(const std::string& comment) {
   const size_t end = comment.find(". ");

@@ -13,6 +13,8 @@
 
 namespace vedette::gateway {
 
+inline constexpr std::string_view kUploadPath = "/v1/datasets:upload";
+
 struct UploadResult {
   absl::StatusOr<ingest::v1::Dataset> dataset = absl::UnknownError("");
   int http_status = 0;     ///< when it is not what the status' code says

@@ -13,8 +13,6 @@ using storage::Row;
 using storage::Tx;
 using Type = runtime::FilterField::Type;
 
-constexpr storage::TxOptions kReadOnly{.read_only = true};
-
 absl::Status Taken(const absl::Status& status, std::string_view collection, const std::string& id) {
   if (!absl::IsAlreadyExists(status)) return status;
   return absl::AlreadyExistsError(fmt::format("{}/{} is there already", collection, id));
@@ -108,7 +106,7 @@ absl::StatusOr<Page<Tenant>> PgCatalogueStore::ListTenants(const ListQuery& quer
     ASSIGN_OR_RETURN(page, ListPage<Tenant>(tx, TenantList(), query, TenantOf));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::AsService(*pool_, list, kReadOnly));
+  RETURN_IF_ERROR(storage::AsService(*pool_, list, storage::kReadOnly));
   return page;
 }
 
@@ -135,7 +133,7 @@ absl::StatusOr<Page<Entity>> PgCatalogueStore::ListEntities(const std::string& t
     ASSIGN_OR_RETURN(page, ListPage<Entity>(tx, EntityList(), query, EntityOf));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, storage::kReadOnly));
   return page;
 }
 
@@ -163,7 +161,7 @@ absl::StatusOr<Page<Metric>> PgCatalogueStore::ListMetrics(const std::string& te
     ASSIGN_OR_RETURN(page, ListPage<Metric>(tx, MetricList(), query, MetricOf));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, storage::kReadOnly));
   return page;
 }
 

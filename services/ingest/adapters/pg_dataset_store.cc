@@ -15,7 +15,6 @@ using storage::Row;
 using storage::Tx;
 using Type = runtime::FilterField::Type;
 
-constexpr storage::TxOptions kReadOnly{.read_only = true};
 /// Datasets with thousands of columns are large: a page ends early rather than exceed what clients receive.
 constexpr size_t kPageBytes = 2 << 20;
 
@@ -46,7 +45,7 @@ absl::StatusOr<Dataset> PgDatasetStore::Get(const std::string& tenant, const std
     out = DatasetOf(r[0]);
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, get, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, get, storage::kReadOnly));
   return out;
 }
 
@@ -65,7 +64,7 @@ absl::StatusOr<Page<Dataset>> PgDatasetStore::List(const std::string& tenant, co
                      platform::ListRows(tx, DatasetList(), {query.page_size, query.page_token, query.filter}, take));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, storage::kReadOnly));
   return page;
 }
 
@@ -99,7 +98,7 @@ absl::StatusOr<std::vector<Chunk>> PgDatasetStore::Chunks(const std::string& ten
     }
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, find, storage::kReadOnly));
   return out;
 }
 

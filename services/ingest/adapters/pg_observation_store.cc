@@ -17,7 +17,6 @@ using storage::Row;
 using storage::Tx;
 using Type = runtime::FilterField::Type;
 
-constexpr storage::TxOptions kReadOnly{.read_only = true};
 constexpr char kEventColumns[] = "id, kind, title, entity_id, event_time, details";
 
 const platform::ListSpec& EventList() {
@@ -130,7 +129,7 @@ absl::StatusOr<Page<Observation>> PgObservationStore::List(const std::string& te
     }
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, storage::kReadOnly));
   return page;
 }
 
@@ -170,7 +169,7 @@ absl::StatusOr<Page<ChangeEvent>> PgObservationStore::ListChangeEvents(const std
     ASSIGN_OR_RETURN(page, ListPage<ChangeEvent>(tx, EventList(), query, EventOf));
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, kReadOnly));
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, storage::kReadOnly));
   return page;
 }
 

@@ -10,11 +10,11 @@ namespace vedette::ingest {
 namespace {
 
 // 1000 rows in chunks of 96, value = row.
-struct Setup {
+struct ReaderSetup {
   FakeStore store;
   FakeBlobs blobs;
 
-  Setup() {
+  ReaderSetup() {
     store.dataset = {.id = "d1", .state = DatasetState::kReady, .row_count = 1000};
     for (int64_t at = 0; at < 1000; at += 96) {
       const int64_t n = std::min<int64_t>(96, 1000 - at);
@@ -42,7 +42,7 @@ struct Setup {
 };
 
 TEST_CASE("any range comes back, across the borders of chunks and messages") {
-  Setup s;
+  ReaderSetup s;
   for (const auto& [first, count] : std::vector<std::pair<int64_t, int64_t>>{
            {0, 0}, {0, 1}, {95, 2}, {96, 96}, {95, 98}, {500, 0}, {999, 1}, {990, 100}, {300, 400}}) {
     std::vector<double> got;
@@ -57,7 +57,7 @@ TEST_CASE("any range comes back, across the borders of chunks and messages") {
 }
 
 TEST_CASE("only the columns that are named, in the dataset's order; none left is an error") {
-  Setup s;
+  ReaderSetup s;
   table::Table rows;
   for (const char* name : {"a", "b", "c"}) rows.columns.push_back({.name = name, .values = {1, 2}});
   s.store.dataset.row_count = 2;
@@ -79,7 +79,7 @@ TEST_CASE("only the columns that are named, in the dataset's order; none left is
 }
 
 TEST_CASE("a range that ends at the end is empty, one beyond it is an error") {
-  Setup s;
+  ReaderSetup s;
   std::vector<double> got;
   CHECK(s.Read(1000, 0, &got).ok());
   CHECK(got.empty());
@@ -89,7 +89,7 @@ TEST_CASE("a range that ends at the end is empty, one beyond it is an error") {
 }
 
 TEST_CASE("a missing or damaged chunk is data loss, never fewer rows") {
-  Setup s;
+  ReaderSetup s;
   std::vector<double> got;
   SECTION("object gone") { s.blobs.objects.erase("k3"); }
   SECTION("object damaged") { s.blobs.objects["k3"][40] ^= 1; }
@@ -100,7 +100,7 @@ TEST_CASE("a missing or damaged chunk is data loss, never fewer rows") {
 }
 
 TEST_CASE("a dataset that is not ready cannot be read") {
-  Setup s;
+  ReaderSetup s;
   std::vector<double> got;
   s.store.dataset.state = DatasetState::kUploading;
   CHECK(absl::IsFailedPrecondition(s.Read(0, 0, &got)));

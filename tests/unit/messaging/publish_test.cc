@@ -12,7 +12,7 @@
 namespace vedette::messaging {
 namespace {
 
-CloudEvent Event(std::string id, std::string data = "data") {
+CloudEvent Fact(std::string id, std::string data = "data") {
   return {.id = std::move(id), .source = "vedette/test", .type = "test.v1", .tenant = "t1", .data = std::move(data)};
 }
 
@@ -59,15 +59,15 @@ TEST_CASE("publishing: stored once, whatever is repeated") {
   const auto c = testing::NewNatsConnection();
   const auto publisher = Publisher::Create(c.get());
   REQUIRE(publisher.ok());
-  const auto first = (*publisher)->Publish("facts.test", Event("1"));
+  const auto first = (*publisher)->Publish("facts.test", Fact("1"));
   REQUIRE(first.ok());
   CHECK(first->stream == kFactsStream);
   CHECK_FALSE(first->duplicate);
-  const auto again = (*publisher)->Publish("facts.test", Event("1"));
+  const auto again = (*publisher)->Publish("facts.test", Fact("1"));
   REQUIRE(again.ok());
   CHECK(again->duplicate);
   CHECK(again->sequence == first->sequence);
-  CloudEvent other = Event("1");
+  CloudEvent other = Fact("1");
   other.tenant = "t2";
   CHECK_FALSE((*publisher)->Publish("facts.test", other)->duplicate);
   CHECK(GetStreamState(*c, kFactsStream)->messages == 2);
@@ -78,17 +78,17 @@ TEST_CASE("publishing: errors") {
   const auto publisher = Publisher::Create(c.get());
   REQUIRE(publisher.ok());
   Publisher& p = **publisher;
-  CHECK(absl::IsNotFound(p.Publish("nobody.takes.this", Event("1")).status()));
-  CHECK(absl::IsInvalidArgument(p.Publish("facts.*", Event("1")).status()));
-  CHECK(absl::IsInvalidArgument(p.Publish("facts.x", Event("")).status()));
-  CHECK(absl::IsInvalidArgument(p.Publish("facts.x", Event("1", std::string(9 << 20, 'x'))).status()));
-  CHECK(absl::IsDeadlineExceeded(p.Publish("facts.x", Event("1"), absl::Now() - absl::Seconds(1)).status()));
+  CHECK(absl::IsNotFound(p.Publish("nobody.takes.this", Fact("1")).status()));
+  CHECK(absl::IsInvalidArgument(p.Publish("facts.*", Fact("1")).status()));
+  CHECK(absl::IsInvalidArgument(p.Publish("facts.x", Fact("")).status()));
+  CHECK(absl::IsInvalidArgument(p.Publish("facts.x", Fact("1", std::string(9 << 20, 'x'))).status()));
+  CHECK(absl::IsDeadlineExceeded(p.Publish("facts.x", Fact("1"), absl::Now() - absl::Seconds(1)).status()));
   REQUIRE(EnsureStream(
               *c, {.name = "SMALL", .subjects = {"small.>"}, .retention = Retention::kWorkQueue, .max_bytes = 4096})
               .ok());
   absl::Status full;
   for (int i = 0; i < 10 && full.ok(); ++i)
-    full = p.Publish("small.x", Event(NewUuid(), std::string(1000, 'x'))).status();
+    full = p.Publish("small.x", Fact(NewUuid(), std::string(1000, 'x'))).status();
   CHECK(absl::IsResourceExhausted(full));
 }
 
@@ -100,7 +100,7 @@ TEST_CASE("batches: one answer for each message, in order") {
   REQUIRE(publisher.ok());
   const auto batch = [&](int from, int to) {
     std::vector<OutgoingMessage> out;
-    for (int i = from; i < to; ++i) out.push_back({i == 500 ? "bad subject" : "facts.batch", Event(std::to_string(i))});
+    for (int i = from; i < to; ++i) out.push_back({i == 500 ? "bad subject" : "facts.batch", Fact(std::to_string(i))});
     return out;
   };
   const auto results = (*publisher)->PublishBatch(batch(0, 1000));
@@ -139,7 +139,7 @@ TEST_CASE("nothing acknowledged is lost when the server is killed, nothing doubl
   const auto publisher = Publisher::Create(c->get());
   REQUIRE(publisher.ok());
   std::vector<OutgoingMessage> messages;
-  for (int i = 0; i < 200; ++i) messages.push_back({"facts.kill", Event(std::to_string(i))});
+  for (int i = 0; i < 200; ++i) messages.push_back({"facts.kill", Fact(std::to_string(i))});
   for (const auto& r : (*publisher)->PublishBatch(std::span(messages).first(100))) REQUIRE(r.ok());
   REQUIRE((*server)->Kill().ok());
   CHECK_FALSE((*publisher)->Publish("facts.kill", messages[100].event, absl::Now() + absl::Milliseconds(50)).ok());

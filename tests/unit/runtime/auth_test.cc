@@ -1,7 +1,8 @@
+#include "runtime/auth.h"
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "runtime/auth.h"
 #include "runtime/es256.h"
 #include "runtime/permissions.h"
 #include "runtime/status.h"
@@ -20,7 +21,7 @@ std::string Signed(const json& header, const json& payload, const KeyPair& pair)
   return text + "." + Base64UrlEncode(*Es256Key::FromPrivatePem(pair.private_key)->Sign(text));
 }
 
-struct Fixture {
+struct AuthFixture {
   testing::Keys keys;
   ManualClock clock{absl::Now()};
   std::unique_ptr<TokenVerifier> verifier = Make(keys.dir().File("public.pem"));
@@ -32,8 +33,8 @@ struct Fixture {
     return *std::move(made);
   }
   json Payload() const {
-    return {{"iss", "vedette"}, {"aud", "vedette"}, {"sub", "ann"}, {"tenant", "acme"}, {"roles", {"viewer"}},
-            {"exp", absl::ToUnixSeconds(absl::Now()) + 600}};
+    return {{"iss", "vedette"}, {"aud", "vedette"},    {"sub", "ann"},
+            {"tenant", "acme"}, {"roles", {"viewer"}}, {"exp", absl::ToUnixSeconds(absl::Now()) + 600}};
   }
   absl::Status Try(const json& payload, const json& header = {{"alg", "ES256"}}) const {
     return verifier->Verify(Signed(header, payload, keys.pair())).status();
@@ -49,8 +50,8 @@ TEST_CASE("ES256 verifies the example of RFC 7515 appendix A.3") {
   const std::string message =
       "eyJhbGciOiJFUzI1NiJ9"
       ".eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
-  auto signature = Base64UrlDecode(
-      "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q");
+  auto signature =
+      Base64UrlDecode("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q");
   REQUIRE(signature);
   CHECK(key->Verify(message, *signature));
   CHECK_FALSE(key->Verify(message + "x", *signature));
@@ -68,7 +69,7 @@ TEST_CASE("base64url round trip, and only one spelling") {
   for (const char* bad : {"a", "ab=", "a+b", "-_9"}) CHECK_FALSE(Base64UrlDecode(bad));
 }
 
-TEST_CASE_METHOD(Fixture, "a good token gives its identity") {
+TEST_CASE_METHOD(AuthFixture, "a good token gives its identity") {
   auto identity = verifier->Verify(keys.Token("acme", {"viewer", "analyst"}));
   REQUIRE(identity.ok());
   CHECK(identity->tenant == "acme");
@@ -78,7 +79,7 @@ TEST_CASE_METHOD(Fixture, "a good token gives its identity") {
   CHECK(verifier->Verify(keys.Token("acme", {"viewer"})).ok());
 }
 
-TEST_CASE_METHOD(Fixture, "tokens that are refused") {
+TEST_CASE_METHOD(AuthFixture, "tokens that are refused") {
   const auto refused = [&](const absl::Status& status, const std::string& reason) {
     INFO(status.ToString());
     CHECK(status.code() == absl::StatusCode::kUnauthenticated);
@@ -110,14 +111,21 @@ TEST_CASE_METHOD(Fixture, "tokens that are refused") {
     const std::string good = Signed({{"alg", "ES256"}}, Payload(), keys.pair());
     json other = Payload();
     other["tenant"] = "evil";
-    const std::string forged =
-        good.substr(0, good.find('.') + 1) + Part(other) + good.substr(good.rfind('.'));
+    const std::string forged = good.substr(0, good.find('.') + 1) + Part(other) + good.substr(good.rfind('.'));
     refused(verifier->Verify(forged).status(), "TOKEN_INVALID");
   }
   SECTION("wrong or missing claims") {
-    for (const auto& [claim, value] : std::vector<std::pair<std::string, json>>{
-             {"iss", "someone"}, {"aud", "other"}, {"aud", json::array({"x", 1})}, {"exp", "soon"}, {"exp", -5},
-             {"nbf", "now"}, {"sub", ""}, {"sub", 7}, {"tenant", 7}, {"roles", "admin"}, {"roles", json::array({1})}}) {
+    for (const auto& [claim, value] : std::vector<std::pair<std::string, json>>{{"iss", "someone"},
+                                                                                {"aud", "other"},
+                                                                                {"aud", json::array({"x", 1})},
+                                                                                {"exp", "soon"},
+                                                                                {"exp", -5},
+                                                                                {"nbf", "now"},
+                                                                                {"sub", ""},
+                                                                                {"sub", 7},
+                                                                                {"tenant", 7},
+                                                                                {"roles", "admin"},
+                                                                                {"roles", json::array({1})}}) {
       json payload = Payload();
       payload[claim] = value;
       INFO(claim << " = " << value.dump());
@@ -151,13 +159,14 @@ TEST_CASE_METHOD(Fixture, "tokens that are refused") {
   }
 }
 
-TEST_CASE_METHOD(Fixture, "an audience may be a list") {
+TEST_CASE_METHOD(AuthFixture, "an audience may be a list") {
   json payload = Payload();
   payload["aud"] = {"other", "vedette"};
   CHECK(Try(payload).ok());
 }
 
-TEST_CASE_METHOD(Fixture, "a changed key file counts from the next second, and forgets what the old key vouched for") {
+TEST_CASE_METHOD(AuthFixture,
+                 "a changed key file counts from the next second, and forgets what the old key vouched for") {
   const std::string token = keys.Token("acme", {"viewer"});
   REQUIRE(verifier->Verify(token).ok());
   const KeyPair other = *GenerateKeyPair();
@@ -170,7 +179,7 @@ TEST_CASE_METHOD(Fixture, "a changed key file counts from the next second, and f
   CHECK(verifier->Verify(Signed({{"alg", "ES256"}}, Payload(), other)).ok());
 }
 
-TEST_CASE_METHOD(Fixture, "a JSON Web Key Set: the key is chosen by kid") {
+TEST_CASE_METHOD(AuthFixture, "a JSON Web Key Set: the key is chosen by kid") {
   // The public key of RFC 7515 A.3, and ours, whose coordinates are the last 64 bytes of its SubjectPublicKeyInfo.
   const std::string pem = keys.pair().public_key;
   std::string base64;
@@ -179,10 +188,13 @@ TEST_CASE_METHOD(Fixture, "a JSON Web Key Set: the key is chosen by kid") {
     base64.push_back(pem[at] == '+' ? '-' : pem[at] == '/' ? '_' : pem[at]);
   }
   const std::string der = *Base64UrlDecode(base64);
-  const std::string x = Base64UrlEncode(der.substr(der.size() - 64, 32)), y = Base64UrlEncode(der.substr(der.size() - 32));
+  const std::string x = Base64UrlEncode(der.substr(der.size() - 64, 32)),
+                    y = Base64UrlEncode(der.substr(der.size() - 32));
   const json set = {{"keys",
                      {{{"kty", "RSA"}, {"kid", "rsa"}},
-                      {{"kty", "EC"}, {"crv", "P-256"}, {"kid", "old"},
+                      {{"kty", "EC"},
+                       {"crv", "P-256"},
+                       {"kid", "old"},
                        {"x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"},
                        {"y", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}},
                       {{"kty", "EC"}, {"crv", "P-256"}, {"kid", "new"}, {"x", x}, {"y", y}}}}};
@@ -195,7 +207,9 @@ TEST_CASE_METHOD(Fixture, "a JSON Web Key Set: the key is chosen by kid") {
 
 TEST_CASE("a verifier needs a usable key") {
   const testing::ScratchDir dir;
-  const auto code = [&](const std::string& file) { return TokenVerifier::Create({.public_key_file = file}).status().code(); };
+  const auto code = [&](const std::string& file) {
+    return TokenVerifier::Create({.public_key_file = file}).status().code();
+  };
   CHECK(code("") == absl::StatusCode::kFailedPrecondition);
   CHECK(code(dir.File("absent.pem")) == absl::StatusCode::kUnavailable);
   CHECK(code(dir.Write("text", "hello")) == absl::StatusCode::kInvalidArgument);

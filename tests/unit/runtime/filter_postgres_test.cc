@@ -9,7 +9,7 @@
 namespace vedette::runtime {
 namespace {
 
-const FilterSchema& Schema() {
+const FilterSchema& StoredSchema() {
   static const FilterSchema schema{
       .fields = {{"status", "status"},
                  {"score", "score", FilterField::Type::kNumber},
@@ -96,14 +96,16 @@ TEST_CASE("filters select the rows they describe") {
   };
   for (const auto& [filter, expected] : cases) {
     INFO(filter);
-    const auto sql = FilterToSql(filter, Schema(), 2);
+    const auto sql = FilterToSql(filter, StoredSchema(), 2);
     INFO(sql.status().ToString());
     REQUIRE(sql.ok());
     storage::Params params = {"unused"};
     for (const std::string& value : sql->params) params.emplace_back(value);
     const auto result = db.Exec(
-        fmt::format("select coalesce(string_agg(n::text, ',' order by n), '') from t where $1::text is not null and ({})",
-                    sql->where), params);
+        fmt::format(
+            "select coalesce(string_agg(n::text, ',' order by n), '') from t where $1::text is not null and ({})",
+            sql->where),
+        params);
     INFO(sql->where << " " << result.status().ToString());
     REQUIRE(result.ok());
     CHECK((*result)[0].Text(0) == expected);

@@ -67,7 +67,7 @@ class Process {
   FILE* out_ = nullptr;
 };
 
-bool Has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool Says(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 TEST_CASE("a service process starts, serves, and ends on SIGTERM with status 0") {
   const testing::Keys keys;
@@ -76,7 +76,7 @@ TEST_CASE("a service process starts, serves, and ends on SIGTERM with status 0")
   do {
     line = process.Line();
     REQUIRE_FALSE(line.empty());
-  } while (!Has(line, "ready on"));
+  } while (!Says(line, "ready on"));
   const std::string address = line.substr(line.find("ready on ") + 9, line.find('\n') - line.find("ready on ") - 9);
   auto channel = MakeChannel(address);
   REQUIRE(channel.ok());
@@ -91,9 +91,9 @@ TEST_CASE("a service process starts, serves, and ends on SIGTERM with status 0")
   process.Signal(SIGTERM);
   const std::string log = process.Rest();
   CHECK(process.Wait() == 0);
-  CHECK(Has(log, "\"message\":\"call\""));
-  CHECK(Has(log, "\"tenant\":\"acme\""));
-  CHECK(Has(log, "\"message\":\"stopped\""));
+  CHECK(Says(log, "\"message\":\"call\""));
+  CHECK(Says(log, "\"tenant\":\"acme\""));
+  CHECK(Says(log, "\"message\":\"stopped\""));
 }
 
 TEST_CASE("the command line of a service") {
@@ -108,22 +108,22 @@ TEST_CASE("the command line of a service") {
     CHECK(run({"--check-config", "--set", key}) == std::pair(0, std::string("configuration ok\n")));
     const auto [code, text] = run({"--check-config", "--set", "grpc.prot=1"});
     CHECK(code == 2);
-    CHECK(Has(text, "did you mean port?"));
+    CHECK(Says(text, "did you mean port?"));
     CHECK(run({"--check-config", "--set", "grpc.max_streams=0", "--set", key}).first == 2);
   }
   SECTION("--print-config and --help") {
-    CHECK(Has(run({"--print-config"}).second, "\"name\": \"echo\""));
+    CHECK(Says(run({"--print-config"}).second, "\"name\": \"echo\""));
     const auto [code, text] = run({"--help"});
     CHECK(code == 0);
-    CHECK(Has(text, "server.grpc.port"));
+    CHECK(Says(text, "server.grpc.port"));
   }
   SECTION("a service without a key, or one that cannot be built, says so and fails") {
     const auto [code, text] = run({});
     CHECK(code == 2);
-    CHECK(Has(text, "auth.public_key_file"));
+    CHECK(Says(text, "auth.public_key_file"));
     const auto [broken, why] = run({"--set", "name=broken", "--set", key});
     CHECK(broken == 1);
-    CHECK(Has(why, "built to fail"));
+    CHECK(Says(why, "built to fail"));
   }
 }
 

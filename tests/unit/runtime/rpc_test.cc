@@ -18,16 +18,16 @@ using testing::Keys;
 using Stub = pb::EchoService::Stub;
 
 /// A running echo server and a stub.
-struct Fixture {
+struct RpcFixture {
   Keys keys;
   v1::ServerConfig config = keys.ServerConfig();
   std::unique_ptr<App> app;
   std::unique_ptr<Stub> stub;
 
-  Fixture() {
+  RpcFixture() {
     SetLogSink([](std::string_view) {});
   }
-  ~Fixture() { SetLogSink(nullptr); }
+  ~RpcFixture() { SetLogSink(nullptr); }
 
   void Start(EchoHandlers handlers = {}) {
     app = testing::MustCreate("echo", config);
@@ -45,7 +45,7 @@ struct Fixture {
   bool Scraped(const std::string& line) { return app->metrics().Scrape().find(line) != std::string::npos; }
 };
 
-TEST_CASE_METHOD(Fixture, "a unary call brings identity, tenant, request id and trace") {
+TEST_CASE_METHOD(RpcFixture, "a unary call brings identity, tenant, request id and trace") {
   Start();
   Outgoing out = keys.As("acme", {"viewer"});
   const auto answer = Say(out);
@@ -64,7 +64,7 @@ TEST_CASE_METHOD(Fixture, "a unary call brings identity, tenant, request id and 
   CHECK(Say(keys.As("acme", {"viewer"}))->request_id() != out.request_id);
 }
 
-TEST_CASE_METHOD(Fixture, "without a token, or with a bad one, every method answers UNAUTHENTICATED") {
+TEST_CASE_METHOD(RpcFixture, "without a token, or with a bad one, every method answers UNAUTHENTICATED") {
   Start();
   const auto unauthenticated = [](const absl::Status& status) {
     INFO(status.ToString());
@@ -74,7 +74,8 @@ TEST_CASE_METHOD(Fixture, "without a token, or with a bad one, every method answ
   unauthenticated(Say(nobody).status());
   CHECK(GetReason(Say(nobody).status()) == "TOKEN_MISSING");
   unauthenticated(Say(Outgoing::WithToken("a.b.c", absl::Seconds(10))).status());
-  unauthenticated(Say(Outgoing::WithToken(keys.Token("acme", {"viewer"}, -absl::Hours(1)), absl::Seconds(10))).status());
+  unauthenticated(
+      Say(Outgoing::WithToken(keys.Token("acme", {"viewer"}, -absl::Hours(1)), absl::Seconds(10))).status());
   unauthenticated(Call(*stub, &Stub::Change, nobody, pb::ChangeRequest()).status());
   unauthenticated(Call(*stub, &Stub::Manage, nobody, pb::ManageRequest()).status());
   pb::CountRequest count;
@@ -102,9 +103,11 @@ TEST_CASE_METHOD(Fixture, "without a token, or with a bad one, every method answ
   CHECK(Call(*stub, &Stub::Ping, nobody, pb::PingRequest()).ok());
 }
 
-TEST_CASE_METHOD(Fixture, "roles, and whose data") {
+TEST_CASE_METHOD(RpcFixture, "roles, and whose data") {
   Start();
-  const auto change = [&](const Outgoing& out) { return Call(*stub, &Stub::Change, out, pb::ChangeRequest()).status(); };
+  const auto change = [&](const Outgoing& out) {
+    return Call(*stub, &Stub::Change, out, pb::ChangeRequest()).status();
+  };
   CHECK(change(keys.As("acme", {"operator"})).ok());
   CHECK(change(keys.As("acme", {"viewer"})).code() == absl::StatusCode::kPermissionDenied);
   CHECK(GetReasonMetadata(change(keys.As("acme", {"viewer"})))["permission"] == "echo.write");
@@ -124,12 +127,14 @@ TEST_CASE_METHOD(Fixture, "roles, and whose data") {
   bound.tenant = "other";
   CHECK(GetReason(Say(bound).status()) == "WRONG_TENANT");
 
-  const auto manage = [&](const Outgoing& out) { return Call(*stub, &Stub::Manage, out, pb::ManageRequest()).status(); };
+  const auto manage = [&](const Outgoing& out) {
+    return Call(*stub, &Stub::Manage, out, pb::ManageRequest()).status();
+  };
   CHECK(manage(keys.AsService("")).ok());
   CHECK(manage(keys.As("acme", {"admin"})).code() == absl::StatusCode::kPermissionDenied);
 }
 
-TEST_CASE_METHOD(Fixture, "streams in all directions") {
+TEST_CASE_METHOD(RpcFixture, "streams in all directions") {
   Start();
   pb::CountRequest count;
   count.set_to(1000);
@@ -170,7 +175,7 @@ TEST_CASE_METHOD(Fixture, "streams in all directions") {
   }
 }
 
-TEST_CASE_METHOD(Fixture, "a full pool answers RESOURCE_EXHAUSTED at once, and says when to come back") {
+TEST_CASE_METHOD(RpcFixture, "a full pool answers RESOURCE_EXHAUSTED at once, and says when to come back") {
   config.mutable_grpc()->set_worker_threads(1);
   config.mutable_grpc()->set_max_queued_calls(1);
   std::latch running(1), release(1);
@@ -198,7 +203,7 @@ TEST_CASE_METHOD(Fixture, "a full pool answers RESOURCE_EXHAUSTED at once, and s
   second.join();
 }
 
-TEST_CASE_METHOD(Fixture, "streams have threads of their own, and a limit of their own") {
+TEST_CASE_METHOD(RpcFixture, "streams have threads of their own, and a limit of their own") {
   config.mutable_grpc()->set_max_streams(1);
   Start();
   ClientCall call(keys.As("acme", {"viewer"}));
@@ -215,7 +220,7 @@ TEST_CASE_METHOD(Fixture, "streams have threads of their own, and a limit of the
   CHECK(chat->Finish().ok());
 }
 
-TEST_CASE_METHOD(Fixture, "cancellation reaches the handler") {
+TEST_CASE_METHOD(RpcFixture, "cancellation reaches the handler") {
   std::latch running(1), stopped(1);
   EchoHandlers handlers;
   handlers.say = [&](const pb::SayRequest&, pb::SayResponse*, CallContext& call) {
@@ -236,7 +241,7 @@ TEST_CASE_METHOD(Fixture, "cancellation reaches the handler") {
   caller.join();
 }
 
-TEST_CASE_METHOD(Fixture, "a writer learns that its reader is gone") {
+TEST_CASE_METHOD(RpcFixture, "a writer learns that its reader is gone") {
   std::latch ended(1);
   absl::Status seen;
   EchoHandlers handlers;
@@ -251,16 +256,15 @@ TEST_CASE_METHOD(Fixture, "a writer learns that its reader is gone") {
   };
   Start(std::move(handlers));
   int messages = 0;
-  const absl::Status status =
-      CallStream(*stub, &Stub::Count, keys.As("acme", {"viewer"}), pb::CountRequest(), [&](const pb::CountResponse&) {
-        return ++messages < 10 ? absl::OkStatus() : absl::AbortedError("enough");
-      });
+  const absl::Status status = CallStream(
+      *stub, &Stub::Count, keys.As("acme", {"viewer"}), pb::CountRequest(),
+      [&](const pb::CountResponse&) { return ++messages < 10 ? absl::OkStatus() : absl::AbortedError("enough"); });
   CHECK(status.code() == absl::StatusCode::kAborted);
   ended.wait();
   CHECK(seen.code() == absl::StatusCode::kCancelled);
 }
 
-TEST_CASE_METHOD(Fixture, "deadlines: the caller's own, and the server's for calls without one") {
+TEST_CASE_METHOD(RpcFixture, "deadlines: the caller's own, and the server's for calls without one") {
   config.mutable_grpc()->set_default_deadline_seconds(1);
   EchoHandlers handlers;
   handlers.say = [&](const pb::SayRequest&, pb::SayResponse*, CallContext& call) {
@@ -268,7 +272,8 @@ TEST_CASE_METHOD(Fixture, "deadlines: the caller's own, and the server's for cal
     return call.Check();
   };
   Start(std::move(handlers));
-  CHECK(Say(keys.As("acme", {"viewer"}, absl::Milliseconds(200))).status().code() == absl::StatusCode::kDeadlineExceeded);
+  CHECK(Say(keys.As("acme", {"viewer"}, absl::Milliseconds(200))).status().code() ==
+        absl::StatusCode::kDeadlineExceeded);
 
   grpc::ClientContext context;  // without a deadline
   context.AddMetadata("authorization", "Bearer " + keys.Token("acme", {"viewer"}));
@@ -277,7 +282,7 @@ TEST_CASE_METHOD(Fixture, "deadlines: the caller's own, and the server's for cal
   CHECK(status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
-TEST_CASE_METHOD(Fixture, "exceptions and internal errors tell the caller nothing") {
+TEST_CASE_METHOD(RpcFixture, "exceptions and internal errors tell the caller nothing") {
   EchoHandlers handlers;
   handlers.say = [&](const pb::SayRequest& request, pb::SayResponse*, CallContext&) -> absl::Status {
     if (request.text() == "throw") throw std::runtime_error("secret detail");
@@ -293,7 +298,7 @@ TEST_CASE_METHOD(Fixture, "exceptions and internal errors tell the caller nothin
   }
 }
 
-TEST_CASE_METHOD(Fixture, "a request check runs after authorisation and before the handler") {
+TEST_CASE_METHOD(RpcFixture, "a request check runs after authorisation and before the handler") {
   app = testing::MustCreate("echo", config);
   app->server().AddService<pb::EchoService>(std::make_unique<EchoService>(app->server(), EchoHandlers()));
   app->server().SetRequestCheck([](const google::protobuf::Message& request) {
@@ -307,7 +312,7 @@ TEST_CASE_METHOD(Fixture, "a request check runs after authorisation and before t
   CHECK(Say(keys.As("acme", {"viewer"}), "x").ok());
 }
 
-TEST_CASE_METHOD(Fixture, "a message over the limit is refused, one under it is not") {
+TEST_CASE_METHOD(RpcFixture, "a message over the limit is refused, one under it is not") {
   config.mutable_grpc()->set_max_receive_mb(1);
   Start();
   CHECK(Say(keys.As("acme", {"viewer"}), std::string(900 << 10, 'x')).ok());
@@ -315,7 +320,7 @@ TEST_CASE_METHOD(Fixture, "a message over the limit is refused, one under it is 
         absl::StatusCode::kResourceExhausted);
 }
 
-TEST_CASE_METHOD(Fixture, "on behalf of the caller, and as the service itself") {
+TEST_CASE_METHOD(RpcFixture, "on behalf of the caller, and as the service itself") {
   // A chain: the front calls the back with the user's token, then with its own.
   Start();
   auto front = testing::MustCreate("front", [&] {
@@ -363,8 +368,9 @@ TEST_CASE("a server with an unguarded, misspelled or ambiguous method does not s
     REQUIRE(status.code() == absl::StatusCode::kFailedPrecondition);
     return std::string(Message(status));
   };
-  CHECK(why([](Server& s) { s.AddService<pb::UnguardedService>(std::make_unique<Unguarded>()); })
-            .find("UnguardedService/Open has no permission") != std::string::npos);
+  CHECK(why([](Server& s) {
+          s.AddService<pb::UnguardedService>(std::make_unique<Unguarded>());
+        }).find("UnguardedService/Open has no permission") != std::string::npos);
   CHECK(why([](Server& s) { s.AddService<pb::MisspelledService>(std::make_unique<Misspelled>()); }).find("raed") !=
         std::string::npos);
   CHECK(why([](Server& s) { s.AddService<pb::TwinService>(std::make_unique<Twin>()); }).find("share both") !=
