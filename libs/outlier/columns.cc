@@ -115,6 +115,36 @@ double MedianInPlace(std::span<double> values) {
   return std::midpoint(*std::max_element(values.begin(), middle), *middle);
 }
 
+// As Floyd and Rivest (1975): two values of a sample have the rank between them almost surely, and few others.
+double ValueOfRank(std::span<const double> values, size_t rank) {
+  constexpr size_t kSample = 512, kSlack = 40;
+  const auto select = [](std::vector<double>& v, size_t k) {
+    std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(k), v.end());
+    return v[k];
+  };
+  std::vector<double> chosen;
+  if (values.size() > 4 * kSample) {
+    for (size_t k = 0; k < kSample; ++k) chosen.push_back(values[k * values.size() / kSample]);
+    std::sort(chosen.begin(), chosen.end());
+    const size_t middle = rank * kSample / values.size();
+    const double low = chosen[middle - std::min(middle, kSlack)], high = chosen[std::min(middle + kSlack, kSample - 1)];
+    chosen.resize(values.size());
+    size_t below = 0, between = 0;
+    for (const double x : values) {
+      chosen[between] = x;
+      below += x < low ? 1 : 0;
+      between += (x >= low) & (x <= high) ? 1 : 0;
+    }
+    if (rank >= below && rank < below + between) {
+      if (low == high) return low;
+      chosen.resize(between);
+      return select(chosen, rank - below);
+    }
+  }
+  chosen.assign(values.begin(), values.end());
+  return select(chosen, rank);
+}
+
 absl::Status Standardizer::FitMeanAndDeviation(MatrixView X, const Context& ctx) {
   const auto d = static_cast<size_t>(X.cols);
   unit_.assign(d, 1);
@@ -146,22 +176,38 @@ void Standardizer::Add(double unit, double center_in_units, double inverse) {
   inverse_.push_back(inverse);
 }
 
+namespace {
+
+struct Scale {
+  double unit, center, inverse;
+};
+
+inline void StandardiseInto(const double* x, size_t count, const Scale& s, double* out) {
+  for (size_t r = 0; r < count; ++r) {
+    const double z = (x[r] * s.unit - s.center) * s.inverse;
+    const double bounded = z > Standardizer::kMaxZ ? Standardizer::kMaxZ : z;
+    out[r] = bounded < -Standardizer::kMaxZ ? -Standardizer::kMaxZ : bounded;
+  }
+}
+
+}  // namespace
+
 void Standardizer::Block(MatrixView X, int64_t column, int64_t begin, std::span<double> out) const {
   const auto c = static_cast<size_t>(column);
-  const double unit = unit_[c], center = center_[c], inverse = inverse_[c];
-  const double* const x = X.data + column * X.stride + begin;
-  for (size_t r = 0; r < out.size(); ++r) {
-    const double z = (x[r] * unit - center) * inverse;
-    const double bounded = z > kMaxZ ? kMaxZ : z;
-    out[r] = bounded < -kMaxZ ? -kMaxZ : bounded;
-  }
+  StandardiseInto(X.data + column * X.stride + begin, out.size(), {unit_[c], center_[c], inverse_[c]}, out.data());
 }
 
 void Standardizer::Tile(MatrixView X, int64_t begin, double* out) const {
   const auto count = static_cast<size_t>(std::min(kTile, X.rows - begin));
-  for (int64_t j = 0; j < X.cols; ++j, out += kTile) {
-    Block(X, j, begin, {out, count});
-    std::fill(out + count, out + kTile, 0.0);
+  for (size_t c = 0; c < unit_.size(); ++c, out += kTile) {
+    const double* const x = X.data + static_cast<int64_t>(c) * X.stride + begin;
+    const Scale scale{unit_[c], center_[c], inverse_[c]};
+    if (count == kTile) {
+      StandardiseInto(x, kTile, scale, out);  // a length that the compiler knows
+    } else {
+      StandardiseInto(x, count, scale, out);
+      std::fill(out + count, out + kTile, 0.0);
+    }
   }
 }
 

@@ -35,6 +35,10 @@ Moments MomentsOf(std::span<const double> values, double unit);
 /// Median (mean of the middle two), without overflow; reorders `values`. Not empty.
 double MedianInPlace(std::span<double> values);
 
+/// The value that would be at `rank` (from 0) if the values were sorted; finite, not empty. One pass beside a sample's
+/// sort.
+double ValueOfRank(std::span<const double> values, size_t rank);
+
 /// (x - center) / scale per column. |z| is bounded by kMaxZ, so that sums of squares stay finite.
 class Standardizer {
  public:

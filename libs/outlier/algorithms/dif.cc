@@ -1,11 +1,12 @@
-// Deep isolation forest (Xu, Pang, Wang, Wang 2023): isolation trees on the outputs of networks that are drawn at random and
-// never trained, so that cuts are curved. A row's score is, over 50 networks, the mean of
+// Deep isolation forest (Xu, Pang, Wang, Wang 2023): isolation trees on the outputs of networks that are drawn at
+// random and never trained, so that cuts are curved. A row's score is, over 50 networks, the mean of
 //     2^(-E[h] / c(psi)) * E[mean |value - threshold| along the path]
 // over the network's trees: isolated early, and far from the cuts.
 //
-// Columns are brought to [0, 1] by the training rows. A network's outputs are standardised and put through tanh; their mean and
-// deviation come from the training rows (at most 4096 of them at equal steps, of which the trees' samples are drawn too), not
-// from the batch that is scored, as PyOD does it. Networks are drawn anew when a model is loaded: its file holds a seed.
+// Columns are brought to [0, 1] by the training rows. A network's outputs are standardised and put through tanh; their
+// mean and deviation come from the training rows (at most 4096 of them at equal steps, of which the trees' samples are
+// drawn too), not from the batch that is scored, as PyOD does it. Networks are drawn anew when a model is loaded: its
+// file holds a seed.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -49,8 +50,9 @@ class DeepIsolationForest final : public Detector {
     seed_ = ctx.seed;
     shape_.inputs = X.cols;
     if (shape_.Weights() > kMostWeights / networks_wanted_) {
-      return InvalidArgument("dif: {} networks on {} columns hold more than {} weights; fewer networks or neurons are needed", networks_wanted_,
-                             X.cols, kMostWeights);
+      return InvalidArgument(
+          "dif: {} networks on {} columns hold more than {} weights; fewer networks or neurons are needed",
+          networks_wanted_, X.cols, kMostWeights);
     }
     FitScaling(X);
     RETURN_IF_ERROR(DrawNetworks(ctx));
@@ -62,12 +64,23 @@ class DeepIsolationForest final : public Detector {
     psi_ = std::min(samples_, reference);
     representations_.assign(networks_.size(), {});
     std::vector<absl::Status> learnt(networks_.size());
+    // Where all rows are reference rows, their outputs are at hand for the training scores: rows x networks.
+    const bool all = reference == X.rows;
+    std::vector<double> isolation(all ? networks_.size() * static_cast<size_t>(X.rows) : 0);
     RETURN_IF_ERROR(ParallelBlocks(ctx, networks_wanted_, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t m = begin; m < end; ++m) learnt[static_cast<size_t>(m)] = Learn(rows, static_cast<size_t>(m), ctx);
+      for (int64_t m = begin; m < end; ++m)
+        learnt[static_cast<size_t>(m)] =
+            Learn(rows, static_cast<size_t>(m), all ? isolation.data() + m * X.rows : nullptr, ctx);
     }));
     for (const absl::Status& status : learnt) RETURN_IF_ERROR(status);
-    training_scores_.resize(static_cast<size_t>(X.rows));
-    return Score(X, training_scores_, ctx);
+    training_scores_.assign(static_cast<size_t>(X.rows), 0);
+    if (!all) return Score(X, training_scores_, ctx);
+    const auto n = training_scores_.size();
+    for (size_t m = 0; m < networks_.size(); ++m) {
+      for (size_t i = 0; i < n; ++i) training_scores_[i] += isolation[m * n + i];
+    }
+    for (double& score : training_scores_) score /= static_cast<double>(networks_.size());
+    return ctx.Check();
   }
   std::span<const double> training_scores() const override { return training_scores_; }
 
@@ -82,7 +95,8 @@ class DeepIsolationForest final : public Detector {
           const int64_t rows = std::min(kTile, end - at);
           Represent(tiles.get() + (at - begin) * X.cols, LanesFor(X.rows - at), m, scratch);
           for (int64_t r = 0; r < rows; ++r) {
-            scores[static_cast<size_t>(at + r)] += Isolation(representations_[m], scratch.out.get() + r, LanesFor(X.rows - at));
+            scores[static_cast<size_t>(at + r)] +=
+                Isolation(representations_[m], scratch.out.get() + r, LanesFor(X.rows - at));
           }
         }
       }
@@ -123,7 +137,8 @@ class DeepIsolationForest final : public Detector {
       for (const double v : r.inverse) {
         if (!(v > 0 && v <= 1e12)) in.Fail("a deviation is out of range");
       }
-      for (int64_t t = 0; t < trees_ && in.ok(); ++t) r.trees.push_back(IsolationTree::Load(in, shape_.outputs, DepthOf(psi_)));
+      for (int64_t t = 0; t < trees_ && in.ok(); ++t)
+        r.trees.push_back(IsolationTree::Load(in, shape_.outputs, DepthOf(psi_)));
       for (const IsolationTree& tree : r.trees) {
         for (const float threshold : tree.threshold) {
           if (!(std::fabs(threshold) <= 1.0F)) in.Fail("a threshold is out of range");
@@ -165,7 +180,8 @@ class DeepIsolationForest final : public Detector {
     scaling_.Tile(X, at, z.data());
     for (int64_t j = 0; j < X.cols; ++j) {
       for (int r = 0; r < lanes; ++r) {
-        out[j * lanes + r] = static_cast<float>(std::clamp(z[static_cast<size_t>(j * kTile + r)], -kMostInput, kMostInput));
+        out[j * lanes + r] =
+            static_cast<float>(std::clamp(z[static_cast<size_t>(j * kTile + r)], -kMostInput, kMostInput));
       }
     }
   }
@@ -173,16 +189,21 @@ class DeepIsolationForest final : public Detector {
   /// Standardised outputs of network m, through tanh, in scratch.out.
   void Represent(const float* tile, int lanes, size_t m, RandomNetwork::Scratch& scratch) const {
     networks_[m].Run(tile, lanes, scratch);
+    Standardise(m, lanes, scratch.out.get());
+  }
+  void Standardise(size_t m, int lanes, float* outputs) const {
     for (int64_t c = 0; c < shape_.outputs; ++c) {
-      const double mean = representations_[m].mean[static_cast<size_t>(c)], inverse = representations_[m].inverse[static_cast<size_t>(c)];
-      float* const out = scratch.out.get() + c * lanes;
+      const double mean = representations_[m].mean[static_cast<size_t>(c)],
+                   inverse = representations_[m].inverse[static_cast<size_t>(c)];
+      float* const out = outputs + c * lanes;
       for (int r = 0; r < lanes; ++r) out[r] = static_cast<float>(std::clamp((out[r] - mean) * inverse, -100.0, 100.0));
     }
-    TanhInPlace(scratch.out.get(), shape_.outputs * lanes);
+    TanhInPlace(outputs, shape_.outputs * lanes);
   }
 
-  /// Mean and deviation of network m's outputs, then its trees.
-  absl::Status Learn(const Matrix& rows, size_t m, const Context& ctx) {
+  /// Mean and deviation of network m's outputs, then its trees; into `isolation`, where it is given, what Score finds
+  /// for the rows.
+  absl::Status Learn(const Matrix& rows, size_t m, double* isolation, const Context& ctx) {
     RandomNetwork::Scratch scratch(shape_);
     const AlignedArray<float> tile(kTile * rows.cols());
     Matrix outputs(rows.rows(), shape_.outputs);
@@ -192,7 +213,8 @@ class DeepIsolationForest final : public Detector {
       ReadTile(rows, at, tile.get());
       networks_[m].Run(tile.get(), lanes, scratch);
       for (int64_t c = 0; c < shape_.outputs; ++c) {
-        for (int64_t r = 0; r < std::min<int64_t>(lanes, rows.rows() - at); ++r) outputs(at + r, c) = scratch.out.get()[c * lanes + r];
+        for (int64_t r = 0; r < std::min<int64_t>(lanes, rows.rows() - at); ++r)
+          outputs(at + r, c) = scratch.out.get()[c * lanes + r];
       }
     }
     Representation& own = representations_[m];
@@ -202,11 +224,21 @@ class DeepIsolationForest final : public Detector {
       own.mean.push_back(moments.mean);
       own.inverse.push_back(deviation > 1e-7 * std::fabs(moments.mean) && deviation > 1e-9 ? 1 / deviation : 1);
     }
-    for (int64_t c = 0; c < shape_.outputs; ++c) {  // as Represent does it, for all rows
+    const Matrix raw = isolation != nullptr ? outputs : Matrix();
+    for (int64_t c = 0; c < shape_.outputs; ++c) {  // as Standardise does it, for all rows
       const double mean = own.mean[static_cast<size_t>(c)], inverse = own.inverse[static_cast<size_t>(c)];
       for (double& v : outputs.col(c)) v = std::tanh(std::clamp((v - mean) * inverse, -100.0, 100.0));
     }
     Grow(outputs, m);
+    for (int64_t at = 0; at < raw.rows(); at += kTile) {
+      const int64_t count = std::min(kTile, raw.rows() - at);
+      float* const out = scratch.out.get();
+      for (int64_t c = 0; c < shape_.outputs; ++c) {
+        for (int64_t r = 0; r < kTile; ++r) out[c * kTile + r] = r < count ? static_cast<float>(raw(at + r, c)) : 0;
+      }
+      Standardise(m, kTile, out);
+      for (int64_t r = 0; r < count; ++r) isolation[at + r] = Isolation(own, out + r, kTile);
+    }
     return absl::OkStatus();
   }
 
@@ -218,7 +250,8 @@ class DeepIsolationForest final : public Detector {
     for (int64_t t = 0; t < trees_; ++t) {
       const std::vector<int64_t> rows = rng.Sample(outputs.rows(), psi_);
       for (int64_t c = 0; c < shape_.outputs; ++c) {
-        for (int64_t i = 0; i < psi_; ++i) sample[static_cast<size_t>(c * psi_ + i)] = static_cast<float>(outputs(rows[static_cast<size_t>(i)], c));
+        for (int64_t i = 0; i < psi_; ++i)
+          sample[static_cast<size_t>(c * psi_ + i)] = static_cast<float>(outputs(rows[static_cast<size_t>(i)], c));
       }
       representations_[m].trees.push_back(IsolationTree::Grow(sample, psi_, candidates, DepthOf(psi_), rng));
     }
@@ -253,17 +286,42 @@ class DeepIsolationForest final : public Detector {
 };
 
 constexpr ParamSpec kParams[] = {
-    {.name = "n_ensemble", .type = ParamType::kInt, .default_value = "50", .min = 1, .max = 200, .summary = "Number of random networks."},
-    {.name = "n_estimators", .type = ParamType::kInt, .default_value = "6", .min = 1, .max = 100, .summary = "Isolation trees on each network's outputs."},
+    {.name = "n_ensemble",
+     .type = ParamType::kInt,
+     .default_value = "50",
+     .min = 1,
+     .max = 200,
+     .summary = "Number of random networks."},
+    {.name = "n_estimators",
+     .type = ParamType::kInt,
+     .default_value = "6",
+     .min = 1,
+     .max = 100,
+     .summary = "Isolation trees on each network's outputs."},
     {.name = "max_samples",
      .type = ParamType::kInt,
      .default_value = "256",
      .min = 2,
      .max = kReferenceRows,
      .summary = "Rows that each tree is grown on (all rows when there are fewer)."},
-    {.name = "hidden_1", .type = ParamType::kInt, .default_value = "500", .min = 1, .max = 1000, .summary = "Neurons of the first hidden layer."},
-    {.name = "hidden_2", .type = ParamType::kInt, .default_value = "100", .min = 1, .max = 1000, .summary = "Neurons of the second hidden layer."},
-    {.name = "representation_dim", .type = ParamType::kInt, .default_value = "20", .min = 1, .max = 200, .summary = "Outputs of each network."},
+    {.name = "hidden_1",
+     .type = ParamType::kInt,
+     .default_value = "500",
+     .min = 1,
+     .max = 1000,
+     .summary = "Neurons of the first hidden layer."},
+    {.name = "hidden_2",
+     .type = ParamType::kInt,
+     .default_value = "100",
+     .min = 1,
+     .max = 1000,
+     .summary = "Neurons of the second hidden layer."},
+    {.name = "representation_dim",
+     .type = ParamType::kInt,
+     .default_value = "20",
+     .min = 1,
+     .max = 200,
+     .summary = "Outputs of each network."},
 };
 
 }  // namespace
@@ -272,27 +330,35 @@ extern const Descriptor k_dif;
 const Descriptor k_dif = {
     .name = "dif",
     .family = "ensemble",
-    .summary = "Isolation trees on the outputs of 50 random networks: isolation along curved cuts, for anomalies that no single column "
-               "and no straight cut shows. Says nothing about columns; many irrelevant columns drown the rest.",
+    .summary =
+        "Isolation trees on the outputs of 50 random networks: isolation along curved cuts, for anomalies that no "
+        "single column "
+        "and no straight cut shows. Says nothing about columns; many irrelevant columns drown the rest.",
     .paper = "H. Xu, G. Pang, Y. Wang, Y. Wang, Deep isolation forest for anomaly detection, IEEE TKDE, 2023",
     .params = kParams,
     .deterministic = false,
     .explains = false,
-    .fit_cost = "O((n + 4096) m w), w weights of each of m networks",
+    .fit_cost = "O(n m w), w weights of each of m networks; 4096 rows more than n above 4096",
     .score_cost = "O(m w)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double m = static_cast<double>(p.Int("n_ensemble")), trees = m * static_cast<double>(p.Int("n_estimators"));
       const double h1 = static_cast<double>(p.Int("hidden_1")), h2 = static_cast<double>(p.Int("hidden_2"));
-      const double weights = m * (h1 * static_cast<double>(d) + h1 * h2 + h2 * static_cast<double>(p.Int("representation_dim")));
+      const double weights =
+          m * (h1 * static_cast<double>(d) + h1 * h2 + h2 * static_cast<double>(p.Int("representation_dim")));
       const double row = kRowFloor + 4e-11 * weights + 1e-9 * m * (h1 + h2) + 4e-8 * trees;
-      const double reference = static_cast<double>(std::min(n, kReferenceRows)), psi = std::min(reference, static_cast<double>(p.Int("max_samples")));
+      const double reference = static_cast<double>(std::min(n, kReferenceRows)),
+                   psi = std::min(reference, static_cast<double>(p.Int("max_samples")));
       const double model = kBytesFloor + 4 * weights + 32 * trees * psi;
-      return {.fit_seconds = kFitFloor + 2e-9 * weights + (static_cast<double>(n) + reference) * row + 1e-7 * trees * psi,
+      const double runs = static_cast<double>(n) + (n > kReferenceRows ? reference : 0);
+      return {.fit_seconds = kFitFloor + 2e-9 * weights + runs * row + 1e-7 * trees * psi,
               .score_seconds_per_row = row,
-              .fit_bytes = model + 8 * static_cast<double>(n) + 8 * reference * static_cast<double>(d + 8 * p.Int("representation_dim")),
+              .fit_bytes = model + 8 * static_cast<double>(n) +
+                           8 * reference * static_cast<double>(d + 8 * p.Int("representation_dim")),
               .model_bytes = model};
     },
-    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<DeepIsolationForest>(params); },
+    .make = [](const ParamSet& params) -> std::unique_ptr<Detector> {
+      return std::make_unique<DeepIsolationForest>(params);
+    },
 };
 
 }  // namespace vedette::outlier

@@ -23,8 +23,9 @@ constexpr ParamSpec kParams[] = {
      .min = 0,
      .max = kMaxBins,
      .choices = "auto=0",
-     .summary = "Bins of equal width per column; 0 or 'auto' finds the number for each column by the penalised likelihood of "
-                "Birge and Rozenholc (2006)."},
+     .summary =
+         "Bins of equal width per column; 0 or 'auto' finds the number for each column by the penalised likelihood of "
+         "Birge and Rozenholc (2006)."},
     {.name = "alpha",
      .type = ParamType::kReal,
      .default_value = "0.1",
@@ -36,46 +37,70 @@ constexpr ParamSpec kParams[] = {
      .default_value = "0.5",
      .min = 0,
      .max = 1e6,
-     .summary = "How far, in bin widths, a new value may lie outside the histogram and still count as in the outermost bin; "
-                "beyond that it scores as the emptiest bin."},
+     .summary =
+         "How far, in bin widths, a new value may lie outside the histogram and still count as in the outermost bin; "
+         "beyond that it scores as the emptiest bin."},
 };
 
 /// One column's histogram over values * unit. Counting as numpy.histogram (bins closed on the left, the last one on
 /// both sides), looking up as numpy.digitize(right=True) (bins closed on the right), as PyOD does.
 struct Histogram {
   double unit = 1;
-  double expected = 0;          ///< mean of the training values in the densest bin
-  std::vector<double> edges;    ///< ascending, one more than bins
-  std::vector<double> score;    ///< minus log2(density + alpha), per bin
-  double inverse_width = 0;     ///< derived
-  double rarest = 0;            ///< derived: the largest score
+  double expected = 0;         ///< mean of the training values in the densest bin
+  std::vector<double> edges;   ///< ascending, one more than bins
+  std::vector<double> score;   ///< minus log2(density + alpha), per bin
+  double inverse_width = 0;    ///< derived
+  std::vector<double> bounds;  ///< derived: of each bin the lower and the upper edge, infinite at the ends
+  std::vector<double> table;   ///< derived: score, and behind it the largest one
 
   int64_t bins() const { return static_cast<int64_t>(score.size()); }
 
+  void Bound() {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    inverse_width =
+        std::min(static_cast<double>(bins()) / (edges.back() - edges.front()), std::numeric_limits<double>::max());
+    bounds.clear();
+    for (size_t k = 0; k < score.size(); ++k) {
+      bounds.push_back(k == 0 ? -kInfinity : edges[k]);
+      bounds.push_back(k + 1 == score.size() ? kInfinity : edges[k + 1]);
+    }
+  }
   void Derive() {
-    const double range = edges.back() - edges.front();
-    inverse_width = std::min(static_cast<double>(bins()) / range, std::numeric_limits<double>::max());
-    rarest = *std::max_element(score.begin(), score.end());
+    Bound();
+    table = score;
+    table.push_back(*std::max_element(score.begin(), score.end()));
   }
 
-  /// Bin as numpy.histogram counts it, for x inside [edges.front(), edges.back()].
-  int64_t CountBin(double x) const {
-    const auto last = static_cast<double>(bins() - 1);
-    auto k = static_cast<int64_t>(std::clamp((x - edges.front()) * inverse_width, 0.0, last));
-    k -= k > 0 && x < edges[static_cast<size_t>(k)] ? 1 : 0;
-    k += k < bins() - 1 && x >= edges[static_cast<size_t>(k) + 1] ? 1 : 0;
-    return k;
+  /// Bins as the width says, for up to kBlock values: right, or one off where rounding moves a value over an edge.
+  static constexpr size_t kBlock = 512;
+  void GuessBins(const double* raw, size_t count, int32_t* bin) const {
+    const double first = edges.front(), own = unit, inverse = inverse_width, last = static_cast<double>(bins() - 1);
+    for (size_t i = 0; i < count; ++i) {
+      const double position = (raw[i] * own - first) * inverse, bounded = position > last ? last : position;
+      bin[i] = static_cast<int32_t>(bounded > 0 ? bounded : 0);
+    }
   }
-  /// Bin that such a value is looked up in: a value on a bin's left edge belongs to the bin below.
-  int64_t LookupBin(double x, int64_t count_bin) const {
-    return count_bin - (count_bin > 0 && x <= edges[static_cast<size_t>(count_bin)] ? 1 : 0);
-  }
-
-  double Score(double raw, double tol) const {
-    const double x = raw * unit;
-    if (x < edges.front()) return edges.front() - x <= (edges[1] - edges[0]) * tol ? score.front() : rarest;
-    if (x > edges.back()) return x - edges.back() <= (edges.back() - edges[edges.size() - 2]) * tol ? score.back() : rarest;
-    return score[static_cast<size_t>(LookupBin(x, CountBin(x)))];
+  /// The entries of `table` for up to kBlock new values.
+  void LookUp(const double* raw, size_t count, double tol, int32_t* entry) const {
+    const double first = edges.front(), last = edges.back(), own = unit;
+    const double* const edge = bounds.data();
+    GuessBins(raw, count, entry);
+    int outside = 0;
+    for (size_t i = 0; i < count; ++i)
+      outside |= static_cast<int>(raw[i] * own < first) | static_cast<int>(raw[i] * own > last);
+    for (size_t i = 0; i < count; ++i) {
+      const double x = raw[i] * own;
+      const int32_t k = entry[i];
+      entry[i] = k - static_cast<int32_t>(x <= edge[2 * k]) + static_cast<int32_t>(x > edge[2 * k + 1]);
+    }
+    if (outside == 0) return;
+    const double below = (edges[1] - first) * tol, above = (last - edges[edges.size() - 2]) * tol;
+    const auto end = static_cast<int32_t>(bins());
+    for (size_t i = 0; i < count; ++i) {
+      const double x = raw[i] * own;
+      if (x < first) entry[i] = first - x <= below ? 0 : end;
+      if (x > last) entry[i] = x - last <= above ? end - 1 : end;
+    }
   }
 };
 
@@ -106,7 +131,8 @@ int64_t BestBins(std::span<const double> sorted, double first, double last) {
     double value = 0;
     auto from = sorted.begin();
     for (int64_t k = 0; k < bins; ++k) {
-      const auto to = k + 1 == bins ? sorted.end() : std::lower_bound(from, sorted.end(), edges[static_cast<size_t>(k) + 1]);
+      const auto to =
+          k + 1 == bins ? sorted.end() : std::lower_bound(from, sorted.end(), edges[static_cast<size_t>(k) + 1]);
       const auto count = static_cast<double>(to - from);
       value += count * std::log(b * count / n + 1) - penalty;
       from = to;
@@ -153,7 +179,13 @@ class Hbos final : public Detector {
       for (int64_t j = 0; j < X.cols; ++j) {
         const Histogram& h = columns_[static_cast<size_t>(j)];
         const double* const x = X.col(j).data();
-        for (int64_t i = begin; i < end; ++i) out[i] += h.Score(x[i], tol_);
+        int32_t entry[Histogram::kBlock];
+        for (int64_t at = begin; at < end; at += static_cast<int64_t>(Histogram::kBlock)) {
+          const auto count = static_cast<size_t>(std::min(static_cast<int64_t>(Histogram::kBlock), end - at));
+          h.LookUp(x + at, count, tol_, entry);
+          for (size_t i = 0; i < count; ++i)
+            out[at + static_cast<int64_t>(i)] += h.table[static_cast<size_t>(entry[i])];
+        }
       }
     });
   }
@@ -164,7 +196,10 @@ class Hbos final : public Detector {
       for (int64_t j = 0; j < X.cols; ++j) {
         const Histogram& h = columns_[static_cast<size_t>(j)];
         for (int64_t i = begin; i < end; ++i) {
-          a.contributions(i, j) = h.Score(X(i, j), tol_);
+          int32_t entry = 0;
+          const double x = X(i, j);
+          h.LookUp(&x, 1, tol_, &entry);
+          a.contributions(i, j) = h.table[static_cast<size_t>(entry)];
           a.expected(i, j) = h.expected;
         }
       }
@@ -196,7 +231,8 @@ class Hbos final : public Detector {
       const int64_t bins = ReadInt(in, "the number of bins", 1, kMaxBins);
       h.edges = ReadDoubles(in, "the edges of bins", bins + 1);
       h.score = ReadDoubles(in, "the scores of bins", bins);
-      if (in.ok() && (!(h.unit > 0) || !std::is_sorted(h.edges.begin(), h.edges.end()) || !(h.edges.front() < h.edges.back()))) {
+      if (in.ok() &&
+          (!(h.unit > 0) || !std::is_sorted(h.edges.begin(), h.edges.end()) || !(h.edges.front() < h.edges.back()))) {
         in.Fail("a histogram contradicts itself");
       }
       RETURN_IF_ERROR(in.status());
@@ -228,77 +264,74 @@ class Hbos final : public Detector {
     }
     SetEdges(first, last, n_bins, h.edges);
     h.score.assign(static_cast<size_t>(n_bins), 0);
-    h.inverse_width = std::min(static_cast<double>(n_bins) / (last - first), std::numeric_limits<double>::max());
-    std::vector<int64_t> counts = FillBins(raw, h, bins);
+    h.Bound();
+    const auto [counts, looked_up] = FillBins(raw, h, bins);
     const auto n = static_cast<double>(raw.size());
     for (size_t k = 0; k < counts.size(); ++k) {
       const double width = (h.edges[k + 1] - h.edges[k]) / h.unit;
       const double density = counts[k] == 0 ? 0 : std::min(static_cast<double>(counts[k]) / width / n, 1e300);
       h.score[k] = -std::log2(density + alpha_);
     }
-    h.expected = CommonValue(raw, h, bins);
+    h.expected = CommonValue(raw, h, looked_up, bins);
     h.Derive();
   }
 
-  /// Counts the bins, and notes for each row the bin that its value is looked up in. Values that lie clear of every edge,
-  /// nearly all, need no comparison with the edges: rounding cannot have put them into another bin.
-  static std::vector<int64_t> FillBins(std::span<const double> raw, const Histogram& h, std::vector<uint16_t>& bins) {
-    constexpr size_t kBlock = 512;
+  struct Counts {
+    std::vector<int64_t> counted, looked_up;  ///< values of each bin, by either meaning
+  };
+
+  /// Counts the bins, and notes for each row the bin that its value is looked up in.
+  static Counts FillBins(std::span<const double> raw, const Histogram& h, std::vector<uint16_t>& bins) {
     constexpr size_t kLanes = 4;  // separate counters, so that increments of one bin do not wait for each other
     const auto n_bins = static_cast<size_t>(h.bins());
-    const double first = h.edges.front(), unit = h.unit, inverse = h.inverse_width, last_bin = static_cast<double>(n_bins - 1);
-    constexpr double kEps = std::numeric_limits<double>::epsilon();
-    const double margin = 1e-9 + 8 * kEps * std::max(std::fabs(first), std::fabs(h.edges.back())) * inverse;
-    std::vector<int64_t> counts(kLanes * n_bins, 0);
-    int32_t bin[kBlock];
-    uint8_t near[kBlock];
-    for (size_t begin = 0; begin < raw.size(); begin += kBlock) {
-      const size_t count = std::min(kBlock, raw.size() - begin);
+    const double unit = h.unit;
+    const double* const edge = h.bounds.data();
+    std::vector<int64_t> counts(kLanes * 2 * n_bins, 0);  // a lane's [bin][1 where it is looked up in the bin below]
+    int32_t bin[Histogram::kBlock], code[Histogram::kBlock] = {};
+    for (size_t begin = 0; begin < raw.size(); begin += Histogram::kBlock) {
+      const size_t count = std::min(Histogram::kBlock, raw.size() - begin);
       const double* const x = raw.data() + begin;
-      int any = 0;
-      for (size_t i = 0; i < count; ++i) {
-        const double position = (x[i] * unit - first) * inverse;
-        const double bounded = position > last_bin ? last_bin : position;
-        const auto k = static_cast<int32_t>(bounded);
-        const double part = position - static_cast<double>(k);
-        bin[i] = k;
-        // The least value lies on the first edge, which is harmless.
-        const int is_near = static_cast<int>((part < margin) & (position > 0.5)) | static_cast<int>(part > 1 - margin);
-        near[i] = static_cast<uint8_t>(is_near);
-        any |= is_near;
-      }
+      h.GuessBins(x, count, bin);
       uint16_t* const lookup = bins.data() + begin;
-      for (size_t i = 0; i < count; ++i) lookup[i] = static_cast<uint16_t>(bin[i]);
-      if (any != 0) {
-        for (size_t i = 0; i < count; ++i) {
-          if (near[i] == 0) continue;
-          const double value = x[i] * unit;
-          const int64_t k = h.CountBin(value);
-          bin[i] = static_cast<int32_t>(k);
-          lookup[i] = static_cast<uint16_t>(h.LookupBin(value, k));
-        }
+      for (size_t i = 0; i < count; ++i) {
+        const double value = x[i] * unit, low = edge[2 * bin[i]], high = edge[2 * bin[i] + 1];
+        const int32_t own = bin[i] - static_cast<int32_t>(value < low) + static_cast<int32_t>(value >= high);
+        const int32_t below = static_cast<int32_t>(value == low) | static_cast<int32_t>(value == high);
+        lookup[i] = static_cast<uint16_t>(own - below);
+        code[i] = 2 * own + below;
       }
-      for (size_t i = 0; i < count; ++i) ++counts[(i % kLanes) * n_bins + static_cast<size_t>(bin[i])];
+      size_t i = 0;
+      for (; i + kLanes <= count; i += kLanes) {
+        for (size_t lane = 0; lane < kLanes; ++lane) ++counts[lane * 2 * n_bins + static_cast<size_t>(code[i + lane])];
+      }
+      for (; i < count; ++i) ++counts[static_cast<size_t>(code[i])];
     }
-    for (size_t lane = 1; lane < kLanes; ++lane) {
-      for (size_t k = 0; k < n_bins; ++k) counts[k] += counts[lane * n_bins + k];
+    Counts out{std::vector<int64_t>(n_bins, 0), std::vector<int64_t>(n_bins, 0)};
+    for (size_t i = 0; i < counts.size(); ++i) {
+      const size_t entry = i % (2 * n_bins);
+      out.counted[entry / 2] += counts[i];
+      if (counts[i] > 0) out.looked_up[entry / 2 - entry % 2] += counts[i];
     }
-    counts.resize(n_bins);
-    return counts;
+    return out;
   }
 
-  /// Mean of the values in the bin that scores lowest among those that hold values.
-  static double CommonValue(std::span<const double> raw, const Histogram& h, const std::vector<uint16_t>& bins) {
-    const size_t n = raw.size();
-    uint16_t common = bins[0];
-    for (const uint16_t b : bins) common = h.score[b] < h.score[common] ? b : common;
-    double sum = 0;
-    int64_t count = 0;
-    for (size_t i = 0; i < n; ++i) {
-      sum += bins[i] == common ? raw[i] * h.unit : 0;
-      count += bins[i] == common ? 1 : 0;
+  /// Mean of the values in the bin that scores lowest among those that hold values, the first row's of equal ones.
+  static double CommonValue(std::span<const double> raw, const Histogram& h, const std::vector<int64_t>& looked_up,
+                            const std::vector<uint16_t>& bins) {
+    constexpr size_t kLanes = 8;
+    double least = std::numeric_limits<double>::infinity();
+    for (size_t k = 0; k < looked_up.size(); ++k) least = looked_up[k] > 0 ? std::min(least, h.score[k]) : least;
+    const uint16_t common = *std::find_if(bins.begin(), bins.end(), [&](uint16_t b) { return h.score[b] <= least; });
+    std::vector<double> weight(looked_up.size(), 0);  // a table is faster here than a comparison
+    weight[common] = h.unit;
+    double sum[kLanes] = {};
+    const size_t n = raw.size(), whole = n / kLanes * kLanes;
+    for (size_t i = 0; i < whole; i += kLanes) {
+      for (size_t k = 0; k < kLanes; ++k) sum[k] += weight[bins[i + k]] * raw[i + k];
     }
-    return sum / static_cast<double>(count) / h.unit;
+    for (size_t i = whole; i < n; ++i) sum[0] += weight[bins[i]] * raw[i];
+    const double total = ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+    return total / static_cast<double>(looked_up[common]) / h.unit;
   }
 
   int64_t n_bins_;
@@ -313,8 +346,10 @@ extern const Descriptor k_hbos;
 const Descriptor k_hbos = {
     .name = "hbos",
     .family = "probabilistic",
-    .summary = "How empty the histogram bin of each value is, columns taken as independent: the fastest, and good on wide data. "
-               "Blind to values that are odd only together; a far outlier can squeeze all others into one bin.",
+    .summary =
+        "How empty the histogram bin of each value is, columns taken as independent: the fastest, and good on wide "
+        "data. "
+        "Blind to values that are odd only together; a far outlier can squeeze all others into one bin.",
     .paper = "M. Goldstein, A. Dengel, Histogram-based outlier score (HBOS), KI, 2012",
     .params = kParams,
     .deterministic = true,

@@ -1,11 +1,14 @@
-// Local correlation integral (Papadimitriou et al. 2003). At a radius r, the rows within r of x are its sample, and n(q) is how
-// many rows lie within alpha r of row q. MDEF = 1 - n(x) / mean n over the sample; it is set against its own deviation, the
-// standard deviation of n over its mean. Radii are x's distances to all rows, and these over alpha; samples whose mean n is
-// below 20 say nothing. The score is MDEF / deviation at the first radius where it exceeds k, else at the last radius.
+// Local correlation integral (Papadimitriou et al. 2003). At a radius r, the rows within r of x are its sample, and
+// n(q) is how many rows lie within alpha r of row q. MDEF = 1 - n(x) / mean n over the sample; it is set against its
+// own deviation, the standard deviation of n over its mean. Radii are x's distances to all rows, and these over alpha;
+// samples whose mean n is below 20 say nothing. The score is MDEF / deviation at the first radius where it exceeds k,
+// else at the last radius.
 //
-// That is cubic in the rows. Above `max_rows` they are thinned to that many, drawn the same way for every seed; the others are
-// scored as new rows. A new row is one more row beside the fitted ones (PyOD compares new rows among themselves).
+// That is cubic in the rows. Above `max_rows` they are thinned to that many, drawn the same way for every seed; the
+// others are scored as new rows. A new row is one more row beside the fitted ones (PyOD compares new rows among
+// themselves).
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -23,13 +26,15 @@
 namespace vedette::outlier {
 namespace {
 
-constexpr double kLeastMean = 20;    // the paper's least sample
-constexpr int64_t kExplained = 20;   // nearest rows that an explanation compares with
+constexpr double kLeastMean = 20;   // the paper's least sample
+constexpr int64_t kExplained = 20;  // nearest rows that an explanation compares with
 constexpr double kMostScore = 1e100;
+constexpr size_t kTogether = 4;
 
 class Loci final : public Detector {
  public:
-  explicit Loci(const ParamSet& params) : alpha_(params.Real("alpha")), k_(params.Real("k")), most_(params.Int("max_rows")) {}
+  explicit Loci(const ParamSet& params)
+      : alpha_(params.Real("alpha")), k_(params.Real("k")), most_(params.Int("max_rows")) {}
 
   absl::Status Fit(MatrixView X, const Context& ctx) override {
     RETURN_IF_ERROR(ctx.Check());
@@ -53,7 +58,9 @@ class Loci final : public Detector {
     RETURN_IF_ERROR(ctx.Check());
     return ScoreRows(X, std::vector<int64_t>(static_cast<size_t>(X.rows), -1), scores, ctx);
   }
-  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override { return NeighborGaps(index_, {}, kExplained, X, ctx); }
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
+    return NeighborGaps(index_, {}, kExplained, X, ctx);
+  }
 
   void Save(ByteWriter& out) const override { index_.Save(out); }
   absl::Status Load(ByteReader& in) override {
@@ -91,7 +98,8 @@ class Loci final : public Detector {
   }
 
   /// place[i]: which row of the sample row i is, or -1.
-  absl::Status ScoreRows(MatrixView X, const std::vector<int64_t>& place, std::span<double> scores, const Context& ctx) const {
+  absl::Status ScoreRows(MatrixView X, const std::vector<int64_t>& place, std::span<double> scores,
+                         const Context& ctx) const {
     // About 10 ms of work.
     const auto pairs = static_cast<int64_t>(n_ * n_ + 1);
     return ParallelBlocks(ctx, X.rows, std::clamp<int64_t>(2'000'000 / pairs, 1, 64), [&](int64_t begin, int64_t end) {
@@ -107,8 +115,17 @@ class Loci final : public Detector {
   }
 
   struct Work {
-    std::vector<double> radius, reach, sum, squares, own;
-    std::vector<int32_t> count;
+    std::vector<double> radius, reach, sum, squares, own;  // reach: one more, which nothing is below
+    std::array<std::vector<double>, kTogether>
+        joined;  // distances of a row of the sample, with the scored row's among them
+    std::array<std::vector<int32_t>, kTogether> count;
+  };
+  /// Rows of the sample whose counts are merged side by side.
+  struct Batch {
+    std::array<const double*, kTogether> sorted;  ///< ascending, an infinite one ends them
+    std::array<size_t, kTogether> entry;          ///< the first radius that has the row in its sample
+    size_t length = 0;                            ///< of each, without that one
+    size_t size = 0;
   };
 
   /// The score of a row at these distances from the sample; `extra`: it is not of the sample.
@@ -117,19 +134,34 @@ class Loci final : public Detector {
     const size_t m = w->radius.size();
     if (m == 0) return 0;
     for (auto* v : {&w->sum, &w->squares, &w->own}) v->assign(m, 0);
-    w->count.resize(m);
+    for (auto& count : w->count) count.resize(m + 1);
     // Its own row: itself, and the sample within reach.
     std::vector<double> mine(distance.begin(), distance.end());
     if (extra) mine.push_back(0);
     mine.push_back(std::numeric_limits<double>::infinity());
     std::sort(mine.begin(), mine.end());
-    CountBelow(mine.data(), w);
-    for (size_t t = 0; t < m; ++t) w->own[t] = w->count[t];
-    if (extra) Join(0, *w, &w->sum, &w->squares, -1, w->reach);
+    CountBelow({.sorted = {mine.data()}, .entry = {}, .length = mine.size() - 1, .size = 1}, w);
+    std::copy_n(w->count[0].begin(), m, w->own.begin());
+    if (extra) Join(1, 0, w);
+    Batch batch{.sorted = {}, .entry = {}, .length = n_ + (extra ? 1 : 0)};
     for (size_t q = 0; q < n_; ++q) {
-      CountBelow(sorted_.data() + q * (n_ + 1), w);
-      const auto entry = static_cast<size_t>(std::lower_bound(w->radius.begin(), w->radius.end(), distance[q]) - w->radius.begin());
-      Join(entry, *w, &w->sum, &w->squares, extra ? distance[q] : -1, w->reach);
+      const double* sorted = sorted_.data() + q * (n_ + 1);
+      if (extra) {  // the scored row counts for this one, too
+        std::vector<double>& joined = w->joined[batch.size];
+        const double* const place = std::upper_bound(sorted, sorted + n_, distance[q]);
+        joined.assign(sorted, place);
+        joined.push_back(distance[q]);
+        joined.insert(joined.end(), place, sorted + n_ + 1);
+        sorted = joined.data();
+      }
+      batch.sorted[batch.size] = sorted;
+      batch.entry[batch.size++] =
+          static_cast<size_t>(std::lower_bound(w->radius.begin(), w->radius.end(), distance[q]) - w->radius.begin());
+      if (batch.size < kTogether && q + 1 < n_) continue;
+      CountBelow(batch, w);
+      Join(batch.size, *std::min_element(batch.entry.begin(), batch.entry.begin() + static_cast<int64_t>(batch.size)),
+           w);
+      batch.size = 0;
     }
     return Verdict(distance, extra, *w);
   }
@@ -141,32 +173,49 @@ class Loci final : public Detector {
       if (r > 0) w->radius.push_back(r), w->radius.push_back(r / alpha_);
     }
     std::sort(w->radius.begin(), w->radius.end());
-    w->reach.resize(w->radius.size());
+    w->reach.assign(w->radius.size() + 1, -1);
     for (size_t t = 0; t < w->radius.size(); ++t) w->reach[t] = w->radius[t] * alpha_;
   }
 
-  /// count[t]: how many of the ascending distances, which an infinite one ends, are below reach[t]. Merged without a branch on
-  /// the data, which no processor could foresee.
-  static void CountBelow(const double* sorted, Work* w) {
+  /// count[l][t]: how many of row l's distances are below reach[t], from its entry on; 0 before. Merged without a
+  /// branch on the data, which no processor could foresee, and several rows side by side: each step of one waits for
+  /// the step before.
+  static void CountBelow(const Batch& batch, Work* w) {
     const double* const reach = w->reach.data();
-    int32_t* const count = w->count.data();
-    const size_t m = w->reach.size();
-    size_t c = 0, t = 0;
-    while (t < m) {
-      const size_t below = sorted[c] < reach[t] ? 1 : 0;
-      count[t] = static_cast<int32_t>(c);
-      c += below;
-      t += 1 - below;
+    const size_t m = w->radius.size();
+    std::array<size_t, kTogether> c{}, t{};
+    std::array<const double*, kTogether> sorted{};
+    std::array<int32_t*, kTogether> count{};
+    for (size_t l = 0; l < kTogether; ++l) {
+      const size_t own = l < batch.size ? l : 0;
+      count[l] = w->count[l].data();
+      sorted[l] = batch.sorted[own];
+      t[l] = l < batch.size ? batch.entry[l] : m;
+      if (t[l] < m)
+        c[l] = static_cast<size_t>(std::lower_bound(sorted[l], sorted[l] + batch.length, reach[t[l]]) - sorted[l]);
+      std::fill_n(count[l], t[l], 0);
+    }
+    while ((t[0] < m) | (t[1] < m) | (t[2] < m) | (t[3] < m)) {
+      for (size_t l = 0; l < kTogether; ++l) {
+        const size_t below = sorted[l][c[l]] < reach[t[l]] ? 1 : 0, open = t[l] < m ? 1 : 0;
+        count[l][t[l]] = static_cast<int32_t>(c[l]);
+        c[l] += below;
+        t[l] += open & (1 - below);
+      }
     }
   }
 
-  /// Adds one row of the sample from the radius `entry` on; where the scored row is not of the sample, it counts for this row,
-  /// too, once it is within reach (`apart` >= 0).
-  static void Join(size_t entry, const Work& w, std::vector<double>* sum, std::vector<double>* squares, double apart, const std::vector<double>& reach) {
-    for (size_t t = entry; t < w.count.size(); ++t) {
-      const double c = w.count[t] + (apart >= 0 && apart < reach[t] ? 1.0 : 0.0);
-      (*sum)[t] += c;
-      (*squares)[t] += c * c;
+  /// Adds the first `rows` counts from the radius `entry` on.
+  static void Join(size_t rows, size_t entry, Work* w) {
+    const size_t m = w->radius.size();
+    double *const sum = w->sum.data(), *const squares = w->squares.data();
+    for (size_t l = 0; l < rows; ++l) {
+      const int32_t* const count = w->count[l].data();
+      for (size_t t = entry; t < m; ++t) {
+        const double c = count[t];
+        sum[t] += c;
+        squares[t] += c * c;
+      }
     }
   }
 
@@ -203,7 +252,8 @@ constexpr ParamSpec kParams[] = {
      .default_value = "0.5",
      .min = 0.01,
      .max = 1,
-     .summary = "Radius within which rows are counted, as a share of the radius of the sample that they are compared with."},
+     .summary =
+         "Radius within which rows are counted, as a share of the radius of the sample that they are compared with."},
     {.name = "k",
      .type = ParamType::kReal,
      .default_value = "3",
@@ -215,7 +265,8 @@ constexpr ParamSpec kParams[] = {
      .default_value = "300",
      .min = 20,
      .max = 4000,
-     .summary = "Most rows that are compared with each other; more are thinned to that many. The cost grows with its square for every row."},
+     .summary = "Most rows that are compared with each other; more are thinned to that many. The cost grows with its "
+                "square for every row."},
 };
 
 }  // namespace
@@ -224,10 +275,14 @@ extern const Descriptor k_loci;
 const Descriptor k_loci = {
     .name = "loci",
     .family = "proximity",
-    .summary = "How far a row has fewer neighbours than the rows around it, at every radius: finds single rows and small groups "
-               "without a number of neighbours to choose. Cubic, so at most 300 rows are compared; needs comparable scales.",
-    .paper = "S. Papadimitriou, H. Kitagawa, P. B. Gibbons, C. Faloutsos, LOCI: fast outlier detection using the local correlation "
-             "integral, ICDE, 2003",
+    .summary =
+        "How far a row has fewer neighbours than the rows around it, at every radius: finds single rows and small "
+        "groups "
+        "without a number of neighbours to choose. Cubic, so at most 300 rows are compared; needs comparable scales.",
+    .paper =
+        "S. Papadimitriou, H. Kitagawa, P. B. Gibbons, C. Faloutsos, LOCI: fast outlier detection using the local "
+        "correlation "
+        "integral, ICDE, 2003",
     .params = kParams,
     .deterministic = true,
     .wants_scaling = true,

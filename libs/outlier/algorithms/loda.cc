@@ -35,64 +35,104 @@ class Loda final : public TileDetector {
     log_.assign(cuts * bins, 0);
     center_.assign(d(), 0);
     const int64_t kept = std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(d()))));
-    RETURN_IF_ERROR(ParallelBlocks(ctx, cuts_, 1, [&](int64_t begin, int64_t) {
-      const auto c = static_cast<size_t>(begin);
+    for (size_t c = 0; c < cuts; ++c) {
       Rng rng(ctx.seed, c);
       double* const w = projection_.data() + c * d();
       for (const int64_t j : rng.Sample(features(), kept)) w[j] = rng.Normal();
       ListColumns(c);
-      std::vector<double> values(static_cast<size_t>(X.rows), 0.0);
-      Project(X, c, values);
-      const Range range = RangeOf(values);
+    }
+    RETURN_IF_ERROR(FindRanges(X, ctx));
+    RETURN_IF_ERROR(CountBins(X, ctx));
+    Derive();
+    return ParallelBlocks(ctx, features(), 1, [&](int64_t j, int64_t) {
+      const double middle = ValueOfRank(X.col(j), static_cast<size_t>(X.rows / 2));
+      unit().Column({&middle, 1, 1, 1}, 0, 0, 1, center_.data() + j);
+    });
+  }
+
+  /// f(part, c, values, count): what cut c projects a block of rows to. All cuts of a block while it is in cache; the
+  /// parts, at most `most_parts`, depend on the shape alone.
+  template <typename F>
+  absl::Status ForProjections(MatrixView X, int64_t most_parts, const Context& ctx, const F& f) const {
+    const int64_t grain = Grain(X.rows, most_parts);
+    return ParallelBlocks(ctx, X.rows, grain, [&](int64_t begin, int64_t end) {
+      constexpr int64_t kMostRows = 256;
+      const int64_t rows = std::clamp<int64_t>((1 << 15) / X.cols / 16 * 16, 16, kMostRows);
+      std::vector<double> block(static_cast<size_t>(rows * X.cols));
+      double values[kMostRows];
+      for (int64_t at = begin; at < end && ctx.Check().ok(); at += rows) {
+        const int64_t count = std::min(rows, end - at);
+        for (int64_t j = 0; j < X.cols; ++j) unit().Column(X, j, at, count, block.data() + j * rows);
+        for (size_t c = 0; c < used_.size(); ++c) {
+          std::fill(values, values + count, 0.0);
+          for (const auto& [j, w] : used_[c]) {
+            const double* const x = block.data() + j * static_cast<size_t>(rows);
+            for (int64_t i = 0; i < count; ++i) values[i] = std::fma(x[i], w, values[i]);
+          }
+          f(static_cast<size_t>(begin / grain), c, values, static_cast<size_t>(count));
+        }
+      }
+    });
+  }
+  /// Rows of a part.
+  static int64_t Grain(int64_t rows, int64_t most_parts) {
+    return std::max<int64_t>(4096, (rows + most_parts - 1) / most_parts);
+  }
+  static size_t Parts(int64_t rows, int64_t most_parts) {
+    return static_cast<size_t>((rows - 1) / Grain(rows, most_parts) + 1);
+  }
+
+  absl::Status FindRanges(MatrixView X, const Context& ctx) {
+    constexpr int64_t kParts = 64;
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    std::vector<std::vector<Range>> ranges(Parts(X.rows, kParts),
+                                           std::vector<Range>(used_.size(), {kInfinity, -kInfinity}));
+    RETURN_IF_ERROR(ForProjections(X, kParts, ctx, [&](size_t part, size_t c, const double* values, size_t count) {
+      const Range block = RangeOf({values, count});
+      Range& range = ranges[part][c];
+      range = {std::min(range.low, block.low), std::max(range.high, block.high)};
+    }));
+    RETURN_IF_ERROR(ctx.Check());
+    for (size_t c = 0; c < used_.size(); ++c) {
+      Range range = ranges[0][c];
+      for (const std::vector<Range>& part : ranges)
+        range = {std::min(range.low, part[c].low), std::max(range.high, part[c].high)};
       // As numpy's histogram: a range of no width is widened by one half to both sides.
       const bool flat = range.low == range.high;
       low_[c] = flat ? range.low - 0.5 : range.low;
       width_[c] = ((flat ? range.high + 0.5 : range.high) - low_[c]) / static_cast<double>(bins_);
-      CountBins(values, c);
-    }));
-    Derive();
-    return ParallelBlocks(ctx, features(), 1, [&](int64_t j, int64_t) {
-      std::vector<double> column(static_cast<size_t>(X.rows));
-      unit().Column(X, j, 0, X.rows, column.data());
-      const auto middle = column.begin() + X.rows / 2;
-      std::nth_element(column.begin(), middle, column.end());
-      center_[static_cast<size_t>(j)] = *middle;
-    });
-  }
-
-  void Project(MatrixView X, size_t c, std::span<double> values) const {
-    constexpr int64_t kBlock = 512;
-    double column[kBlock];
-    for (int64_t begin = 0; begin < X.rows; begin += kBlock) {
-      const int64_t count = std::min(kBlock, X.rows - begin);
-      double* const out = values.data() + begin;
-      for (const auto& [j, w] : used_[c]) {
-        unit().Column(X, static_cast<int64_t>(j), begin, count, column);
-        for (int64_t i = 0; i < count; ++i) out[i] = std::fma(column[i], w, out[i]);
-      }
     }
+    return absl::OkStatus();
   }
 
-  void CountBins(const std::vector<double>& values, size_t c) {
-    constexpr size_t kBlock = 512, kLanes = 4;  // separate counters: increments of one bin do not wait for each other
-    const auto bins = static_cast<size_t>(bins_);
-    std::vector<int64_t> counts(kLanes * bins, 0);
-    const double low = low_[c], divisor = Divisor(c), last = static_cast<double>(bins_ - 1);
-    int32_t bin[kBlock];
-    for (size_t begin = 0; begin < values.size(); begin += kBlock) {
-      const size_t count = std::min(kBlock, values.size() - begin);
+  absl::Status CountBins(MatrixView X, const Context& ctx) {
+    constexpr size_t kLanes = 2;  // separate counters: increments of one bin do not wait for each other
+    const auto bins = static_cast<size_t>(bins_), table = used_.size() * bins * kLanes;
+    const int64_t most_parts = std::clamp<int64_t>((int64_t{1} << 22) / static_cast<int64_t>(table), 1, 64);
+    std::vector<std::vector<int64_t>> counts(Parts(X.rows, most_parts), std::vector<int64_t>(table, 0));
+    const double last = static_cast<double>(bins_ - 1);
+    RETURN_IF_ERROR(ForProjections(X, most_parts, ctx, [&](size_t part, size_t c, const double* values, size_t count) {
+      int32_t bin[256];
+      const double low = low_[c], divisor = Divisor(c);
       for (size_t i = 0; i < count; ++i) {
-        const double at = (values[begin + i] - low) / divisor;
+        const double at = (values[i] - low) / divisor;
         bin[i] = static_cast<int32_t>(at < last ? at : last);  // not negative
       }
-      for (size_t i = 0; i < count; ++i) ++counts[i % kLanes * bins + static_cast<size_t>(bin[i])];
+      int64_t* const own = counts[part].data() + c * bins * kLanes;
+      for (size_t i = 0; i < count; ++i) ++own[i % kLanes * bins + static_cast<size_t>(bin[i])];
+    }));
+    RETURN_IF_ERROR(ctx.Check());
+    const double sum = static_cast<double>(X.rows) + kEmpty * static_cast<double>(bins_);
+    for (size_t c = 0; c < used_.size(); ++c) {
+      for (size_t b = 0; b < bins; ++b) {
+        int64_t count = 0;
+        for (const std::vector<int64_t>& part : counts) {
+          for (size_t lane = 0; lane < kLanes; ++lane) count += part[(c * kLanes + lane) * bins + b];
+        }
+        log_[c * bins + b] = std::log((static_cast<double>(count) + kEmpty) / sum);
+      }
     }
-    const double sum = static_cast<double>(values.size()) + kEmpty * static_cast<double>(bins_);
-    for (size_t b = 0; b < bins; ++b) {
-      int64_t count = 0;
-      for (size_t lane = 0; lane < kLanes; ++lane) count += counts[lane * bins + b];
-      log_[c * bins + b] = std::log((static_cast<double>(count) + kEmpty) / sum);
-    }
+    return absl::OkStatus();
   }
 
   /// A range that is too narrow for its bins has one.

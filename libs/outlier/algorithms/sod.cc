@@ -1,7 +1,9 @@
-// Subspace outlier degree (Kriegel, Kroeger, Schubert, Zimek 2009): the rows that share most nearest neighbours with a row are
-// its reference set; in the columns where that set varies little, the root mean squared distance from its mean is the score.
+// Subspace outlier degree (Kriegel, Kroeger, Schubert, Zimek 2009): the rows that share most nearest neighbours with a
+// row are its reference set; in the columns where that set varies little, the root mean squared distance from its mean
+// is the score.
 //
-// Equal shares go to the nearer row, then to the lower one (PyOD leaves that to its sort). A new row's reference set is drawn from the training rows.
+// Equal shares go to the nearer row, then to the lower one (PyOD leaves that to its sort). A new row's reference set is
+// drawn from the training rows.
 #include <algorithm>
 #include <cmath>
 
@@ -17,7 +19,8 @@ namespace {
 
 class Sod final : public Detector {
  public:
-  explicit Sod(const ParamSet& params) : k_(params.Int("n_neighbors")), reference_(params.Int("ref_set")), alpha_(params.Real("alpha")) {}
+  explicit Sod(const ParamSet& params)
+      : k_(params.Int("n_neighbors")), reference_(params.Int("ref_set")), alpha_(params.Real("alpha")) {}
 
   absl::Status Fit(MatrixView X, const Context& ctx) override {
     RETURN_IF_ERROR(index_.Build(X, {}, ctx));
@@ -32,7 +35,8 @@ class Sod final : public Detector {
     return ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
       Shares shares(rows_count_);
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        training_scores_[i] = Degree(rows_.data() + i * d_, {neighbors_.data() + i * near_, near_}, static_cast<int64_t>(i), shares, nullptr, nullptr);
+        training_scores_[i] = Degree(rows_.data() + i * d_, {neighbors_.data() + i * near_, near_},
+                                     static_cast<int64_t>(i), shares, nullptr, nullptr);
       }
     });
   }
@@ -49,7 +53,8 @@ class Sod final : public Detector {
       std::vector<double> parts(d_), mean(d_);
       Degree(x, near, -1, shares, parts.data(), mean.data());
       for (size_t j = 0; j < d_; ++j) {
-        a.contributions(row, static_cast<int64_t>(j)) = std::min(std::pow(std::min(std::sqrt(parts[j]) / unit_.unit(), 1e150), 2), 1e300);
+        a.contributions(row, static_cast<int64_t>(j)) =
+            std::min(std::pow(std::min(std::sqrt(parts[j]) / unit_.unit(), 1e150), 2), 1e300);
         a.expected(row, static_cast<int64_t>(j)) = unit_.Unscaled(mean[j]);
       }
     }));
@@ -85,6 +90,7 @@ class Sod final : public Detector {
   struct Shares {
     explicit Shares(size_t rows) : count(rows, 0) {}
     std::vector<int32_t> count, touched;
+    std::vector<size_t> of_count;  // how many of the touched share so many
     std::vector<double> distance;  // of the touched
   };
 
@@ -122,7 +128,8 @@ class Sod final : public Detector {
     });
   }
 
-  double Degree(const double* x, std::span<const int32_t> near, int64_t self, Shares& shares, double* parts, double* mean_out) const {
+  double Degree(const double* x, std::span<const int32_t> near, int64_t self, Shares& shares, double* parts,
+                double* mean_out) const {
     shares.touched.clear();
     for (const int32_t m : near) {
       for (int64_t p = begin_[static_cast<size_t>(m)]; p < begin_[static_cast<size_t>(m) + 1]; ++p) {
@@ -135,22 +142,41 @@ class Sod final : public Detector {
     const size_t wanted = std::min(static_cast<size_t>(reference_), rows_count_ - (self >= 0 ? 1 : 0));
     if (shares.touched.size() < wanted) {
       for (size_t row = 0; row < rows_count_; ++row) {
-        if (static_cast<int64_t>(row) != self && shares.count[row] == 0) shares.touched.push_back(static_cast<int32_t>(row));
+        if (static_cast<int64_t>(row) != self && shares.count[row] == 0)
+          shares.touched.push_back(static_cast<int32_t>(row));
       }
     }
-    shares.distance.resize(rows_count_);
-    for (const int32_t row : shares.touched) {
-      shares.distance[static_cast<size_t>(row)] = SquaredDistance(x, rows_.data() + static_cast<size_t>(row) * d_, d_);
-    }
-    const auto more = [&](int32_t a, int32_t b) {
-      const auto i = static_cast<size_t>(a), j = static_cast<size_t>(b);
-      if (shares.count[i] != shares.count[j]) return shares.count[i] > shares.count[j];
-      return shares.distance[i] != shares.distance[j] ? shares.distance[i] < shares.distance[j] : a < b;
-    };
-    std::partial_sort(shares.touched.begin(), shares.touched.begin() + static_cast<int64_t>(wanted), shares.touched.end(), more);
-    const double degree = OfReference(x, {shares.touched.data(), wanted}, parts, mean_out);
+    const std::span<const int32_t> reference = NearestOfMostShared(x, wanted, near.size(), shares);
+    const double degree = OfReference(x, reference, parts, mean_out);
     for (const int32_t row : shares.touched) shares.count[static_cast<size_t>(row)] = 0;
     return degree;
+  }
+
+  /// The rows of shares.touched that share most, the nearer one and then the lower one of equal shares: the first
+  /// `wanted` of shares.touched, in order. Distances are found of those alone whose shares are equal to the last one's,
+  /// and of the chosen.
+  std::span<const int32_t> NearestOfMostShared(const double* x, size_t wanted, size_t most, Shares& shares) const {
+    auto& touched = shares.touched;
+    const auto count = [&](int32_t row) { return shares.count[static_cast<size_t>(row)]; };
+    shares.of_count.assign(most + 1, 0);
+    for (const int32_t row : touched) ++shares.of_count[static_cast<size_t>(count(row))];
+    size_t last = most, above = 0;  // rows that share more than `last`
+    while (last > 0 && above + shares.of_count[last] < wanted) above += shares.of_count[last--];
+    const auto least = static_cast<int32_t>(last);
+    const auto sure = std::partition(touched.begin(), touched.end(), [&](int32_t row) { return count(row) > least; });
+    const auto equal = std::partition(sure, touched.end(), [&](int32_t row) { return count(row) == least; });
+    shares.distance.resize(rows_count_);
+    for (auto row = touched.begin(); row != equal; ++row) {
+      shares.distance[static_cast<size_t>(*row)] =
+          SquaredDistance(x, rows_.data() + static_cast<size_t>(*row) * d_, d_);
+    }
+    const auto more = [&](int32_t a, int32_t b) {
+      const double i = shares.distance[static_cast<size_t>(a)], j = shares.distance[static_cast<size_t>(b)];
+      if (count(a) != count(b)) return count(a) > count(b);
+      return i != j ? i < j : a < b;
+    };
+    std::partial_sort(touched.begin(), touched.begin() + static_cast<int64_t>(wanted), equal, more);
+    return {touched.data(), wanted};
   }
 
   double OfReference(const double* x, std::span<const int32_t> reference, double* parts, double* mean_out) const {
@@ -215,9 +241,13 @@ extern const Descriptor k_sod;
 const Descriptor k_sod = {
     .name = "sod",
     .family = "proximity",
-    .summary = "Distance from the rows that share most neighbours, in the columns where those agree: anomalies that show in a few of "
-               "many columns. Needs comparable scales.",
-    .paper = "H.-P. Kriegel, P. Kroeger, E. Schubert, A. Zimek, Outlier detection in axis-parallel subspaces of high dimensional data, PAKDD, 2009",
+    .summary =
+        "Distance from the rows that share most neighbours, in the columns where those agree: anomalies that show in a "
+        "few of "
+        "many columns. Needs comparable scales.",
+    .paper =
+        "H.-P. Kriegel, P. Kroeger, E. Schubert, A. Zimek, Outlier detection in axis-parallel subspaces of high "
+        "dimensional data, PAKDD, 2009",
     .params = kParams,
     .deterministic = true,
     .wants_scaling = true,
@@ -225,7 +255,8 @@ const Descriptor k_sod = {
     .score_cost = "O(log n d) for few features, O(n d) for many, + O(k^2)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double k = static_cast<double>(p.Int("n_neighbors"));
-      return NeighborCost(n, d, p.Int("n_neighbors"), 1e-6 + 1e-8 * k * k + 2e-9 * static_cast<double>(p.Int("ref_set") * d));
+      return NeighborCost(n, d, p.Int("n_neighbors"),
+                          1e-6 + 1e-8 * k * k + 2e-9 * static_cast<double>(p.Int("ref_set") * d));
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Sod>(params); },
 };
