@@ -161,6 +161,13 @@ TEST_CASE("what is near an anomaly: what would make it normal, incidents like it
   REQUIRE(e["change_events"].size() == 1);
   CHECK(e["change_events"][0]["title"] == "New price list");
   CHECK(e["change_events"][0]["hours_before"] == 1);
+  // shop-0 is seen every five hours; the reading before was normal.
+  CHECK(e["off_since"]["entity"] == "entities/shop-0");
+  CHECK(e["off_since"]["start_time"] == "2024-03-11T10:00:00Z");
+  CHECK(e["off_since"]["last_normal_time"] == "2024-03-11T05:00:00Z");
+  CHECK_THAT(e["text"].get<std::string>(),
+             Catch::Contains("shop-0 has been off since 2024-03-11 10:00 UTC: the reading before, of 2024-03-11 05:00 "
+                             "UTC, was normal. Check"));
   REQUIRE(e["peers"].size() == 1);
   CHECK(e["peers"][0]["metric"] == "metrics/price");
   CHECK(e["peers"][0]["value"] == 30);
@@ -170,7 +177,7 @@ TEST_CASE("what is near an anomaly: what would make it normal, incidents like it
   CHECK(show.code == 0);
   CHECK_THAT(show.out, Catch::Contains("Method: kernel_shap") && Catch::Contains("It would be normal with price") &&
                            Catch::Contains("FALSE_ALARM") && Catch::Contains("New price list") &&
-                           Catch::Contains("peerGroups/shops"));
+                           Catch::Contains("peerGroups/shops") && Catch::Contains("has been off since"));
 }
 
 TEST_CASE("asked for later, an explanation is there after a while") {

@@ -27,6 +27,21 @@ const runtime::FilterSchema& JobFilter() {
   return schema;
 }
 
+const runtime::FilterSchema& SelectionFilter() {
+  using Type = runtime::FilterField::Type;
+  static const runtime::FilterSchema schema{
+      .fields = {{.name = "job", .sql = "coalesce('jobs/' || job_id::text, '')"},
+                 {.name = "dataset", .sql = "dataset"},
+                 {.name = "requested_algorithm", .sql = "requested_algorithm"},
+                 {.name = "algorithm", .sql = "algorithm"},
+                 {.name = "model", .sql = "model"},
+                 {.name = "review", .sql = "review"},
+                 {.name = "training_rows", .sql = "training_rows", .type = Type::kInteger},
+                 {.name = "select_time", .sql = "select_time", .type = Type::kTimestamp}},
+      .search_sql = {"reason"}};
+  return schema;
+}
+
 /// Page size, filter and cursor of a List request; asks the store for one row more, to know whether another page follows.
 template <typename Request>
 absl::StatusOr<Listing> ReadListing(const Request& rq, const runtime::FilterSchema& schema, std::string_view filter,
@@ -148,17 +163,32 @@ grpc::ServerUnaryReactor* JobGrpc::ResumeJob(Context* ctx, const pb::ResumeJobRe
 }
 
 grpc::ServerUnaryReactor* JobGrpc::ListTasks(Context* ctx, const pb::ListTasksRequest* rq, pb::ListTasksResponse* rs) {
-  return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string id, JobId("job", request.job()));
-    ASSIGN_OR_RETURN(const Listing listing, ReadListing(request, {}, "", 1));
-    RETURN_IF_ERROR(jobs_.Get(call.tenant, id).status());
-    ASSIGN_OR_RETURN(std::vector<Task> tasks, jobs_.ListTasks(call.tenant, id, listing));
-    out->set_next_page_token(NextPage(tasks, listing, request, [](const Task& t) {
-      return std::vector<std::string>{std::to_string(t.id)};
-    }));
-    for (const Task& task : tasks) ToProto(task, out->add_tasks());
-    return absl::OkStatus();
-  });
+  return runtime::Unary(
+      server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::string id, JobId("job", request.job()));
+        ASSIGN_OR_RETURN(const Listing listing, ReadListing(request, {}, "", 1));
+        RETURN_IF_ERROR(jobs_.Get(call.tenant, id).status());
+        ASSIGN_OR_RETURN(std::vector<Task> tasks, jobs_.ListTasks(call.tenant, id, listing));
+        out->set_next_page_token(NextPage(
+            tasks, listing, request, [](const Task& t) { return std::vector<std::string>{std::to_string(t.id)}; }));
+        for (const Task& task : tasks) ToProto(task, out->add_tasks());
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* JobGrpc::ListModelSelections(Context* ctx, const pb::ListModelSelectionsRequest* rq,
+                                                       pb::ListModelSelectionsResponse* rs) {
+  return runtime::Unary(
+      server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const Listing listing, ReadListing(request, SelectionFilter(), request.filter(), 2));
+        ASSIGN_OR_RETURN(std::vector<LoggedSelection> all, jobs_.ListSelections(call.tenant, listing));
+        out->set_next_page_token(NextPage(all, listing, request, [](const LoggedSelection& s) {
+          return std::vector<std::string>{absl::FormatTime(absl::RFC3339_full, s.select_time, absl::UTCTimeZone()),
+                                          s.id};
+        }));
+        for (const LoggedSelection& s : all) RETURN_IF_ERROR(ToProto(s, out->add_selections()));
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* JobGrpc::CreateSchedule(Context* ctx, const pb::CreateScheduleRequest* rq, pb::Schedule* rs) {

@@ -32,6 +32,9 @@ class JobGrpc final : public jobs::v1::JobService::CallbackService {
                                       jobs::v1::Job* rs) override;
   grpc::ServerUnaryReactor* ListTasks(grpc::CallbackServerContext* ctx, const jobs::v1::ListTasksRequest* rq,
                                       jobs::v1::ListTasksResponse* rs) override;
+  grpc::ServerUnaryReactor* ListModelSelections(grpc::CallbackServerContext* ctx,
+                                                const jobs::v1::ListModelSelectionsRequest* rq,
+                                                jobs::v1::ListModelSelectionsResponse* rs) override;
   grpc::ServerUnaryReactor* CreateSchedule(grpc::CallbackServerContext* ctx, const jobs::v1::CreateScheduleRequest* rq,
                                            jobs::v1::Schedule* rs) override;
   grpc::ServerUnaryReactor* ListSchedules(grpc::CallbackServerContext* ctx, const jobs::v1::ListSchedulesRequest* rq,

@@ -16,6 +16,12 @@ constexpr char kJobColumns[] =
     "rows_scored, anomaly_count, error, algorithm, selection_reason, model, model_cache_hit, revision, create_time, "
     "start_time, end_time";
 
+constexpr char kSelectionColumns[] =
+    "selection_id, job_id, dataset, requested_algorithm, algorithm, reason, model, training_rows, select_time, "
+    "jsonb_build_object('picks', picks, 'profile', profile, 'review', review, 'review_prompt', review_prompt, "
+    "'review_answer', "
+    "review_answer) as selection";
+
 Job ReadJob(const Row& r) {
   Job j;
   j.id = r.Text("job_id");
@@ -55,6 +61,21 @@ Task ReadTask(const Row& r) {
   t.error = r.Text("error");
   t.end_time = r.OptionalTime("end_time");
   return t;
+}
+
+LoggedSelection ReadSelection(const Row& r) {
+  LoggedSelection s;
+  s.id = r.Text("selection_id");
+  s.job_id = r.IsNull("job_id") ? "" : std::string(r.Text("job_id"));
+  s.dataset = r.Text("dataset");
+  s.requested_algorithm = r.Text("requested_algorithm");
+  s.algorithm = r.Text("algorithm");
+  s.reason = r.Text("reason");
+  s.model = r.Text("model");
+  s.training_rows = r.Int64("training_rows");
+  s.select_time = r.Time("select_time");
+  s.selection = r.Text("selection");
+  return s;
 }
 
 /// `job_id` and `dataset` are empty for rows that came with a request.
@@ -199,6 +220,29 @@ absl::StatusOr<std::vector<Job>> PgJobStore::List(const std::string& tenant, con
     return absl::OkStatus();
   }));
   return jobs;
+}
+
+absl::StatusOr<std::vector<LoggedSelection>> PgJobStore::ListSelections(const std::string& tenant,
+                                                                        const Listing& listing) {
+  std::vector<LoggedSelection> all;
+  const auto list = [&](Tx& tx) -> absl::Status {
+    Params params(listing.params.begin(), listing.params.end());
+    std::string sql = fmt::format("select {} from model_selection_log where ({})", kSelectionColumns, listing.where);
+    if (!listing.cursor.empty()) {
+      sql += fmt::format(" and (select_time, selection_id) < (${}::timestamptz, ${}::uuid)", params.size() + 1,
+                         params.size() + 2);
+      params.insert(params.end(), listing.cursor.begin(), listing.cursor.end());
+    }
+    sql += fmt::format(" and tenant_id = ${} order by select_time desc, selection_id desc limit {}", params.size() + 1,
+                       listing.limit);
+    params.emplace_back(tx.tenant());
+    ASSIGN_OR_RETURN(const auto rows, tx.Exec(sql, params));
+    all.clear();
+    for (const Row row : rows) all.push_back(ReadSelection(row));
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(storage::InTenant(*pool_, tenant, list, {.read_only = true}));
+  return all;
 }
 
 absl::StatusOr<std::vector<Task>> PgJobStore::ListTasks(const std::string& tenant, const std::string& job_id,

@@ -19,6 +19,8 @@ class PgJobStore final : public JobStore {
   absl::StatusOr<std::vector<Job>> List(const std::string& tenant, const Listing& listing) override;
   absl::StatusOr<std::vector<Task>> ListTasks(const std::string& tenant, const std::string& job_id,
                                               const Listing& listing) override;
+  absl::StatusOr<std::vector<LoggedSelection>> ListSelections(const std::string& tenant,
+                                                              const Listing& listing) override;
   absl::Status FitFinished(const std::string& tenant, const std::string& job_id, const FitResult& result) override;
   absl::Status LogSelection(const std::string& tenant, const LoggedSelection& selection) override;
   absl::Status ScoreFinished(const std::string& tenant, const std::string& job_id, int32_t task, int64_t rows_scored,

@@ -1,5 +1,6 @@
 #include "services/job-orchestrator/adapters/proto.h"
 
+#include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
@@ -62,6 +63,24 @@ void ToProto(const Schedule& schedule, jobs::v1::Schedule* out) {
   out->set_paused(schedule.paused);
   *out->mutable_next_run_time() = Stamp(schedule.next_run_time);
   if (schedule.last_run_time) *out->mutable_last_run_time() = Stamp(*schedule.last_run_time);
+}
+
+absl::Status ToProto(const LoggedSelection& s, jobs::v1::LoggedSelection* out) {
+  out->set_name("modelSelections/" + s.id);
+  if (!s.job_id.empty()) out->set_job("jobs/" + s.job_id);
+  out->set_dataset(s.dataset);
+  out->set_requested_algorithm(s.requested_algorithm);
+  out->set_algorithm(s.algorithm);
+  out->set_reason(s.reason);
+  out->set_model(s.model);
+  out->set_training_rows(s.training_rows);
+  *out->mutable_select_time() = Stamp(s.select_time);
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;  // of a later version
+  if (!google::protobuf::util::JsonStringToMessage(s.selection, out->mutable_selection(), options).ok()) {
+    return DataLoss("modelSelections/{}: what was weighed cannot be read", s.id);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> JobId(std::string_view field, const std::string& name) { return runtime::UuidOf(field, "jobs", name); }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "services/job-orchestrator/core/job.h"
+#include "services/job-orchestrator/ports/job_store.h"
 #include "vedette/jobs/v1/jobs.pb.h"
 
 namespace vedette::job_orchestrator {
@@ -14,6 +15,8 @@ namespace vedette::job_orchestrator {
 void ToProto(const Job& job, absl::Time now, jobs::v1::Job* out);
 void ToProto(const Task& task, jobs::v1::Task* out);
 void ToProto(const Schedule& schedule, jobs::v1::Schedule* out);
+/// DATA_LOSS when what was weighed cannot be read.
+absl::Status ToProto(const LoggedSelection& selection, jobs::v1::LoggedSelection* out);
 
 /// "jobs/{uuid}" -> the id. INVALID_ARGUMENT names the field.
 absl::StatusOr<std::string> JobId(std::string_view field, const std::string& name);

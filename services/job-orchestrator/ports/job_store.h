@@ -29,7 +29,7 @@ struct FitResult {
   std::string selection = "{}";  ///< what "auto" weighed: JSON of common.v1.ModelSelection
 };
 
-/// One line of the selection log that belongs to no job.
+/// One line of the selection log.
 struct LoggedSelection {
   std::string id;  ///< UUID
   std::string model;
@@ -37,6 +37,11 @@ struct LoggedSelection {
   std::string reason;
   int64_t training_rows = 0;
   std::string selection = "{}";  ///< JSON of common.v1.ModelSelection
+  // Of lines that are listed:
+  std::string job_id = {};  ///< empty: rows that came with a request
+  std::string dataset = {};
+  std::string requested_algorithm = {};
+  absl::Time select_time = absl::InfinitePast();
 };
 
 /// A List request: keyset page of at most `limit` rows after `cursor`; `where` is rendered by runtime/filter.
@@ -60,11 +65,15 @@ class JobStore {
   virtual absl::StatusOr<std::vector<Task>> ListTasks(const std::string& tenant, const std::string& job_id,
                                                       const Listing& listing) = 0;
 
+  /// Newest first; cursor: select_time, id.
+  virtual absl::StatusOr<std::vector<LoggedSelection>> ListSelections(const std::string& tenant,
+                                                                      const Listing& listing) = 0;
+
   // What workers report. Each takes effect once: a repeated or late report (the task is not QUEUED any more) changes
   // nothing and is OK.
   /// Hands out every score task with the model.
   virtual absl::Status FitFinished(const std::string& tenant, const std::string& job_id, const FitResult& result) = 0;
-  /// Once for each id.
+  /// Of rows that came with a request: id to selection. Once for each id.
   virtual absl::Status LogSelection(const std::string& tenant, const LoggedSelection& selection) = 0;
   virtual absl::Status ScoreFinished(const std::string& tenant, const std::string& job_id, int32_t task,
                                      int64_t rows_scored, int64_t anomaly_count) = 0;

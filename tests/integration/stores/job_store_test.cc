@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 
 #include "base/ids.h"
 #include "services/job-orchestrator/adapters/pg_job_store.h"
+#include "services/job-orchestrator/adapters/proto.h"
 #include "support/support.h"
 #include "vedette/common/v1/common.pb.h"
 #include "vedette/events/v1/events.pb.h"
@@ -214,6 +217,61 @@ TEST_CASE("the selection log has every choice with all that was weighed, of jobs
     CHECK(rows->rows() == 0);
     return absl::OkStatus();
   }).ok());
+}
+
+TEST_CASE("the selection log is listed newest first, page by page, filtered, each tenant its own") {
+  Fixture f;
+  const Job job = f.Create("acme", 1);
+  FitResult fit = kFit;
+  fit.selection =
+      R"({"picks": [{"algorithm": "iforest", "parameters": {"n_estimators": "50"}, "expected_quality": 0.8}], "profile": {"log_rows": 3}, "review": "confirmed"})";
+  REQUIRE(f.store.FitFinished("acme", job.id, fit).ok());
+  std::vector<std::string> made;
+  for (int i = 0; i < 4; ++i) {
+    LoggedSelection s{.id = NewUuidV7(absl::Now()),
+                      .model = fmt::format("models/{}", i),
+                      .algorithm = i % 2 == 0 ? "knn" : "ecod",
+                      .reason = "few rows",
+                      .training_rows = i};
+    REQUIRE(f.store.LogSelection("acme", s).ok());
+    made.push_back(s.id);
+  }
+  std::vector<LoggedSelection> all;
+  Listing page{.limit = 2};
+  do {
+    const auto got = f.store.ListSelections("acme", page);
+    REQUIRE(got.ok());
+    REQUIRE(got->size() <= 2);
+    all.insert(all.end(), got->begin(), got->end());
+    page.cursor.clear();
+    if (got->size() == 2)
+      page.cursor = {absl::FormatTime(absl::RFC3339_full, all.back().select_time, absl::UTCTimeZone()), all.back().id};
+  } while (!page.cursor.empty());
+  REQUIRE(all.size() == 5);
+  for (size_t i = 0; i < 4; ++i) CHECK(all[i].id == made[3 - i]);
+  CHECK(all[0].job_id.empty());
+  CHECK(all[0].training_rows == 3);
+  const LoggedSelection& of_job = all[4];
+  CHECK(of_job.job_id == job.id);
+  CHECK(of_job.dataset == job.dataset);
+  CHECK(of_job.requested_algorithm == "auto");
+  CHECK(of_job.model == "models/m");
+  CHECK(of_job.reason == "why");
+  jobs::v1::LoggedSelection message;
+  REQUIRE(ToProto(of_job, &message).ok());
+  CHECK(message.name() == "modelSelections/" + of_job.id);
+  CHECK(message.job() == "jobs/" + job.id);
+  CHECK(message.selection().picks(0).expected_quality() == 0.8);
+  CHECK(message.selection().picks(0).parameters().at("n_estimators") == "50");
+  CHECK(message.selection().profile().at("log_rows") == 3);
+  CHECK(message.selection().review() == "confirmed");
+
+  const auto knn = f.store.ListSelections("acme", {.where = "algorithm = $1", .params = {"knn"}, .limit = 10});
+  REQUIRE(knn.ok());
+  CHECK(knn->size() == 2);
+  const auto others = f.store.ListSelections("other", {.limit = 10});
+  REQUIRE(others.ok());
+  CHECK(others->empty());
 }
 
 }  // namespace vedette::job_orchestrator

@@ -19,6 +19,9 @@ class FakeJobs final : public JobStore {
   absl::Status FitFinished(const std::string&, const std::string&, const FitResult&) override { return absl::OkStatus(); }
   absl::Status ScoreFinished(const std::string&, const std::string&, int32_t, int64_t, int64_t) override { return absl::OkStatus(); }
   absl::Status LogSelection(const std::string&, const LoggedSelection&) override { return absl::OkStatus(); }
+  absl::StatusOr<std::vector<LoggedSelection>> ListSelections(const std::string&, const Listing&) override {
+    return std::vector<LoggedSelection>{};
+  }
   absl::Status TaskFailed(const std::string&, const std::string&, int32_t, const std::string&) override { return absl::OkStatus(); }
   absl::StatusOr<Job> Cancel(const std::string&, const std::string&) override { return NotFound("none"); }
   absl::StatusOr<Job> Resume(const std::string&, const std::string&) override { return NotFound("none"); }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "cli/terminal.h"
@@ -11,6 +12,9 @@ namespace vedette::cli {
 namespace {
 
 using explainer::v1::Explanation;
+
+/// Features that fit one screen.
+constexpr int kShown = 12;
 
 std::string Cell(const std::string& text) { return text.empty() ? "missing" : explain::SafeText(text, 24); }
 
@@ -73,9 +77,12 @@ std::string WhyText(const Explanation& e, size_t width) {
   add(e.text());
   if (e.text_source() == "llm" || e.text_source() == "cache") add("(Worded by a language model; the numbers are not.)");
   out += "\n";
-  for (const auto& c : e.contributions()) {
-    out += fmt::format("  {:>4}  {}\n", explain::FormatPercent(c.share()), Phrase(c));
+  const int shown = std::min(kShown, e.contributions_size());
+  for (int i = 0; i < shown; ++i) {
+    out += fmt::format("  {:>4}  {}\n", explain::FormatPercent(e.contributions(i).share()), Phrase(e.contributions(i)));
   }
+  const int more = e.contributions_size() - shown + e.features_left_out();
+  if (more > 0) out += fmt::format("        and {} further features (--format json)\n", explain::FormatCount(more));
   out += "\n";
   if (e.has_counterfactual()) add(WhatIf(e.counterfactual()));
   for (const std::string& line : Nearby(e)) out += line + "\n";

@@ -29,12 +29,44 @@ constexpr Flag kFlags[] = {
     {.name = "quiet", .type = FlagType::kSwitch, .doc = "no progress", .letter = 'q'},
 };
 constexpr Flag kModel[] = {
-    {.name = "algorithm", .type = FlagType::kText, .value_name = "NAME", .default_value = "auto", .doc = "an algorithm of 'vedette algorithms', or auto", .letter = 'a'},
-    {.name = "param", .type = FlagType::kPairs, .value_name = "NAME=VALUE", .doc = "a parameter of the algorithm", .letter = 'p'},
-    {.name = "contamination", .type = FlagType::kReal, .value_name = "X", .min = 1e-9, .max = 0.5, .doc = "share of rows expected to be odd (default: the algorithm's)"},
-    {.name = "threshold", .type = FlagType::kText, .value_name = "RULE", .doc = "instead of a share, a rule that looks at the scores, as NAME or NAME:VALUE; see 'vedette detect --help'"},
-    {.name = "seed", .type = FlagType::kInt, .value_name = "N", .default_value = "42", .min = 1, .max = 9e18, .doc = "the same seed gives the same result"},
-    {.name = "ignore-columns", .type = FlagType::kList, .value_name = "A,B", .doc = "columns not to look at", .letter = 'x'},
+    {.name = "algorithm",
+     .type = FlagType::kText,
+     .value_name = "NAME",
+     .default_value = "auto",
+     .doc = "an algorithm of 'vedette algorithms', or auto",
+     .letter = 'a'},
+    {.name = "param",
+     .type = FlagType::kPairs,
+     .value_name = "NAME=VALUE",
+     .doc = "a parameter of the algorithm",
+     .letter = 'p'},
+    {.name = "contamination",
+     .type = FlagType::kReal,
+     .value_name = "X",
+     .min = 1e-9,
+     .max = 0.5,
+     .doc = "share of rows expected to be odd (default: the algorithm's)"},
+    {.name = "threshold",
+     .type = FlagType::kText,
+     .value_name = "RULE",
+     .doc = "instead of a share, a rule that looks at the scores, as NAME or NAME:VALUE; see 'vedette detect --help'"},
+    {.name = "label-column",
+     .type = FlagType::kText,
+     .value_name = "COLUMN",
+     .doc = "for algorithms that learn from labels: the column that says which rows are known, 1 or true (an anomaly), "
+            "0 or false (normal), empty (not known)"},
+    {.name = "seed",
+     .type = FlagType::kInt,
+     .value_name = "N",
+     .default_value = "42",
+     .min = 1,
+     .max = 9e18,
+     .doc = "the same seed gives the same result"},
+    {.name = "ignore-columns",
+     .type = FlagType::kList,
+     .value_name = "A,B",
+     .doc = "columns not to look at",
+     .letter = 'x'},
 };
 
 void Check(const Args& args, std::vector<std::string>* mistakes) {
@@ -46,6 +78,8 @@ void Check(const Args& args, std::vector<std::string>* mistakes) {
   const std::string& algorithm = args.Text("algorithm");
   if (algorithm == "auto") {
     if (!args.Pairs("param").empty()) mistakes->push_back("--param needs --algorithm");
+    if (args.Given("label-column"))
+      mistakes->push_back("--label-column needs --algorithm: auto chooses among those that learn without labels");
     return;
   }
   const auto found = Algorithms().Find(algorithm);
@@ -53,6 +87,14 @@ void Check(const Args& args, std::vector<std::string>* mistakes) {
     mistakes->push_back(fmt::format("--algorithm: {}", Message(found.status())));
   } else {
     CheckParams(**found, args.Pairs("param"), mistakes);
+    if ((*found)->needs_labels && args.Text("label-column").empty() && args.Switch("analyze")) {
+      mistakes->push_back(fmt::format(
+          "--label-column is missing: {} learns from a column that says which rows are known anomalies", algorithm));
+    }
+    if (!(*found)->needs_labels && args.Given("label-column")) {
+      mistakes->push_back(
+          fmt::format("--label-column: {} learns without labels; --ignore-columns leaves a column out", algorithm));
+    }
   }
 }
 
@@ -107,6 +149,7 @@ absl::StatusOr<jobs::v1::Job> Analyze(const Platform& platform, const std::strin
   detector->mutable_parameters()->insert(args.Pairs("param").begin(), args.Pairs("param").end());
   if (args.Given("contamination")) detector->set_contamination(args.Real("contamination"));
   detector->set_threshold(args.Text("threshold"));
+  detector->set_label_column(args.Text("label-column"));
   detector->set_seed(static_cast<uint64_t>(args.Int("seed")));
   for (const std::string& column : args.List("ignore-columns")) detector->mutable_prepare()->add_ignore_columns(column);
   return runtime::Call(*stub, &jobs::v1::JobService::Stub::AnalyzeDataset, platform.Out(), request);
@@ -137,8 +180,10 @@ absl::StatusOr<int> Run(const Args& args) {
 
 constexpr Positional kPositionals[] = {{"FILE", "a CSV file, plain or gzip"}};
 const FlagGroup kGroups[] = {{"Uploading", kFlags}, {"Algorithm and columns", kModel}, kHomeFlags};
-constexpr Example kExamples[] = {{"vedette upload sales.csv --analyze", "store it, find what is odd, wait for the result"},
-                                 {"vedette anomalies list --filter 'severity >= HIGH'", "then: the worst of it"}};
+constexpr Example kExamples[] = {
+    {"vedette upload sales.csv --analyze", "store it, find what is odd, wait for the result"},
+    {"vedette upload cases.csv --analyze -a xgbod --label-column fraud", "learn from the rows whose label is known"},
+    {"vedette anomalies list --filter 'severity >= HIGH'", "then: the worst of it"}};
 
 }  // namespace
 
