@@ -14,6 +14,8 @@
 namespace vedette::bench {
 namespace {
 
+constexpr int64_t kLeastRows = 100;
+
 struct Point {
   int64_t rows = 0;
   double seconds = 0, claimed = 0;
@@ -42,7 +44,9 @@ double Exponent(const std::vector<Point>& points, const Y& y) {
 absl::StatusOr<Curve> Measure(const outlier::Descriptor& algorithm, const Matrix& X, int64_t most, double limit) {
   ASSIGN_OR_RETURN(const auto params, outlier::ParamSet::Make(algorithm.params, {}));
   Curve curve{.name = algorithm.name};
-  for (int64_t rows = 1000; rows <= most; rows = rows * (curve.points.size() % 2 == 1 ? 3 : 10) / (curve.points.size() % 2 == 1 ? 1 : 3)) {
+  // Of a dear algorithm, which a few thousand rows end, smaller fits are shown, too.
+  const bool dear = algorithm.cost(params, 3000, X.cols()).fit_seconds > limit;
+  for (int64_t rows = dear ? kLeastRows : 1000; rows <= most; rows = rows * (curve.points.size() % 2 == 1 ? 3 : 10) / (curve.points.size() % 2 == 1 ? 1 : 3)) {
     const outlier::Cost cost = algorithm.cost(params, rows, X.cols());
     if (!curve.points.empty()) {
       const Point& last = curve.points.back();
@@ -67,6 +71,7 @@ absl::StatusOr<Curve> Measure(const outlier::Descriptor& algorithm, const Matrix
 
 void Print(const Curve& curve) {
   fmt::print("{:<16}", curve.name);
+  if (!curve.points.empty() && curve.points.front().rows < 1000) fmt::print(" from {} rows:", curve.points.front().rows);
   for (const Point& p : curve.points) fmt::print(" {:>9.2e}", p.seconds);
   fmt::print("{}  n^{:.2f}, descriptor n^{:.2f}{}{}\n", std::string(10 * (7 - std::min<size_t>(7, curve.points.size())), ' '), curve.measured,
              curve.claimed, curve.note.empty() ? "" : "; ", curve.note);
@@ -77,7 +82,7 @@ void Print(const Curve& curve) {
 void WritePicture(const std::vector<Curve>& curves, const std::string& path) {
   constexpr double kWidth = 190, kHeight = 130, kLeft = 34, kBottom = 22, kTop = 18;
   constexpr int kColumns = 6;
-  const auto x = [](double rows) { return kLeft + (kWidth - kLeft - 8) * (std::log10(rows) - 3) / 3; };
+  const auto x = [](double rows) { return kLeft + (kWidth - kLeft - 8) * (std::log10(rows) - 2) / 4; };
   const auto y = [](double seconds) {
     const double share = (std::log10(std::clamp(seconds, 1e-5, 100.0)) + 5) / 7;
     return kTop + (kHeight - kTop - kBottom) * (1 - share);
@@ -92,7 +97,7 @@ void WritePicture(const std::vector<Curve>& curves, const std::string& path) {
                        "<text x='{}' y='12' text-anchor='end' fill='#555'>n^{:.2f}</text>\n",
                        kWidth * static_cast<double>(i % kColumns), kHeight * static_cast<double>(i / kColumns), kLeft, curve.name,
                        kWidth - 8, curve.measured);
-    for (int e = 3; e <= 6; ++e) {
+    for (int e = 2; e <= 6; ++e) {
       const double at = x(std::pow(10, e));
       out << fmt::format("<line x1='{0:.1f}' x2='{0:.1f}' y1='{1}' y2='{2}' stroke='#ddd'/><text x='{0:.1f}' y='{3}' text-anchor='middle' "
                          "fill='#555'>1e{4}</text>\n", at, kTop, kHeight - kBottom, kHeight - kBottom + 11, e);

@@ -237,8 +237,8 @@ const Descriptor k_mcd = {
     .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
       const double square = static_cast<double>(d * d);
       // Trials on sub-samples of at most 1500 rows, then steps over all rows.
-      return PassCost(n, d, 10 * (1 + static_cast<double>(d)), 1 + static_cast<double>(d) / 4, 24 * square)
-          .PlusFit(0.01 + 2e-6 * static_cast<double>(std::min<int64_t>(n, 1500)) * (1 + square / 20));
+      return PassCost(n, d, 50 * (1 + static_cast<double>(d)), 1 + static_cast<double>(d) / 4, 24 * square)
+          .PlusFit(0.01 + 4e-6 * static_cast<double>(std::min<int64_t>(n, 1500)) * (1 + square / 20));
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Mcd>(params); },
 };

@@ -405,7 +405,7 @@ const Descriptor k_rgraph = {
     .score_cost = "O(m d s^2)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double m = static_cast<double>(std::min(n, p.Int("max_rows"))), width = static_cast<double>(d);
-      const double solve = 2e-6 + (width + 4) * (1e-6 + m * (1e-9 + 3e-10 * width));
+      const double solve = 2e-6 + (width + 4) * (3e-7 + m * (2.2e-9 + 6.6e-10 * width));
       const double row = kRowFloor + (width + 3) * solve + 2e-9 * m * static_cast<double>(p.Int("transition_steps"));
       return {.fit_seconds = kFitFloor + m * solve + std::max(0.0, static_cast<double>(n) - m) * row,
               .score_seconds_per_row = row,
