@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
-#include <numeric>
 
 #include "base/status.h"
 #include "outlier/cost.h"
@@ -24,6 +23,18 @@ std::vector<std::string> Split(const std::string& text, char at) {
     else out.back() += c;
   }
   return out;
+}
+
+/// Of each member, the first that will be like it in every bit.
+std::vector<size_t> FirstLike(const std::vector<MemberSpec>& specs) {
+  std::vector<size_t> first(specs.size());
+  for (size_t m = 0; m < specs.size(); ++m) {
+    const bool repeats = std::any_of(AllAlgorithms().begin(), AllAlgorithms().end(), [&](const Descriptor* descriptor) {
+      return descriptor->name == specs[m].algorithm && descriptor->deterministic;
+    });
+    first[m] = repeats ? static_cast<size_t>(std::find(specs.begin(), specs.end(), specs[m]) - specs.begin()) : m;
+  }
+  return first;
 }
 
 }  // namespace
@@ -98,8 +109,9 @@ absl::Status Committee::FitMember(Member& member, MatrixView X, const Context& c
     }
     input = own;
   }
-  ASSIGN_OR_RETURN(member.detector, MakeMember(member.spec.algorithm, member.spec.params));
-  RETURN_IF_ERROR(member.detector->Fit(input, ctx));
+  ASSIGN_OR_RETURN(std::unique_ptr<Detector> detector, MakeMember(member.spec.algorithm, member.spec.params));
+  RETURN_IF_ERROR(detector->Fit(input, ctx));
+  member.detector = std::move(detector);
   std::vector<double> scores(member.detector->training_scores().begin(), member.detector->training_scores().end());
   double most = 0;
   for (const double s : scores) most = std::max(most, std::fabs(s));
@@ -114,14 +126,17 @@ absl::Status Committee::FitMember(Member& member, MatrixView X, const Context& c
 absl::Status Committee::Fit(std::vector<MemberSpec> specs, MatrixView X, const Context& ctx) {
   features_ = X.cols;
   members_.clear();
+  const std::vector<size_t> first = FirstLike(specs);
   for (MemberSpec& spec : specs) members_.push_back(Member{.spec = std::move(spec)});
-  std::vector<size_t> order(members_.size());
+  std::vector<size_t> order;
   std::vector<double> seconds;
   for (const Member& member : members_) {
     const int64_t width = member.spec.columns.empty() ? X.cols : static_cast<int64_t>(member.spec.columns.size());
     seconds.push_back(MembersCost(std::vector<MemberSpec>{member.spec}, X.rows, width).fit_seconds);
   }
-  std::iota(order.begin(), order.end(), size_t{0});
+  for (size_t m = 0; m < first.size(); ++m) {
+    if (first[m] == m) order.push_back(m);
+  }
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return seconds[a] > seconds[b]; });
   std::vector<absl::Status> fitted(members_.size());
   std::mutex mutex;
@@ -139,8 +154,16 @@ absl::Status Committee::Fit(std::vector<MemberSpec> specs, MatrixView X, const C
   }));
   for (size_t m = 0; m < members_.size(); ++m) {
     if (!fitted[m].ok()) return Annotate(fitted[m], members_[m].spec.algorithm);
+    if (first[m] == m) continue;
+    members_[m] = members_[first[m]];
   }
   return absl::OkStatus();
+}
+
+size_t Committee::First(size_t member) const {
+  size_t at = 0;
+  while (members_[at].detector != members_[member].detector) ++at;
+  return at;
 }
 
 void Committee::Keep(std::span<const size_t> members) {
@@ -154,6 +177,10 @@ absl::StatusOr<Matrix> Committee::Score(MatrixView X, const Context& ctx) const 
   Matrix out(X.rows, static_cast<int64_t>(members_.size()));
   for (size_t m = 0; m < members_.size(); ++m) {
     const Member& member = members_[m];
+    if (const size_t first = First(m); first != m) {
+      std::ranges::copy(out.col(static_cast<int64_t>(first)), out.col(static_cast<int64_t>(m)).begin());
+      continue;
+    }
     const Matrix own = SeesAll(member) ? Matrix() : Input(member, X);
     RETURN_IF_ERROR(member.detector->Score(SeesAll(member) ? X : own.view(), out.col(static_cast<int64_t>(m)), ctx));
   }
@@ -183,7 +210,8 @@ absl::StatusOr<Attribution> Committee::Explain(size_t index, MatrixView X, const
 void Committee::Save(ByteWriter& out) const {
   out.I64(features_);
   out.I64(static_cast<int64_t>(members_.size()));
-  for (const Member& member : members_) {
+  for (size_t m = 0; m < members_.size(); ++m) {
+    const Member& member = members_[m];
     out.String(member.spec.algorithm);
     out.I64(static_cast<int64_t>(member.spec.params.size()));
     for (const auto& [name, value] : member.spec.params) {
@@ -195,8 +223,8 @@ void Committee::Save(ByteWriter& out) const {
     if (member.spec.standardised) member.scaling.Save(out);
     out.F64(member.mean);
     out.F64(member.inverse);
-    ByteWriter state;
-    member.detector->Save(state);
+    ByteWriter state;  // empty: that of the first equal member
+    if (First(m) == m) member.detector->Save(state);
     out.String(state.bytes());
   }
 }
@@ -233,6 +261,13 @@ void Committee::LoadMembers(ByteReader& in) {
     member.inverse = ReadFinite(in, "a member's deviation");
     const std::string state = in.String();
     if (!in.ok()) return;
+    if (state.empty()) {
+      const auto equal = std::ranges::find(members_, member.spec, &Member::spec);
+      if (equal == members_.end()) return in.Fail("a member has no state, nor is there another like it");
+      member.detector = equal->detector;
+      members_.push_back(std::move(member));
+      continue;
+    }
     auto detector = MakeMember(member.spec.algorithm, member.spec.params);
     if (!detector.ok()) return in.Fail("a member is of no known algorithm, or has wrong parameters");
     ByteReader inner(state);

@@ -23,6 +23,7 @@ struct MemberSpec {
   std::map<std::string, std::string> params = {};
   std::vector<int32_t> columns = {};  ///< empty: all
   bool standardised = false;          ///< its columns are standardised by the training rows
+  bool operator==(const MemberSpec&) const = default;
 };
 
 /// NAME[:parameter=value...]+NAME..., where scale=standard standardises the columns for that member alone. `owner` is named
@@ -34,7 +35,8 @@ Cost MembersCost(const absl::StatusOr<std::vector<MemberSpec>>& specs, int64_t r
 class Committee {
  public:
   /// Fits all members, each with a seed of its own; on a pool the dearest begin first, so that none is left to run alone at
-  /// the end. Errors: NOT_FOUND and INVALID_ARGUMENT for a spec, the members' own
+  /// the end. Equal members of a deterministic algorithm (of few columns, many random sets are the same) are fitted, scored
+  /// and saved once. Errors: NOT_FOUND and INVALID_ARGUMENT for a spec, the members' own
   /// (annotated with their names).
   absl::Status Fit(std::vector<MemberSpec> specs, MatrixView X, const Context& ctx);
 
@@ -62,13 +64,15 @@ class Committee {
   struct Member {
     MemberSpec spec;
     Standardizer scaling;
-    std::unique_ptr<Detector> detector;
+    std::shared_ptr<const Detector> detector;  ///< equal members have the same
     double mean = 0, inverse = 1;
   };
   /// The member's columns, scaled as it wants them.
   Matrix Input(const Member& member, MatrixView X) const;
   void LoadMembers(ByteReader& in);
   absl::Status FitMember(Member& member, MatrixView X, const Context& ctx) const;
+  /// The first member with the same detector: `member` itself where there is none before it.
+  size_t First(size_t member) const;
   bool SeesAll(const Member& member) const { return member.spec.columns.empty() && !member.spec.standardised; }
 
   int64_t features_ = 0;

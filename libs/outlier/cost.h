@@ -33,18 +33,21 @@ inline double LloydPasses(int64_t rows) {
 /// slower.
 inline double RankPasses(int64_t rows) { return 18 * std::max(1.0, std::pow(static_cast<double>(rows) / 30000, 0.35)); }
 
-/// Seconds to find a row's neighbours among `rows`: a tree's share of the rows for few features, all of them for many.
-inline double NeighborSeconds(int64_t rows, int64_t features) {
+/// Seconds to find a row's k neighbours among `rows`. The tree looks at a share of the rows that grows with the
+/// features (by 1.65 each, for a normal cloud) and only with the log of the rows; until that is fewer than all of them,
+/// which in ten columns takes some hundred thousand rows, the search of every row grows with the square. The more
+/// neighbours, the more of the rows that are looked at may enter.
+inline double NeighborSeconds(int64_t rows, int64_t features, int64_t k = 5) {
   const double n = static_cast<double>(rows), d = static_cast<double>(features);
-  const double visited = std::min(n, 64 * std::pow(1.6, std::min(d, 40.0)) * std::log2(n + 2) / 4);
-  return 1e-7 + visited * (2e-10 + 2.5e-11 * d);
+  const double visited = std::min(n, 64 * std::pow(1.65, std::min(d, 40.0)) * std::log2(n + 2));
+  return 4e-7 + 6e-8 * d + visited * (8e-11 + 1.7e-11 * d + 8e-12 * static_cast<double>(std::min<int64_t>(k, 100)));
 }
 
 /// For algorithms that search the neighbours of every row: the search, the rows themselves as the model, and
 /// `row_seconds` of work on each row's neighbours.
 inline Cost NeighborCost(int64_t rows, int64_t features, int64_t k, double row_seconds) {
   const double n = static_cast<double>(rows), d = static_cast<double>(features),
-               row = NeighborSeconds(rows, features) + row_seconds;
+               row = NeighborSeconds(rows, features, k) + row_seconds;
   const double model = kBytesFloor + 8 * n * (d + 3);
   return {.fit_seconds = kFitFloor + n * row,
           .score_seconds_per_row = kRowFloor + row,

@@ -100,7 +100,7 @@ class TopK {
     const __m256d x = _mm256_set1_pd(rank);
     const __m128i y = _mm_set1_epi32(row);
     const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
-    for (int64_t i = 4 * (chunks_ - 1); i >= 0; i -= 4) {
+    for (int64_t i = (size_ - 1) / 4 * 4; i >= 0; i -= 4) {  // what is beyond size_ is infinite and stays so
       const __m256d here = _mm256_loadu_pd(ranks + i), before = _mm256_loadu_pd(ranks + i - 1);
       const __m256d tie = _mm256_or_pd(_mm256_cmp_pd(here, x, _CMP_EQ_OQ), _mm256_cmp_pd(before, x, _CMP_EQ_OQ));
       if (_mm256_movemask_pd(tie) != 0) return ShiftOne(i + 3, rank, row);
@@ -118,7 +118,7 @@ class TopK {
     }
   }
 #else
-  void Shift(double rank, int32_t row) { ShiftOne(4 * chunks_ - 1, rank, row); }
+  void Shift(double rank, int32_t row) { ShiftOne(size_ - 1, rank, row); }
 #endif
 
   void ShiftOne(int64_t at, double rank, int32_t row) {

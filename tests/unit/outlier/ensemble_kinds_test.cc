@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "outlier/combination.h"
+#include "outlier/committee.h"
 #include "outlier/registry.h"
 
 namespace vedette::outlier {
@@ -67,6 +68,62 @@ TEST_CASE("kinds survive saving, and mistakes in them are named") {
     if (wrong.ok()) CHECK(absl::IsInvalidArgument((*wrong)->Fit(X.view(), Context{})));
   }
   CHECK_FALSE(MakeMember("ensemble", {{"power", "0"}}).ok());
+}
+
+TEST_CASE("equal members of a committee are fitted once, and saved once") {
+  const Matrix X = SomeRows();
+  const MemberSpec lof{.algorithm = "lof", .columns = {0, 2}}, forest{.algorithm = "iforest"};
+  Committee twice, once;
+  REQUIRE(twice.Fit({lof, forest, lof, forest}, X, Context{}).ok());
+  REQUIRE(once.Fit({lof, forest}, X, Context{}).ok());
+  const auto bytes_of = [](const Committee& committee) {
+    ByteWriter out;
+    committee.Save(out);
+    return std::string(out.bytes());
+  };
+  const std::string bytes = bytes_of(twice);
+  Committee no_forest;
+  REQUIRE(no_forest.Fit({lof, lof}, X, Context{}).ok());
+  REQUIRE(bytes_of(no_forest).size() < bytes_of(once).size());  // forests differ by their seeds, and are both kept
+
+  Committee loaded;
+  ByteReader in(bytes);
+  loaded.Load(in);
+  REQUIRE(in.Finish().ok());
+  REQUIRE(bytes_of(loaded) == bytes);
+  const auto scores = twice.Score(X, Context{}), again = loaded.Score(X, Context{});
+  REQUIRE(scores.ok());
+  REQUIRE(again.ok());
+  int64_t unlike = 0;
+  for (int64_t i = 0; i < X.rows(); ++i) {
+    CHECK((*scores)(i, 0) == (*scores)(i, 2));
+    unlike += (*scores)(i, 1) != (*scores)(i, 3);
+    for (int64_t m = 0; m < 4; ++m) CHECK((*scores)(i, m) == (*again)(i, m));
+    CHECK(twice.training_scores(0)[static_cast<size_t>(i)] == twice.training_scores(2)[static_cast<size_t>(i)]);
+  }
+  CHECK(unlike > 0);
+
+  twice.Keep(std::vector<size_t>{2, 3});  // the second of two equal members stays whole
+  const std::string kept_bytes = bytes_of(twice);
+  ByteReader kept(kept_bytes);
+  loaded.Load(kept);
+  REQUIRE(kept.Finish().ok());
+  CHECK(loaded.size() == 2);
+
+  ByteWriter hostile;  // a member without a state, and none before it
+  hostile.I64(3);
+  hostile.I64(1);
+  hostile.String("lof");
+  hostile.I64(0);
+  hostile.I32s(std::vector<int32_t>{});
+  hostile.U8(0);
+  hostile.F64(0);
+  hostile.F64(1);
+  hostile.String("");
+  const std::string bad(hostile.bytes());
+  ByteReader bad_reader(bad);
+  loaded.Load(bad_reader);
+  CHECK(!bad_reader.ok());
 }
 
 }  // namespace vedette::outlier
