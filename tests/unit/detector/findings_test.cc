@@ -8,9 +8,9 @@
 namespace vedette::detector {
 namespace {
 
-struct Fixture {
+struct FarOff {
   /// The last row is far off in every column, the further the later the column.
-  Fixture(int64_t columns, const std::string& suffix) {
+  FarOff(int64_t columns, const std::string& suffix) {
     Rng rng(1);
     table::Table t;
     for (int64_t j = 0; j < columns; ++j) {
@@ -54,7 +54,7 @@ size_t Bytes(const Found& f) {
 }  // namespace
 
 TEST_CASE("a finding has all features of its row, the largest first") {
-  const Fixture f(12, "");
+  const FarOff f(12, "");
   const Found found = f.Explained(64);
   CHECK(found.row_index == 59);
   CHECK(found.features.size() == 12);
@@ -65,7 +65,7 @@ TEST_CASE("a finding has all features of its row, the largest first") {
 }
 
 TEST_CASE("of many features those that fit, and how many there are") {
-  const Fixture many(300, "");
+  const FarOff many(300, "");
   const Found found = many.Explained(64);
   CHECK(found.features.size() == 64);
   CHECK(found.feature_count == 300);
@@ -74,13 +74,13 @@ TEST_CASE("of many features those that fit, and how many there are") {
   CHECK(few.features[0].feature == found.features[0].feature);
 
   // Names as long as cells may be: bounded by bytes, but the largest is always there.
-  const Fixture wide(100, std::string(3000, 'x'));
+  const FarOff wide(100, std::string(3000, 'x'));
   const Found bounded = wide.Explained(1000);
   CHECK(bounded.feature_count == 100);
   CHECK(bounded.features.size() > 10);
   CHECK(bounded.features.size() < 22);
   CHECK(Bytes(bounded) <= kMaxFeatureBytes);
-  const Fixture huge(3, std::string(100000, 'x'));
+  const FarOff huge(3, std::string(100000, 'x'));
   CHECK(huge.Explained(64).features.size() == 1);
 }
 

@@ -88,7 +88,7 @@ table::Table Cases() {
   return t;
 }
 
-struct Bench {
+struct Learning {
   outlier::Catalog catalog{{outlier::AllAlgorithms(), boosting::Algorithms()}};
   ModelMemory memory{4};
   Engine engine{catalog, memory, {}};
@@ -106,7 +106,7 @@ DetectorSpec Xgbod(std::string column) {
 }  // namespace
 
 TEST_CASE("labels come from their column, which is no feature; rows without a label are found by those with one") {
-  Bench bench;
+  Learning bench;
   Features features(Cases());
   const auto fitted = bench.engine.Fit("datasets/d", Xgbod("fraud"), 0,
                                        {.tenant = "t", .features = &features, .models = &bench.models}, Context{});
@@ -130,7 +130,7 @@ TEST_CASE("labels come from their column, which is no feature; rows without a la
 }
 
 TEST_CASE("a table that comes with the request is learned from in the same way") {
-  Bench bench;
+  Learning bench;
   const auto out =
       bench.engine.Detect(Cases(), "hash", Xgbod("fraud"), 3, {}, {.tenant = "t", .models = &bench.models}, Context{});
   INFO(out.status());
@@ -142,7 +142,7 @@ TEST_CASE("a table that comes with the request is learned from in the same way")
 }
 
 TEST_CASE("what is wrong with labels is said with the row, and who takes none says so") {
-  Bench bench;
+  Learning bench;
   const auto message = [&](const DetectorSpec& spec, table::Table table) {
     Features features(std::move(table));
     const auto fitted = bench.engine.Fit("datasets/d", spec, 0,

@@ -12,7 +12,6 @@ namespace {
 constexpr double kHour = 3600;
 /// 2024-03-09, 00:00 UTC.
 constexpr double kStart = 1709942400;
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// Two shops by turns, one reading each an hour; rows 0, 2, 4... are the first one's.
 Timeline TwoShops(int64_t hours) {
@@ -63,7 +62,7 @@ TEST_CASE("rows may come in any order; a point in time is off when one of its ro
   t.Add(2, "a", "units", kStart + kHour);
   t.Add(3, "a", "units", kStart + kHour);
   t.Add(4, "a", "price", kStart + kHour);
-  t.Add(5, "a", "units", kNaN);
+  t.Add(5, "a", "units", std::numeric_limits<double>::quiet_NaN());
   t.Add(6, "", "", kStart);
   t.Finish();
   const auto run = Since(t, 0, {3});

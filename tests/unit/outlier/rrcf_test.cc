@@ -26,7 +26,7 @@ Matrix Rows(const std::vector<std::vector<double>>& rows) {
   return X;
 }
 
-std::unique_ptr<Detector> Fitted(const Matrix& X) {
+std::unique_ptr<Detector> ForestOf(const Matrix& X) {
   const Catalog catalog({AllAlgorithms()});
   const auto found = catalog.Find("rrcf");
   REQUIRE(found.ok());
@@ -39,7 +39,7 @@ std::unique_ptr<Detector> Fitted(const Matrix& X) {
 
 TEST_CASE("rrcf: displacement from above and from below, apart; together they are the contribution") {
   const Matrix X = Clusters(500);
-  const auto detector = Fitted(X);
+  const auto detector = ForestOf(X);
   // Above everything, below everything, in the hole between the clusters, above in one column and below in the other.
   const Matrix asked = Rows({{40, 0}, {-40, 0}, {0, 0}, {40, -30}, {10, 0}});
   const auto a = detector->Explain(asked.view(), Context{});
