@@ -116,7 +116,8 @@ void TileDetector::ScoreRows(MatrixView X, int64_t begin, int64_t end, double* s
   // Several tiles at once, as many as stay in cache: of each column a stretch is read that is long enough to be fetched
   // ahead.
   constexpr int64_t kWide = RowTile::kWide, kMostTiles = 16, kValues = 1 << 14;
-  const int64_t tile = X.cols * kWide, tiles = std::clamp<int64_t>(kValues / tile, 1, kMostTiles);
+  const int64_t tile = X.cols * kWide, most = (end - begin + kWide - 1) / kWide;
+  const int64_t tiles = std::clamp<int64_t>(kValues / tile, 1, std::clamp<int64_t>(most, 1, kMostTiles));
   std::vector<double> values(static_cast<size_t>(tiles * tile), 0.0);
   double out[kWide];
   for (int64_t at = begin; at < end; at += tiles * kWide) {
