@@ -39,7 +39,9 @@ endif()
 
 if(VEDETTE_UNITY)
   set(CMAKE_UNITY_BUILD ON)
-  add_compile_options(-Wno-subobject-linkage)  # every file is an included one then
+  add_compile_options(-Wno-subobject-linkage)  # every file is an included one then, and sees the others' names
+else()
+  set(shadow -Wshadow)
 endif()
 
 find_package(Threads REQUIRED)
@@ -61,7 +63,7 @@ if(VEDETTE_PLATFORM)
 endif()
 
 add_library(vedette_warnings INTERFACE)
-target_compile_options(vedette_warnings INTERFACE -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers)
+target_compile_options(vedette_warnings INTERFACE -Wall -Wextra ${shadow} -Werror -Wno-missing-field-initializers)
 
 # vedette_descriptors(FOLDER TYPE PREFIX): one file, one descriptor. The files of FOLDER, each of which defines PREFIXNAME of
 # the type, into the variable FOLDER, with the list of them all that all_FOLDER.cc.in becomes.

@@ -16,7 +16,7 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 using runtime::CallContext;
-using Context = grpc::CallbackServerContext;
+using GrpcContext = grpc::CallbackServerContext;
 
 constexpr int kMaxMembers = 10000;
 
@@ -100,7 +100,7 @@ absl::StatusOr<Listing> ReadListing(const Request& rq, size_t keys) {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* BenchmarkGrpc::CreatePeerGroup(Context* ctx, const v1::CreatePeerGroupRequest* rq, v1::PeerGroup* rs) {
+grpc::ServerUnaryReactor* BenchmarkGrpc::CreatePeerGroup(GrpcContext* ctx, const v1::CreatePeerGroupRequest* rq, v1::PeerGroup* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const PeerGroup group, ReadGroup(request, min_members_));
     ASSIGN_OR_RETURN(const PeerGroup created, store_.CreateGroup(call.tenant, group));
@@ -109,7 +109,7 @@ grpc::ServerUnaryReactor* BenchmarkGrpc::CreatePeerGroup(Context* ctx, const v1:
   });
 }
 
-grpc::ServerUnaryReactor* BenchmarkGrpc::ListPeerGroups(Context* ctx, const v1::ListPeerGroupsRequest* rq,
+grpc::ServerUnaryReactor* BenchmarkGrpc::ListPeerGroups(GrpcContext* ctx, const v1::ListPeerGroupsRequest* rq,
                                                         v1::ListPeerGroupsResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const Listing listing, ReadListing(request, 1));
@@ -124,7 +124,7 @@ grpc::ServerUnaryReactor* BenchmarkGrpc::ListPeerGroups(Context* ctx, const v1::
   });
 }
 
-grpc::ServerUnaryReactor* BenchmarkGrpc::RefreshBenchmark(Context* ctx, const v1::RefreshBenchmarkRequest* rq,
+grpc::ServerUnaryReactor* BenchmarkGrpc::RefreshBenchmark(GrpcContext* ctx, const v1::RefreshBenchmarkRequest* rq,
                                                           v1::RefreshBenchmarkResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, GroupId("peer_group", request.peer_group()));
@@ -141,7 +141,7 @@ grpc::ServerUnaryReactor* BenchmarkGrpc::RefreshBenchmark(Context* ctx, const v1
   });
 }
 
-grpc::ServerUnaryReactor* BenchmarkGrpc::ListBenchmarks(Context* ctx, const v1::ListBenchmarksRequest* rq,
+grpc::ServerUnaryReactor* BenchmarkGrpc::ListBenchmarks(GrpcContext* ctx, const v1::ListBenchmarksRequest* rq,
                                                         v1::ListBenchmarksResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, GroupId("peer_group", request.peer_group()));

@@ -14,7 +14,7 @@ namespace vedette::detector {
 namespace {
 
 using runtime::CallContext;
-using Context = grpc::CallbackServerContext;
+using GrpcContext = grpc::CallbackServerContext;
 
 constexpr int kDefaultTopFeatures = 3;
 
@@ -34,7 +34,7 @@ std::string ContentHash(common::v1::TableChunk chunk) {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* DetectorGrpc::ListAlgorithms(Context* ctx, const v1::ListAlgorithmsRequest* rq, v1::ListAlgorithmsResponse* rs) {
+grpc::ServerUnaryReactor* DetectorGrpc::ListAlgorithms(GrpcContext* ctx, const v1::ListAlgorithmsRequest* rq, v1::ListAlgorithmsResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto&, auto* out, CallContext&) -> absl::Status {
     for (const outlier::Descriptor* d : catalog_.all()) ToProto(*d, out->add_algorithms());
     return absl::OkStatus();
@@ -47,7 +47,7 @@ absl::StatusOr<const outlier::Descriptor*> DetectorGrpc::FindAlgorithm(std::stri
   return catalog_.Find(std::string_view(name).substr(kPrefix.size()));
 }
 
-grpc::ServerUnaryReactor* DetectorGrpc::GetAlgorithm(Context* ctx, const v1::GetAlgorithmRequest* rq, v1::Algorithm* rs) {
+grpc::ServerUnaryReactor* DetectorGrpc::GetAlgorithm(GrpcContext* ctx, const v1::GetAlgorithmRequest* rq, v1::Algorithm* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext&) -> absl::Status {
     ASSIGN_OR_RETURN(const outlier::Descriptor* d, FindAlgorithm("name", request.name()));
     ToProto(*d, out);
@@ -55,7 +55,7 @@ grpc::ServerUnaryReactor* DetectorGrpc::GetAlgorithm(Context* ctx, const v1::Get
   });
 }
 
-grpc::ServerUnaryReactor* DetectorGrpc::ListThresholdRules(Context* ctx, const v1::ListThresholdRulesRequest* rq,
+grpc::ServerUnaryReactor* DetectorGrpc::ListThresholdRules(GrpcContext* ctx, const v1::ListThresholdRulesRequest* rq,
                                                            v1::ListThresholdRulesResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [](const auto&, auto* out, CallContext&) -> absl::Status {
     for (const outlier::ThresholdDescriptor* rule : outlier::AllThresholds()) ToProto(*rule, out->add_rules());
@@ -63,7 +63,7 @@ grpc::ServerUnaryReactor* DetectorGrpc::ListThresholdRules(Context* ctx, const v
   });
 }
 
-grpc::ServerUnaryReactor* DetectorGrpc::EstimateCost(Context* ctx, const v1::EstimateCostRequest* rq, v1::EstimateCostResponse* rs) {
+grpc::ServerUnaryReactor* DetectorGrpc::EstimateCost(GrpcContext* ctx, const v1::EstimateCostRequest* rq, v1::EstimateCostResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext&) -> absl::Status {
     ASSIGN_OR_RETURN(const outlier::Descriptor* d, FindAlgorithm("algorithm", request.algorithm()));
     if (request.rows() < 1) return runtime::InvalidField("rows", "must be at least 1");
@@ -94,7 +94,7 @@ absl::Status DetectorGrpc::TellSelection(const InlineOutcome& outcome, const Cal
   return publisher_.Publish("facts.model.selected", event, absl::Now() + absl::Seconds(5)).status();
 }
 
-grpc::ServerUnaryReactor* DetectorGrpc::Detect(Context* ctx, const v1::DetectRequest* rq, v1::DetectResponse* rs) {
+grpc::ServerUnaryReactor* DetectorGrpc::Detect(GrpcContext* ctx, const v1::DetectRequest* rq, v1::DetectResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const table::Table table, ReadTable(request.table()));
     ASSIGN_OR_RETURN(const DetectorSpec spec, FromProto(request.detector()));
@@ -137,13 +137,13 @@ absl::Status DetectorGrpc::ScoreOne(const std::string& model, const v1::ScoreReq
   return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* DetectorGrpc::Score(Context* ctx, const v1::ScoreRequest* rq, v1::ScoreResponse* rs) {
+grpc::ServerUnaryReactor* DetectorGrpc::Score(GrpcContext* ctx, const v1::ScoreRequest* rq, v1::ScoreResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) {
     return ScoreOne(request.model(), request, out, call);
   });
 }
 
-grpc::ServerBidiReactor<v1::ScoreStreamRequest, v1::ScoreStreamResponse>* DetectorGrpc::ScoreStream(Context* ctx) {
+grpc::ServerBidiReactor<v1::ScoreStreamRequest, v1::ScoreStreamResponse>* DetectorGrpc::ScoreStream(GrpcContext* ctx) {
   return runtime::BidiStream<v1::ScoreStreamRequest, v1::ScoreStreamResponse>(server_, ctx,
       [this](runtime::Reader<v1::ScoreStreamRequest>& reader, runtime::Writer<v1::ScoreStreamResponse>& writer, CallContext& call) -> absl::Status {
         v1::ScoreStreamRequest message;

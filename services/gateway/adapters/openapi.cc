@@ -13,7 +13,7 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
-using json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;
 
 std::string FirstSentence(const std::string& comment) {
   const size_t end = comment.find(". ");
@@ -50,20 +50,20 @@ std::string PathOf(const PathTemplate& path, std::vector<std::string>* parameter
 /// Collects the schemas of all messages that are reached.
 class Schemas {
  public:
-  json Reference(const Descriptor& type) {
+  Json Reference(const Descriptor& type) {
     const std::string name = Name(type.full_name());
     if (started_.insert(name).second) all_[name] = Message(type);
     return {{"$ref", "#/components/schemas/" + name}};
   }
 
-  json Field(const FieldDescriptor& field) {
+  Json Field(const FieldDescriptor& field) {
     if (field.is_map())
       return {{"type", "object"}, {"additionalProperties", Single(*field.message_type()->map_value())}};
     if (field.is_repeated()) return {{"type", "array"}, {"items", Single(field)}};
     return Single(field);
   }
 
-  const std::map<std::string, json>& all() const { return all_; }
+  const std::map<std::string, Json>& all() const { return all_; }
 
  private:
   /// vedette.jobs.v1.Job.State -> jobs.Job.State
@@ -73,25 +73,25 @@ class Schemas {
     return name;
   }
 
-  json Message(const Descriptor& type) {
-    json properties = json::object();
+  Json Message(const Descriptor& type) {
+    Json properties = Json::object();
     for (int i = 0; i < type.field_count(); ++i) {
       const FieldDescriptor& field = *type.field(i);
-      json schema = Field(field);
+      Json schema = Field(field);
       if (const std::string comment = Comment(field); !comment.empty()) {
         // Whatever stands beside a $ref is ignored in OpenAPI 3.0, hence allOf.
-        if (schema.contains("$ref")) schema = {{"allOf", json::array({schema})}};
+        if (schema.contains("$ref")) schema = {{"allOf", Json::array({schema})}};
         schema["description"] = comment;
       }
       properties[field.name()] = std::move(schema);
     }
-    json out = {{"type", "object"}, {"properties", properties}};
+    Json out = {{"type", "object"}, {"properties", properties}};
     if (const std::string comment = Comment(type); !comment.empty()) out["description"] = comment;
     return out;
   }
 
-  static json Enum(const EnumDescriptor& type) {
-    json out = {{"type", "string"}, {"enum", json::array()}};
+  static Json Enum(const EnumDescriptor& type) {
+    Json out = {{"type", "string"}, {"enum", Json::array()}};
     std::string text = Comment(type);
     for (int i = 0; i < type.value_count(); ++i) {
       out["enum"].push_back(type.value(i)->name());
@@ -102,17 +102,17 @@ class Schemas {
     return out;
   }
 
-  static json WellKnown(const std::string& name) {
+  static Json WellKnown(const std::string& name) {
     if (name == "google.protobuf.Timestamp") return {{"type", "string"}, {"format", "date-time"}};
     if (name == "google.protobuf.Duration") return {{"type", "string"}, {"example", "1.5s"}};
     if (name == "google.protobuf.Struct" || name == "google.protobuf.Empty" || name == "google.protobuf.Any")
       return {{"type", "object"}};
     if (name == "google.protobuf.FieldMask") return {{"type", "string"}};
-    if (name == "google.protobuf.ListValue") return {{"type", "array"}, {"items", json::object()}};
-    return json::object();  // Value, wrappers: anything
+    if (name == "google.protobuf.ListValue") return {{"type", "array"}, {"items", Json::object()}};
+    return Json::object();  // Value, wrappers: anything
   }
 
-  json Single(const FieldDescriptor& field) {
+  Json Single(const FieldDescriptor& field) {
     switch (field.type()) {
       case FieldDescriptor::TYPE_DOUBLE:
         return {{"type", "number"}, {"format", "double"}};
@@ -143,12 +143,12 @@ class Schemas {
   }
 
   std::set<std::string> started_;
-  std::map<std::string, json> all_;
+  std::map<std::string, Json> all_;
 };
 
 /// Fields of the request that are neither in the path nor in the body.
 void AddQuery(const Descriptor& type, const std::string& prefix, const std::set<std::string>& taken, int depth,
-              Schemas& schemas, json* parameters) {
+              Schemas& schemas, Json* parameters) {
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
     const std::string name = prefix + field.name();
@@ -162,22 +162,22 @@ void AddQuery(const Descriptor& type, const std::string& prefix, const std::set<
       }
       continue;
     }
-    json parameter = {{"name", name}, {"in", "query"}, {"schema", schemas.Field(field)}};
+    Json parameter = {{"name", name}, {"in", "query"}, {"schema", schemas.Field(field)}};
     if (const std::string comment = Comment(field); !comment.empty()) parameter["description"] = comment;
     parameters->push_back(std::move(parameter));
   }
 }
 
-json ErrorAnswer() { return {{"$ref", "#/components/responses/Error"}}; }
+Json ErrorAnswer() { return {{"$ref", "#/components/responses/Error"}}; }
 
-json Operation(const Binding& binding, const std::vector<std::string>& path_parameters, Schemas& schemas) {
+Json Operation(const Binding& binding, const std::vector<std::string>& path_parameters, Schemas& schemas) {
   const auto& rpc = *binding.rpc;
   const std::string comment = Comment(rpc);
-  json out = {{"operationId", rpc.service()->name() + "_" + rpc.name()},
-              {"tags", json::array({rpc.service()->name()})},
+  Json out = {{"operationId", rpc.service()->name() + "_" + rpc.name()},
+              {"tags", Json::array({rpc.service()->name()})},
               {"summary", comment.empty() ? rpc.name() : OneLine(FirstSentence(comment))}};
   out["description"] = fmt::format("{}{}Permission: `{}`.", comment, comment.empty() ? "" : "\n\n", binding.permission);
-  json parameters = json::array();
+  Json parameters = Json::array();
   for (const std::string& name : path_parameters) {
     parameters.push_back({{"name", name}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}});
   }
@@ -193,28 +193,28 @@ json Operation(const Binding& binding, const std::vector<std::string>& path_para
     out["requestBody"] = {{"content", {{"application/json", {{"schema", schemas.Reference(type)}}}}}};
   }
   const bool empty = rpc.output_type()->full_name() == "google.protobuf.Empty";
-  const json schema = empty ? json{{"type", "object"}} : schemas.Reference(*rpc.output_type());
-  json content = binding.streams()
-                     ? json{{"application/x-ndjson", {{"schema", schema}}}, {"text/event-stream", {{"schema", schema}}}}
-                     : json{{"application/json", {{"schema", schema}}}};
+  const Json schema = empty ? Json{{"type", "object"}} : schemas.Reference(*rpc.output_type());
+  Json content = binding.streams()
+                     ? Json{{"application/x-ndjson", {{"schema", schema}}}, {"text/event-stream", {{"schema", schema}}}}
+                     : Json{{"application/json", {{"schema", schema}}}};
   out["responses"] = {{"200", {{"description", "OK"}, {"content", std::move(content)}}}, {"default", ErrorAnswer()}};
   return out;
 }
 
-json UploadOperation(const Api& api, Schemas& schemas) {
-  const json text = {{"type", "string"}};
-  json parameters = json::array();
-  json properties = json::object();
+Json UploadOperation(const Api& api, Schemas& schemas) {
+  const Json text = {{"type", "string"}};
+  Json parameters = Json::array();
+  Json properties = Json::object();
   if (const Descriptor* metadata =
           api.pool().FindMessageTypeByName("vedette.ingest.v1.UploadDatasetRequest.Metadata")) {
     AddQuery(*metadata, "", {}, 0, schemas, &parameters);
     for (int i = 0; i < metadata->field_count(); ++i)
       properties[metadata->field(i)->name()] = schemas.Field(*metadata->field(i));
   }
-  const json binary = {{"schema", {{"type", "string"}, {"format", "binary"}}}};
+  const Json binary = {{"schema", {{"type", "string"}, {"format", "binary"}}}};
   properties["file"] = binary["schema"];
-  json out = {{"operationId", "IngestService_UploadDataset"},
-              {"tags", json::array({"IngestService"})},
+  Json out = {{"operationId", "IngestService_UploadDataset"},
+              {"tags", Json::array({"IngestService"})},
               {"summary", "Streams a file in"},
               {"description",
                "The body is the file, or a form whose fields come before its file. Plain or gzip.\n\nPermission: "
@@ -226,7 +226,7 @@ json UploadOperation(const Api& api, Schemas& schemas) {
                           {"application/gzip", binary},
                           {"application/octet-stream", binary},
                           {"multipart/form-data", {{"schema", {{"type", "object"}, {"properties", properties}}}}}}}};
-  json ok = {{"description", "OK"}};
+  Json ok = {{"description", "OK"}};
   if (const Descriptor* dataset = api.pool().FindMessageTypeByName("vedette.ingest.v1.Dataset")) {
     ok["content"] = {{"application/json", {{"schema", schemas.Reference(*dataset)}}}};
   }
@@ -234,8 +234,8 @@ json UploadOperation(const Api& api, Schemas& schemas) {
   return out;
 }
 
-json ErrorSchema() {
-  const json error = {{"type", "object"},
+Json ErrorSchema() {
+  const Json error = {{"type", "object"},
                       {"properties",
                        {{"code", {{"type", "integer"}, {"description", "The HTTP status"}}},
                         {"status", {{"type", "string"}, {"description", "Name of the google.rpc.Code"}}},
@@ -274,7 +274,7 @@ std::string Escape(std::string_view text) {
 
 std::string OpenApiDocument(const Api& api, const std::string& version) {
   Schemas schemas;
-  json paths = json::object();
+  Json paths = Json::object();
   paths[std::string(kUploadPath)]["post"] = UploadOperation(api, schemas);
   for (const Binding& binding : api.bindings()) {
     std::vector<std::string> parameters;
@@ -283,16 +283,16 @@ std::string OpenApiDocument(const Api& api, const std::string& version) {
     std::transform(method.begin(), method.end(), method.begin(), [](unsigned char c) { return std::tolower(c); });
     paths[path][method] = Operation(binding, parameters, schemas);
   }
-  json all = json::object();
+  Json all = Json::object();
   for (const auto& [name, schema] : schemas.all()) all[name] = schema;
   all["Error"] = ErrorSchema();
-  const json document = {
+  const Json document = {
       {"openapi", "3.0.3"},
       {"info",
        {{"title", "Vedette"},
         {"version", version},
         {"description", "Finds what is wrong in the numbers a business runs on, and says why."}}},
-      {"security", json::array({{{"bearer", json::array()}}})},
+      {"security", Json::array({{{"bearer", Json::array()}}})},
       {"paths", paths},
       {"components",
        {{"securitySchemes", {{"bearer", {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}}}},
@@ -301,7 +301,7 @@ std::string OpenApiDocument(const Api& api, const std::string& version) {
            {{"description", "What went wrong"},
             {"content", {{"application/json", {{"schema", {{"$ref", "#/components/schemas/Error"}}}}}}}}}}},
         {"schemas", all}}}};
-  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string LandingPage(const Api& api, const std::string& version) {

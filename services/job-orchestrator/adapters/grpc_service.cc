@@ -11,7 +11,7 @@ namespace {
 
 namespace pb = jobs::v1;
 using runtime::CallContext;
-using Context = grpc::CallbackServerContext;
+using GrpcContext = grpc::CallbackServerContext;
 
 /// A watcher that hears nothing looks by itself this often: changes may come from another process.
 constexpr absl::Duration kWatchPoll = absl::Milliseconds(500);
@@ -83,7 +83,7 @@ DatasetRows IngestCatalog(runtime::Channels& channels, runtime::Outgoing out) {
   };
 }
 
-grpc::ServerUnaryReactor* JobGrpc::AnalyzeDataset(Context* ctx, const pb::AnalyzeDatasetRequest* rq, pb::Job* rs) {
+grpc::ServerUnaryReactor* JobGrpc::AnalyzeDataset(GrpcContext* ctx, const pb::AnalyzeDatasetRequest* rq, pb::Job* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, pb::Job* out, CallContext& call) -> absl::Status {
     RETURN_IF_ERROR(SimpleId("dataset", "datasets", request.dataset()).status());
     const AnalyzeRequest analyze{.dataset = request.dataset(),
@@ -98,7 +98,7 @@ grpc::ServerUnaryReactor* JobGrpc::AnalyzeDataset(Context* ctx, const pb::Analyz
   });
 }
 
-grpc::ServerUnaryReactor* JobGrpc::GetJob(Context* ctx, const pb::GetJobRequest* rq, pb::Job* rs) {
+grpc::ServerUnaryReactor* JobGrpc::GetJob(GrpcContext* ctx, const pb::GetJobRequest* rq, pb::Job* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, pb::Job* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, JobId("name", request.name()));
     ASSIGN_OR_RETURN(const Job job, jobs_.Get(call.tenant, id));
@@ -107,7 +107,7 @@ grpc::ServerUnaryReactor* JobGrpc::GetJob(Context* ctx, const pb::GetJobRequest*
   });
 }
 
-grpc::ServerUnaryReactor* JobGrpc::ListJobs(Context* ctx, const pb::ListJobsRequest* rq, pb::ListJobsResponse* rs) {
+grpc::ServerUnaryReactor* JobGrpc::ListJobs(GrpcContext* ctx, const pb::ListJobsRequest* rq, pb::ListJobsResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const Listing listing, ReadListing(request, JobFilter(), request.filter(), 2));
     ASSIGN_OR_RETURN(std::vector<Job> jobs, jobs_.List(call.tenant, listing));
@@ -136,7 +136,7 @@ absl::Status JobGrpc::Watch(const std::string& job_id, runtime::Writer<pb::Job>&
   }
 }
 
-grpc::ServerWriteReactor<pb::Job>* JobGrpc::WatchJob(Context* ctx, const pb::WatchJobRequest* rq) {
+grpc::ServerWriteReactor<pb::Job>* JobGrpc::WatchJob(GrpcContext* ctx, const pb::WatchJobRequest* rq) {
   return runtime::ServerStream<pb::Job>(server_, ctx, rq,
       [this](const pb::WatchJobRequest& request, runtime::Writer<pb::Job>& writer, CallContext& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string id, JobId("name", request.name()));
@@ -144,7 +144,7 @@ grpc::ServerWriteReactor<pb::Job>* JobGrpc::WatchJob(Context* ctx, const pb::Wat
       });
 }
 
-grpc::ServerUnaryReactor* JobGrpc::CancelJob(Context* ctx, const pb::CancelJobRequest* rq, pb::Job* rs) {
+grpc::ServerUnaryReactor* JobGrpc::CancelJob(GrpcContext* ctx, const pb::CancelJobRequest* rq, pb::Job* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, pb::Job* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, JobId("name", request.name()));
     ASSIGN_OR_RETURN(const Job job, jobs_.Cancel(call.tenant, id));
@@ -153,7 +153,7 @@ grpc::ServerUnaryReactor* JobGrpc::CancelJob(Context* ctx, const pb::CancelJobRe
   });
 }
 
-grpc::ServerUnaryReactor* JobGrpc::ResumeJob(Context* ctx, const pb::ResumeJobRequest* rq, pb::Job* rs) {
+grpc::ServerUnaryReactor* JobGrpc::ResumeJob(GrpcContext* ctx, const pb::ResumeJobRequest* rq, pb::Job* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, pb::Job* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, JobId("name", request.name()));
     ASSIGN_OR_RETURN(const Job job, jobs_.Resume(call.tenant, id));
@@ -162,7 +162,7 @@ grpc::ServerUnaryReactor* JobGrpc::ResumeJob(Context* ctx, const pb::ResumeJobRe
   });
 }
 
-grpc::ServerUnaryReactor* JobGrpc::ListTasks(Context* ctx, const pb::ListTasksRequest* rq, pb::ListTasksResponse* rs) {
+grpc::ServerUnaryReactor* JobGrpc::ListTasks(GrpcContext* ctx, const pb::ListTasksRequest* rq, pb::ListTasksResponse* rs) {
   return runtime::Unary(
       server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string id, JobId("job", request.job()));
@@ -176,7 +176,7 @@ grpc::ServerUnaryReactor* JobGrpc::ListTasks(Context* ctx, const pb::ListTasksRe
       });
 }
 
-grpc::ServerUnaryReactor* JobGrpc::ListModelSelections(Context* ctx, const pb::ListModelSelectionsRequest* rq,
+grpc::ServerUnaryReactor* JobGrpc::ListModelSelections(GrpcContext* ctx, const pb::ListModelSelectionsRequest* rq,
                                                        pb::ListModelSelectionsResponse* rs) {
   return runtime::Unary(
       server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
@@ -191,7 +191,7 @@ grpc::ServerUnaryReactor* JobGrpc::ListModelSelections(Context* ctx, const pb::L
       });
 }
 
-grpc::ServerUnaryReactor* JobGrpc::CreateSchedule(Context* ctx, const pb::CreateScheduleRequest* rq, pb::Schedule* rs) {
+grpc::ServerUnaryReactor* JobGrpc::CreateSchedule(GrpcContext* ctx, const pb::CreateScheduleRequest* rq, pb::Schedule* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, pb::Schedule* out, CallContext& call) -> absl::Status {
     Schedule schedule;
     ASSIGN_OR_RETURN(schedule.id, SimpleId("schedule_id", "schedules", "schedules/" + request.schedule_id()));
@@ -206,7 +206,7 @@ grpc::ServerUnaryReactor* JobGrpc::CreateSchedule(Context* ctx, const pb::Create
   });
 }
 
-grpc::ServerUnaryReactor* JobGrpc::ListSchedules(Context* ctx, const pb::ListSchedulesRequest* rq, pb::ListSchedulesResponse* rs) {
+grpc::ServerUnaryReactor* JobGrpc::ListSchedules(GrpcContext* ctx, const pb::ListSchedulesRequest* rq, pb::ListSchedulesResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const Listing listing, ReadListing(request, {}, "", 1));
     ASSIGN_OR_RETURN(std::vector<Schedule> schedules, schedules_.List(call.tenant, listing));
@@ -216,7 +216,7 @@ grpc::ServerUnaryReactor* JobGrpc::ListSchedules(Context* ctx, const pb::ListSch
   });
 }
 
-grpc::ServerUnaryReactor* JobGrpc::DeleteSchedule(Context* ctx, const pb::DeleteScheduleRequest* rq, google::protobuf::Empty* rs) {
+grpc::ServerUnaryReactor* JobGrpc::DeleteSchedule(GrpcContext* ctx, const pb::DeleteScheduleRequest* rq, google::protobuf::Empty* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto*, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, SimpleId("name", "schedules", request.name()));
     return schedules_.Delete(call.tenant, id);

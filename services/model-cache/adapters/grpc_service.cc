@@ -13,7 +13,7 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 using runtime::CallContext;
-using Context = grpc::CallbackServerContext;
+using GrpcContext = grpc::CallbackServerContext;
 
 constexpr size_t kPartBytes = 512 << 10;
 constexpr absl::Duration kMaxWait = absl::Seconds(60);
@@ -37,7 +37,7 @@ ModelCacheGrpc::ModelCacheGrpc(runtime::Server& server, Cache& cache, ModelStore
       hits_(metrics.Counter("model_cache_requests_total", "AcquireModel calls by outcome.", {{"outcome", "hit"}})),
       misses_(metrics.Counter("model_cache_requests_total", "AcquireModel calls by outcome.", {{"outcome", "miss"}})) {}
 
-grpc::ServerUnaryReactor* ModelCacheGrpc::AcquireModel(Context* ctx, const pb::AcquireModelRequest* rq, pb::AcquireModelResponse* rs) {
+grpc::ServerUnaryReactor* ModelCacheGrpc::AcquireModel(GrpcContext* ctx, const pb::AcquireModelRequest* rq, pb::AcquireModelResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     const absl::Duration wait = std::min(FromProto(request.wait()), kMaxWait);
     // Answer "still training" while the caller still listens.
@@ -56,7 +56,7 @@ grpc::ServerUnaryReactor* ModelCacheGrpc::AcquireModel(Context* ctx, const pb::A
   });
 }
 
-grpc::ServerUnaryReactor* ModelCacheGrpc::RenewLease(Context* ctx, const pb::RenewLeaseRequest* rq, pb::Lease* rs) {
+grpc::ServerUnaryReactor* ModelCacheGrpc::RenewLease(GrpcContext* ctx, const pb::RenewLeaseRequest* rq, pb::Lease* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     RETURN_IF_ERROR(CheckUuid("lease_id", request.lease_id()));
     ASSIGN_OR_RETURN(const Lease lease, cache_.Renew(call.tenant, request.lease_id()));
@@ -65,7 +65,7 @@ grpc::ServerUnaryReactor* ModelCacheGrpc::RenewLease(Context* ctx, const pb::Ren
   });
 }
 
-grpc::ServerUnaryReactor* ModelCacheGrpc::ReleaseLease(Context* ctx, const pb::ReleaseLeaseRequest* rq, pb::ReleaseLeaseResponse* rs) {
+grpc::ServerUnaryReactor* ModelCacheGrpc::ReleaseLease(GrpcContext* ctx, const pb::ReleaseLeaseRequest* rq, pb::ReleaseLeaseResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto*, CallContext& call) -> absl::Status {
     RETURN_IF_ERROR(CheckUuid("lease_id", request.lease_id()));
     runtime::LogWarning("training failed", {{"lease", request.lease_id()}, {"error", request.error().substr(0, 500)}});
@@ -73,7 +73,7 @@ grpc::ServerUnaryReactor* ModelCacheGrpc::ReleaseLease(Context* ctx, const pb::R
   });
 }
 
-grpc::ServerReadReactor<pb::UploadModelRequest>* ModelCacheGrpc::UploadModel(Context* ctx, pb::Model* rs) {
+grpc::ServerReadReactor<pb::UploadModelRequest>* ModelCacheGrpc::UploadModel(GrpcContext* ctx, pb::Model* rs) {
   return runtime::ClientStream<pb::UploadModelRequest>(server_, ctx, rs,
       [this](runtime::Reader<pb::UploadModelRequest>& reader, pb::Model* out, CallContext& call) -> absl::Status {
         pb::UploadModelRequest part;
@@ -91,7 +91,7 @@ grpc::ServerReadReactor<pb::UploadModelRequest>* ModelCacheGrpc::UploadModel(Con
       });
 }
 
-grpc::ServerWriteReactor<pb::DownloadModelResponse>* ModelCacheGrpc::DownloadModel(Context* ctx, const pb::DownloadModelRequest* rq) {
+grpc::ServerWriteReactor<pb::DownloadModelResponse>* ModelCacheGrpc::DownloadModel(GrpcContext* ctx, const pb::DownloadModelRequest* rq) {
   return runtime::ServerStream<pb::DownloadModelResponse>(server_, ctx, rq,
       [this](const pb::DownloadModelRequest& request, runtime::Writer<pb::DownloadModelResponse>& writer, CallContext& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string id, ModelId("name", request.name()));
@@ -108,7 +108,7 @@ grpc::ServerWriteReactor<pb::DownloadModelResponse>* ModelCacheGrpc::DownloadMod
       });
 }
 
-grpc::ServerUnaryReactor* ModelCacheGrpc::GetModel(Context* ctx, const pb::GetModelRequest* rq, pb::Model* rs) {
+grpc::ServerUnaryReactor* ModelCacheGrpc::GetModel(GrpcContext* ctx, const pb::GetModelRequest* rq, pb::Model* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, ModelId("name", request.name()));
     ASSIGN_OR_RETURN(const Model model, store_.Get(call.tenant, id));
@@ -117,7 +117,7 @@ grpc::ServerUnaryReactor* ModelCacheGrpc::GetModel(Context* ctx, const pb::GetMo
   });
 }
 
-grpc::ServerUnaryReactor* ModelCacheGrpc::ListModels(Context* ctx, const pb::ListModelsRequest* rq, pb::ListModelsResponse* rs) {
+grpc::ServerUnaryReactor* ModelCacheGrpc::ListModels(GrpcContext* ctx, const pb::ListModelsRequest* rq, pb::ListModelsResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     Listing listing;
     ASSIGN_OR_RETURN(const int size, runtime::PageSize(request.page_size()));
@@ -137,7 +137,7 @@ grpc::ServerUnaryReactor* ModelCacheGrpc::ListModels(Context* ctx, const pb::Lis
   });
 }
 
-grpc::ServerUnaryReactor* ModelCacheGrpc::InvalidateModel(Context* ctx, const pb::InvalidateModelRequest* rq, pb::Model* rs) {
+grpc::ServerUnaryReactor* ModelCacheGrpc::InvalidateModel(GrpcContext* ctx, const pb::InvalidateModelRequest* rq, pb::Model* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, ModelId("name", request.name()));
     ASSIGN_OR_RETURN(const Model model, store_.Invalidate(call.tenant, id, request.reason().substr(0, 500)));
@@ -146,7 +146,7 @@ grpc::ServerUnaryReactor* ModelCacheGrpc::InvalidateModel(Context* ctx, const pb
   });
 }
 
-grpc::ServerUnaryReactor* ModelCacheGrpc::GetCacheStatistics(Context* ctx, const pb::GetCacheStatisticsRequest* rq, pb::CacheStatistics* rs) {
+grpc::ServerUnaryReactor* ModelCacheGrpc::GetCacheStatistics(GrpcContext* ctx, const pb::GetCacheStatisticsRequest* rq, pb::CacheStatistics* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto&, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const Statistics s, store_.Statistics7Days(call.tenant));
     out->set_hits(s.hits);

@@ -13,7 +13,7 @@ namespace vedette::triage {
 namespace {
 
 using runtime::CallContext;
-using Context = grpc::CallbackServerContext;
+using GrpcContext = grpc::CallbackServerContext;
 
 /// A thousand anomalies with every feature would be a very large answer.
 constexpr int kListedFeatures = 5;
@@ -65,7 +65,7 @@ absl::StatusOr<Listing> ReadListing(const v1::ListAnomaliesRequest& request) {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* TriageGrpc::GetAnomaly(Context* ctx, const v1::GetAnomalyRequest* rq, v1::Anomaly* rs) {
+grpc::ServerUnaryReactor* TriageGrpc::GetAnomaly(GrpcContext* ctx, const v1::GetAnomalyRequest* rq, v1::Anomaly* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("name", "anomalies", request.name()));
     ASSIGN_OR_RETURN(const Anomaly anomaly, store_.Get(call.tenant, id));
@@ -74,7 +74,7 @@ grpc::ServerUnaryReactor* TriageGrpc::GetAnomaly(Context* ctx, const v1::GetAnom
   });
 }
 
-grpc::ServerUnaryReactor* TriageGrpc::ListAnomalies(Context* ctx, const v1::ListAnomaliesRequest* rq,
+grpc::ServerUnaryReactor* TriageGrpc::ListAnomalies(GrpcContext* ctx, const v1::ListAnomaliesRequest* rq,
                                                     v1::ListAnomaliesResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const Listing listing, ReadListing(request));
@@ -93,7 +93,7 @@ grpc::ServerUnaryReactor* TriageGrpc::ListAnomalies(Context* ctx, const v1::List
   });
 }
 
-grpc::ServerUnaryReactor* TriageGrpc::UpdateAnomalyStatus(Context* ctx, const v1::UpdateAnomalyStatusRequest* rq,
+grpc::ServerUnaryReactor* TriageGrpc::UpdateAnomalyStatus(GrpcContext* ctx, const v1::UpdateAnomalyStatusRequest* rq,
                                                           v1::Anomaly* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("name", "anomalies", request.name()));
@@ -106,7 +106,7 @@ grpc::ServerUnaryReactor* TriageGrpc::UpdateAnomalyStatus(Context* ctx, const v1
   });
 }
 
-grpc::ServerUnaryReactor* TriageGrpc::GetAnomalyStatistics(Context* ctx, const v1::GetAnomalyStatisticsRequest* rq,
+grpc::ServerUnaryReactor* TriageGrpc::GetAnomalyStatistics(GrpcContext* ctx, const v1::GetAnomalyStatisticsRequest* rq,
                                                            v1::AnomalyStatistics* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     Listing listing;
@@ -122,7 +122,7 @@ grpc::ServerUnaryReactor* TriageGrpc::GetAnomalyStatistics(Context* ctx, const v
   });
 }
 
-grpc::ServerUnaryReactor* TriageGrpc::TriageAnomaly(Context* ctx, const v1::TriageAnomalyRequest* rq, v1::TriageVerdict* rs) {
+grpc::ServerUnaryReactor* TriageGrpc::TriageAnomaly(GrpcContext* ctx, const v1::TriageAnomalyRequest* rq, v1::TriageVerdict* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("anomaly", "anomalies", request.anomaly()));
     ASSIGN_OR_RETURN(const TriageVerdict verdict, triager_.Triage(call.tenant, id, request.refresh(), call.deadline, call.stop));
@@ -131,7 +131,7 @@ grpc::ServerUnaryReactor* TriageGrpc::TriageAnomaly(Context* ctx, const v1::Tria
   });
 }
 
-grpc::ServerUnaryReactor* TriageGrpc::CreateFeedback(Context* ctx, const v1::CreateFeedbackRequest* rq, v1::Feedback* rs) {
+grpc::ServerUnaryReactor* TriageGrpc::CreateFeedback(GrpcContext* ctx, const v1::CreateFeedbackRequest* rq, v1::Feedback* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("anomaly", "anomalies", request.anomaly()));
     ASSIGN_OR_RETURN(const Feedback feedback, FromProto(request.feedback(), call.identity.subject));
@@ -141,7 +141,7 @@ grpc::ServerUnaryReactor* TriageGrpc::CreateFeedback(Context* ctx, const v1::Cre
   });
 }
 
-grpc::ServerUnaryReactor* TriageGrpc::ListFeedback(Context* ctx, const v1::ListFeedbackRequest* rq,
+grpc::ServerUnaryReactor* TriageGrpc::ListFeedback(GrpcContext* ctx, const v1::ListFeedbackRequest* rq,
                                                    v1::ListFeedbackResponse* rs) {
   return runtime::Unary(server_, ctx, rq, rs, [this](const auto& request, auto* out, CallContext& call) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string id, runtime::UuidOf("anomaly", "anomalies", request.anomaly()));

@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-Table Read(std::string_view text) {
+Table ReadText(std::string_view text) {
   auto file = ReadCsvText(text);
   INFO(file.status().ToString());
   REQUIRE(file.ok());
@@ -93,8 +93,8 @@ TEST_CASE("prepare: scaling as scikit-learn has it") {
 }
 
 TEST_CASE("prepare: categories as one-hot, frequency and ordinal, missing and unseen ones") {
-  const Table t = Read("c,v\nred,1\nblue,2\nred,3\n,4\n");
-  const Table other = Read("v,c\n1,green\n2,blue\n3,\n4,red\n");
+  const Table t = ReadText("c,v\nred,1\nblue,2\nred,3\n,4\n");
+  const Table other = ReadText("v,c\n1,green\n2,blue\n3,\n4,red\n");
   const Preparation hot = Fitted(t);
   CHECK(Names(hot) == "c=red c=blue v");
   CHECK(hot.features()[1].category == "blue");
@@ -112,7 +112,7 @@ TEST_CASE("prepare: categories as one-hot, frequency and ordinal, missing and un
 }
 
 TEST_CASE("prepare: categories as they are, for algorithms that split on them") {
-  const Table t = Read("c,v\nred,1\nblue,20\nred,3\n,4\n"), other = Read("v,c\n1,green\n2,blue\n3,\n,red\n");
+  const Table t = ReadText("c,v\nred,1\nblue,20\nred,3\n,4\n"), other = ReadText("v,c\n1,green\n2,blue\n3,\n,red\n");
   const Preparation p = Fitted(t, {.imputation = Imputation::kNone, .encoding = Encoding::kNative, .scaling = Scaling::kStandard});
   CHECK(Names(p) == "c v");
   CHECK(p.category_counts() == std::vector<int32_t>{2, 0});
@@ -146,7 +146,7 @@ TEST_CASE("prepare: categories as they are, for algorithms that split on them") 
 }
 
 TEST_CASE("prepare: identifiers, times and empty columns are left out, and said so") {
-  const Table t = Read(
+  const Table t = ReadText(
       "name,n,order_id,when,empty,v,w\na,1,17,2024-01-01,,5,5\nb,2,12,2024-01-02,,7,6\nc,3,90,2024-01-03,,6,7\nd,4,3,2024-01-04,,9,8\n"
       "e,5,4,2024-01-05,,2,9\nf,6,5,2024-01-06,,4,10\ng,7,61,2024-01-07,,3,12\nh,8,7,2024-01-08,,1,13\n");
   const Preparation p = Fitted(t);
@@ -164,7 +164,7 @@ TEST_CASE("prepare: identifiers, times and empty columns are left out, and said 
 }
 
 TEST_CASE("prepare: when nothing is left, the error says what happened to each column") {
-  const auto p = Preparation::Fit(Read("t,k\n2024-01-01,x\n2024-01-02,x\n"), {.drop_constant = true});
+  const auto p = Preparation::Fit(ReadText("t,k\n2024-01-01,x\n2024-01-02,x\n"), {.drop_constant = true});
   REQUIRE(absl::IsInvalidArgument(p.status()));
   const std::string text = p.status().ToString();
   CHECK(text.find("'t' is left out: it is a point in time") != std::string::npos);
@@ -173,13 +173,13 @@ TEST_CASE("prepare: when nothing is left, the error says what happened to each c
 }
 
 TEST_CASE("prepare: columns are found by name, a missing one and text for numbers are errors that name it") {
-  const Preparation p = Fitted(Read("a,b\n1,5\n2,3\n"));
-  CHECK(Col(*p.Apply(Read("x,b,a\n0,7,8\n")), 0) == std::vector<double>{8});
-  CHECK(p.Apply(Read("a\n1\n")).status().ToString().find("no column 'b'") != std::string::npos);
-  CHECK(p.Apply(Read("a,b\n1,text\n")).status().ToString().find("'b' is categorical, but was numeric") != std::string::npos);
+  const Preparation p = Fitted(ReadText("a,b\n1,5\n2,3\n"));
+  CHECK(Col(*p.Apply(ReadText("x,b,a\n0,7,8\n")), 0) == std::vector<double>{8});
+  CHECK(p.Apply(ReadText("a\n1\n")).status().ToString().find("no column 'b'") != std::string::npos);
+  CHECK(p.Apply(ReadText("a,b\n1,text\n")).status().ToString().find("'b' is categorical, but was numeric") != std::string::npos);
   CHECK(p.Apply(Table{}).status().ToString().find("no column 'a'") != std::string::npos);
-  const Preparation codes = Fitted(Read("c\n7\nx\n7\nx\n"));
-  CHECK(Col(*codes.Apply(Read("c\n7\n8\n")), 0) == std::vector<double>{1, 0});
+  const Preparation codes = Fitted(ReadText("c\n7\nx\n7\nx\n"));
+  CHECK(Col(*codes.Apply(ReadText("c\n7\n8\n")), 0) == std::vector<double>{1, 0});
 }
 
 TEST_CASE("prepare: a row gives the same result alone and in any batch") {
@@ -206,7 +206,7 @@ TEST_CASE("prepare: a row gives the same result alone and in any batch") {
 }
 
 TEST_CASE("prepare: stored and loaded, hostile bytes are DATA_LOSS") {
-  const Table t = Read("c,k,v\nred,a,1\nblue,b,2.5\nred,a,\n,b,4\n");
+  const Table t = ReadText("c,k,v\nred,a,1\nblue,b,2.5\nred,a,\n,b,4\n");
   const Preparation p = Fitted(t, {.ignore_columns = {"k"}, .encoding = Encoding::kFrequency, .scaling = Scaling::kStandard});
   ByteWriter out;
   p.Save(out);
