@@ -52,8 +52,8 @@ struct ConsumerOptions {
   std::string stream;   ///< kWorkStream, kFactsStream
   std::string durable;  ///< name, shared by all replicas: "triage-anomalies"
   std::string filter;   ///< "facts.anomaly.>"; for work queues filters of different durables must not overlap
-  absl::Duration ack_wait =
-      absl::Seconds(30);  ///< how long after a worker died others wait; live handlers may take longer
+  /// How long after a worker died others wait. Live handlers may take longer: they are vouched for every third of it.
+  absl::Duration ack_wait = absl::Seconds(10);
   int max_deliver = 10;
   int max_ack_pending = 1000;  ///< of all replicas together
   int concurrency = 1;         ///< handlers at once in this process

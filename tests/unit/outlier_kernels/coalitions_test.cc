@@ -66,17 +66,17 @@ std::vector<Case> Cases() {
   return cases;
 }
 
-struct Found {
+struct Scored {
   std::vector<std::vector<double>> distances;
   std::vector<std::vector<int32_t>> rows;
-  explicit Found(int64_t n) : distances(static_cast<size_t>(n)), rows(static_cast<size_t>(n)) {}
+  explicit Scored(int64_t n) : distances(static_cast<size_t>(n)), rows(static_cast<size_t>(n)) {}
   NeighborIndex::Visit Visit() {
     return [this](int64_t i, std::span<const double> d, std::span<const int32_t> r) {
       distances[static_cast<size_t>(i)].assign(d.begin(), d.end());
       rows[static_cast<size_t>(i)].assign(r.begin(), r.end());
     };
   }
-  bool operator==(const Found&) const = default;
+  bool operator==(const Scored&) const = default;
 };
 
 }  // namespace
@@ -97,7 +97,7 @@ TEST_CASE("Neighbours of coalitions are those of the rows themselves, bit for bi
       CAPTURE(c.name, k);
       const auto search = index.ForCoalitions(explained, k);
       REQUIRE(search != nullptr);
-      Found expected(X.rows()), found(X.rows()), threads(X.rows());
+      Scored expected(X.rows()), found(X.rows()), threads(X.rows());
       REQUIRE(index.Of(X, k, Context{}, expected.Visit(), ties).ok());
       REQUIRE(index.Of(*search, masks, k, Context{}, found.Visit(), ties).ok());
       REQUIRE(index.Of(*search, masks, k, Context{.pool = &pool}, threads.Visit(), ties).ok());
