@@ -81,7 +81,7 @@ TEST_CASE("Neighbours are exact for every structure, metric and shape") {
                                        {MetricKind::kChebyshev, 0},
                                        {MetricKind::kMinkowski, 3}};
   for (const int64_t d : {1, 2, 5, 8, 13, 40}) {
-    for (const int64_t n : {2, 3, 17, 700}) {
+    for (const int64_t n : {2, 3, 17, 430}) {
       const Matrix X = NormalMatrix(n, d, 7 * n + d);
       for (const Metric& metric : metrics) {
         const Found tree = OfTraining(X, metric, 6, Structure::kTree);
