@@ -29,6 +29,12 @@ inline constexpr bool kSanitized = true;
 inline constexpr bool kSanitized = false;
 #endif
 
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitized = true;
+#else
+inline constexpr bool kThreadSanitized = false;
+#endif
+
 /// All that this build can fit. Under a sanitizer, which Debian's LibTorch is not built with, the neural ones are left to the
 /// optimised build.
 inline std::span<const Descriptor* const> Everything() {

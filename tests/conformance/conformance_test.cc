@@ -147,6 +147,7 @@ TEST_CASE("the same seed gives the same bits at 1, 2 and 5 threads") {
     const Matrix X = Cloud(RowsFor(d, kSanitized ? 1200 : 2500, 5), 5), fresh = Cloud(RowsToScore(d, 700, X.rows(), 5), 5, 8);
     std::vector<double> training, scores;
     for (const int threads : {0, 1, 2, 5}) {
+      if (kThreadSanitized && (threads == 1 || threads == 2)) continue;  // five see each other most
       std::unique_ptr<ThreadPool> pool;
       if (threads > 0) pool = std::make_unique<ThreadPool>(threads);
       Context ctx;

@@ -39,6 +39,9 @@ absl::Status RunLatency(std::span<char* const> args);
 /// Seconds of a fit from 1 000 rows up, beside what the descriptors say.
 absl::Status RunGrowth(std::span<char* const> args);
 
+/// How soon fits and scorings end that are told to stop.
+absl::Status RunCancel(std::span<char* const> args);
+
 /// Explanations against recorded times of shap.
 absl::Status RunExplain(std::span<char* const> args);
 

@@ -34,6 +34,7 @@ constexpr Bench kBenches[] = {
     {"algorithms", "fit and score against scikit-learn in the same run, and against recorded times of PyOD", RunAlgorithms},
     {"latency", "one row at a time through a fitted detector, against recorded times of PyOD", RunLatency},
     {"growth", "how the cost of a fit grows with rows: table, plot and fitted exponent", RunGrowth},
+    {"cancel", "how soon fits and scorings end that are told to stop", RunCancel},
     {"explain", "TreeSHAP, KernelSHAP and native explanations against recorded times of shap", RunExplain},
     {"neural", "neural algorithms against PyTorch in the same run: same networks, data, epochs and batches", RunNeural},
     {"csv", "CSV text into columns, MB/s of one core", RunCsv},

@@ -112,21 +112,22 @@ class Pca final : public Detector {
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
     Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
     RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
-      std::vector<double> squares(static_cast<size_t>(d_));
+      Eigen::ArrayXd z(d_), squares(d_), parts(d_);
       for (int64_t i = begin; i < end; ++i) {
+        for (int64_t j = 0; j < d_; ++j) z[j] = columns_.Z(j, X(i, j));
+        parts.setZero();
         for (int64_t c = 0; c < components(); ++c) {
-          const double* const v = vectors_.data() + c * d_;
-          double length = 0, total = 0;
-          for (int64_t j = 0; j < d_; ++j) length += v[j] * v[j];
-          const double rest = (length < 0.5 ? 1.0 : 0.0) / static_cast<double>(d_);  // a component without direction
-          for (int64_t j = 0; j < d_; ++j) {
-            const double gap = columns_.Z(j, X(i, j)) - v[j];
-            total += squares[static_cast<size_t>(j)] = gap * gap + rest;
-          }
-          const double scale = total > 0 ? weights_[static_cast<size_t>(c)] / std::sqrt(total) : 0;
-          for (int64_t j = 0; j < d_; ++j) a.contributions(i, j) += squares[static_cast<size_t>(j)] * scale;
+          const Eigen::Map<const Eigen::ArrayXd> v(vectors_.data() + c * d_, d_);
+          squares = (z - v).square();
+          if (!(v != 0).any()) squares += 1 / static_cast<double>(d_);  // without direction, for rounding's sake only
+          const double total = squares.sum();
+          if (total > 0) parts += squares * (weights_[static_cast<size_t>(c)] / std::sqrt(total));
         }
-        for (int64_t j = 0; j < d_; ++j) a.expected(i, j) = columns_.Unscaled(j, mean_[static_cast<size_t>(j)]);
+        for (int64_t j = 0; j < d_; ++j) a.contributions(i, j) = parts[j];
+      }
+      for (int64_t j = 0; j < d_; ++j) {
+        const double usual = columns_.Unscaled(j, mean_[static_cast<size_t>(j)]);
+        std::fill(a.expected.col(j).data() + begin, a.expected.col(j).data() + end, usual);
       }
     }));
     return a;

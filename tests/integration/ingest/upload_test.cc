@@ -276,8 +276,8 @@ TEST_CASE("lists: pages and filters") {
 TEST_CASE("an upload of several chunks goes through in bounded pieces") {
   IngestApp ingest;
   std::string text = "id,a,b,c,kind\n";
-  text.reserve(17 << 20);
-  for (int64_t i = 0; text.size() < (16u << 20); ++i) {
+  text.reserve(9 << 20);
+  for (int64_t i = 0; text.size() < (8u << 20); ++i) {
     text +=
         fmt::format("{},{:.6f},{},{:.3f},k{}\n", i, std::cos(static_cast<double>(i)), i * 7 % 1000, i * 0.25, i % 50);
   }
@@ -285,7 +285,7 @@ TEST_CASE("an upload of several chunks goes through in bounded pieces") {
   const absl::Time start = absl::Now();
   const auto dataset = ingest.Upload(ingest.Acme(), text);
   REQUIRE(dataset.ok());
-  fmt::print("16 MB uploaded in {}\n", absl::FormatDuration(absl::Now() - start));
+  fmt::print("8 MB uploaded in {}\n", absl::FormatDuration(absl::Now() - start));
   CHECK(dataset->row_count() == rows);
   const absl::Time reading = absl::Now();
   std::vector<size_t> sizes;

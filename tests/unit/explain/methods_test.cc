@@ -108,14 +108,14 @@ TEST_CASE("a prepared model explains many rows, from many threads, as the model 
   const Matrix& rows = forest.model->background();
   ThreadPool pool(3);
   for (const char* mode : {"path_dependent", "interventional"}) {
-    std::vector<absl::StatusOr<MethodResult>> results(20, absl::UnknownError("not run"));
-    ParallelFor(&pool, 20, 1, [&](int64_t begin, int64_t end) {
+    std::vector<absl::StatusOr<MethodResult>> results(8, absl::UnknownError("not run"));
+    ParallelFor(&pool, 8, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         results[static_cast<size_t>(i)] = RunMethod(prepared, rows.view().Rows(i, 1), **FindMethod("tree_shap"),
                                                     {.mode = mode, .background_rows = 50}, Context{});
       }
     });
-    for (int64_t i = 0; i < 20; ++i) {
+    for (int64_t i = 0; i < 8; ++i) {
       const auto alone = RunMethod(*forest.model, rows.view().Rows(i, 1), **FindMethod("tree_shap"),
                                    {.mode = mode, .background_rows = 50}, Context{});
       REQUIRE(alone.ok());

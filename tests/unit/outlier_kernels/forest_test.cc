@@ -50,7 +50,7 @@ TEST_CASE("Every forest kernel gives the same bits as walking the nodes, at any 
   for (const int depth : {1, 3, 4, 5, 6, 7, 8, 9, 11, 14}) {
     for (const int64_t d : {1, 9, 70}) {
       const int64_t psi = int64_t{1} << depth;
-      const std::vector<IsolationTree> trees = Trees(37, psi, d, depth);
+      const std::vector<IsolationTree> trees = Trees(depth > 9 ? 19 : 37, psi, d, depth);
       const PackedForest forest(trees, d);
       const int64_t rows = 75;
       Matrix X = NormalMatrix(rows, d, 8);
