@@ -314,10 +314,10 @@ TEST_CASE("a message whose worker dies every time ends among the dead letters") 
     // Stands for the worker that died: it took the message once and never answered.
     Log log;
     ConsumerOptions more = options;
-    more.max_deliver = 5;
+    more.max_deliver = 100;  // however late it is stopped
     Running first(c.get(), more, [&](const Message& m, std::stop_token) {
       log.Add(m);
-      return Outcome::Retry(absl::ZeroDuration(), "");
+      return Outcome::Retry(absl::Milliseconds(200), "");
     });
     REQUIRE(log.WaitForTotal(1));
     (void)first.Stop();
