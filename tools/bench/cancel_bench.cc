@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <future>
-#include <thread>
 
-#include "base/rng.h"
 #include "base/status.h"
 #include "bench/bench.h"
 #include "bench/peers.h"

@@ -1,9 +1,9 @@
 // Explanations against shap's recorded processor times of one core (shared oracle/explain_timing.csv).
 #include <fmt/format.h>
 
-#include "base/rng.h"
 #include "base/status.h"
 #include "bench/bench.h"
+#include "bench/peers.h"
 #include "explain/shapley.h"
 #include "explain/tree_shap.h"
 #include "outlier/registry.h"
@@ -12,15 +12,6 @@ namespace vedette::bench {
 namespace {
 
 constexpr int64_t kTrain = 1000, kFeatures = 21, kRows = 100, kBackground = 100, kBatch = 1000;
-
-Matrix Normal(int64_t rows, int64_t cols, uint64_t seed) {
-  Matrix X(rows, cols);
-  Rng rng(seed);
-  for (int64_t j = 0; j < cols; ++j) {
-    for (double& x : X.col(j)) x = rng.Normal();
-  }
-  return X;
-}
 
 void Print(std::string_view what, double ms, double peer, double wanted) {
   fmt::print("{:<48} {:>9.5f} {:>9.5f} {:>8.2f}x {:>8.0f}x\n", what, ms, peer, peer / ms, wanted);

@@ -12,13 +12,14 @@ namespace vedette::detector {
 namespace {
 
 using google::protobuf::util::TimeUtil;
+using ModelCache = modelcache::v1::ModelCacheService;
 
 constexpr size_t kModelPartBytes = 512 << 10;
 constexpr size_t kMaxModelBytes = size_t{8} << 30;
 
-absl::StatusOr<std::unique_ptr<modelcache::v1::ModelCacheService::Stub>> ModelStub(runtime::Channels& channels) {
+absl::StatusOr<std::unique_ptr<ModelCache::Stub>> ModelStub(runtime::Channels& channels) {
   ASSIGN_OR_RETURN(const auto channel, channels.Get("model-cache"));
-  return modelcache::v1::ModelCacheService::NewStub(channel);
+  return ModelCache::NewStub(channel);
 }
 
 Lease FromProto(const modelcache::v1::Lease& lease) {
@@ -40,7 +41,7 @@ absl::StatusOr<Acquired> RemoteModels::Acquire(const ModelKey& key, absl::Durati
   k->set_feature_set_version(key.feature_set_version);
   *request.mutable_wait() = TimeUtil::MillisecondsToDuration(absl::ToInt64Milliseconds(wait));
   ASSIGN_OR_RETURN(const modelcache::v1::AcquireModelResponse response,
-                   runtime::Call(*stub, &modelcache::v1::ModelCacheService::Stub::AcquireModel, out_, request));
+                   runtime::Call(*stub, &ModelCache::Stub::AcquireModel, out_, request));
   if (response.has_model()) return Acquired(Hit{response.model().name()});
   if (response.has_lease()) return Acquired(FromProto(response.lease()));
   return Acquired(Busy{});
@@ -51,7 +52,7 @@ absl::StatusOr<Lease> RemoteModels::Renew(const std::string& lease_id) {
   modelcache::v1::RenewLeaseRequest request;
   request.set_lease_id(lease_id);
   ASSIGN_OR_RETURN(const modelcache::v1::Lease lease,
-                   runtime::Call(*stub, &modelcache::v1::ModelCacheService::Stub::RenewLease, out_, request));
+                   runtime::Call(*stub, &ModelCache::Stub::RenewLease, out_, request));
   return FromProto(lease);
 }
 
@@ -65,7 +66,7 @@ void RemoteModels::Release(const std::string& lease_id, const absl::Status& why)
   runtime::Outgoing out = out_;
   out.stop = {};
   out.deadline = absl::Now() + absl::Seconds(5);
-  const auto released = runtime::Call(**stub, &modelcache::v1::ModelCacheService::Stub::ReleaseLease, out, request);
+  const auto released = runtime::Call(**stub, &ModelCache::Stub::ReleaseLease, out, request);
   if (!released.ok())
     runtime::LogWarning("lease not released; it will run out", {{"error", Message(released.status())}});
 }
@@ -99,7 +100,7 @@ absl::StatusOr<std::string> RemoteModels::Download(const std::string& model) {
   request.set_name(model);
   std::string bytes;
   RETURN_IF_ERROR(runtime::CallStream(
-      *stub, &modelcache::v1::ModelCacheService::Stub::DownloadModel, out_, request,
+      *stub, &ModelCache::Stub::DownloadModel, out_, request,
       [&bytes](const modelcache::v1::DownloadModelResponse& part) -> absl::Status {
         if (part.has_model())
           bytes.reserve(static_cast<size_t>(std::clamp<int64_t>(part.model().size_bytes(), 0, 1 << 28)));

@@ -16,6 +16,21 @@ namespace {
 constexpr absl::Duration kWatch = absl::Hours(24);
 constexpr int kWatchAttempts = 60;
 
+constexpr Flag kList[] = {
+    {.name = "filter",
+     .type = FlagType::kText,
+     .value_name = "EXPR",
+     .doc = "only those for which it holds: terms like state = RUNNING, joined by AND; a wrong field is answered with all fields"},
+    {.name = "page-size",
+     .type = FlagType::kInt,
+     .value_name = "N",
+     .default_value = "20",
+     .min = 1,
+     .max = 1000,
+     .doc = "how many"},
+    {.name = "page-token", .type = FlagType::kText, .value_name = "TOKEN", .doc = "where the page before ended"},
+};
+
 bool Ended(const jobs::v1::Job& job) {
   return job.state() == jobs::v1::Job::SUCCEEDED || job.state() == jobs::v1::Job::FAILED || job.state() == jobs::v1::Job::CANCELLED;
 }
@@ -28,6 +43,12 @@ std::string Remaining(const jobs::v1::Job& job) {
 }
 
 }  // namespace
+
+constinit const FlagGroup kListFlags = {"Lists", kList};
+
+void SayMore(const std::string& next_page_token) {
+  if (!next_page_token.empty()) fmt::print("More: --page-token {}\n", next_page_token);
+}
 
 absl::StatusOr<Platform> Platform::Open(const Args& args) {
   const Home home = Home::From(args);

@@ -37,6 +37,17 @@ class Platform {
 /// "jobs/{id}" for "jobs/{id}" and for a bare id.
 std::string ResourceName(std::string_view collection, const std::string& name);
 
+/// Flags of everything that lists in pages: --filter, --page-size and --page-token.
+extern const FlagGroup kListFlags;
+template <typename Request>
+void SetList(const Args& args, Request& request) {
+  request.set_filter(args.Text("filter"));
+  request.set_page_size(static_cast<int32_t>(args.Int("page-size")));
+  request.set_page_token(args.Text("page-token"));
+}
+/// Under a page that is not the last: how the next one is had.
+void SayMore(const std::string& next_page_token);
+
 /// Follows a job to its end, with a progress bar on a terminal. The job as it ended.
 absl::StatusOr<jobs::v1::Job> FollowJob(const Platform& platform, const std::string& name, bool quiet);
 /// One paragraph: state, rows, anomalies, algorithm and why, seconds.

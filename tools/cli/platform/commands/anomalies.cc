@@ -20,23 +20,11 @@ using triage::v1::Anomaly;
 using triage::v1::TriageService;
 
 constexpr Flag kFlags[] = {
-    {.name = "filter",
-     .type = FlagType::kText,
-     .value_name = "EXPR",
-     .doc = "list: for example severity >= HIGH AND status = OPEN"},
     {.name = "order-by",
      .type = FlagType::kText,
      .value_name = "TERMS",
      .default_value = "anomaly_score desc",
      .doc = "list: create_time, anomaly_score, severity or row_index, each with desc"},
-    {.name = "page-size",
-     .type = FlagType::kInt,
-     .value_name = "N",
-     .default_value = "20",
-     .min = 1,
-     .max = 1000,
-     .doc = "list: how many"},
-    {.name = "page-token", .type = FlagType::kText, .value_name = "TOKEN", .doc = "list: where the page before ended"},
     {.name = "refresh", .type = FlagType::kSwitch, .doc = "triage: ask the model again"},
     {.name = "method",
      .type = FlagType::kText,
@@ -82,10 +70,8 @@ std::string SeverityWord(const Anomaly& a) {
 absl::StatusOr<int> List(const Platform& platform, const Args& args) {
   ASSIGN_OR_RETURN(const auto stub, platform.Stub<TriageService>("triage"));
   triage::v1::ListAnomaliesRequest request;
-  request.set_filter(args.Text("filter"));
   request.set_order_by(args.Text("order-by"));
-  request.set_page_size(static_cast<int32_t>(args.Int("page-size")));
-  request.set_page_token(args.Text("page-token"));
+  SetList(args, request);
   ASSIGN_OR_RETURN(const auto response,
                    runtime::Call(*stub, &TriageService::Stub::ListAnomalies, platform.Out(), request));
   if (args.Text("format") == "json") {
@@ -99,7 +85,7 @@ absl::StatusOr<int> List(const Platform& platform, const Args& args) {
       fmt::print("    {}\n", Phrase(a.anomalous_features(i)));
   }
   if (response.anomalies_size() == 0) fmt::print("No anomalies.\n");
-  if (!response.next_page_token().empty()) fmt::print("More: --page-token {}\n", response.next_page_token());
+  SayMore(response.next_page_token());
   return kOk;
 }
 
@@ -179,9 +165,9 @@ absl::StatusOr<int> Run(const Args& args) {
 
 constexpr Positional kPositionals[] = {{"ACTION", "list, show or triage"},
                                        {.name = "NAME", .doc = "the anomaly, for show and triage", .required = false}};
-const FlagGroup kGroups[] = {{"Anomalies", kFlags}, kHomeFlags};
+const FlagGroup kGroups[] = {{"Anomalies", kFlags}, kListFlags, kHomeFlags};
 constexpr Example kExamples[] = {
-    {"vedette anomalies list --filter 'severity >= HIGH'", "the worst"},
+    {"vedette anomalies list --filter 'severity >= HIGH AND status = OPEN'", "the worst"},
     {"vedette anomalies show anomalies/0c5d...", "one, with its explanation and what is near it"},
     {"vedette anomalies show anomalies/0c5d... --method shap", "by Shapley values of its score"},
     {"vedette anomalies triage anomalies/0c5d...", "ask the language model for a second opinion"}};

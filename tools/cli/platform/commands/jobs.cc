@@ -12,8 +12,6 @@ namespace {
 using jobs::v1::JobService;
 
 constexpr Flag kFlags[] = {
-    {.name = "filter", .type = FlagType::kText, .value_name = "EXPR", .doc = "list: for example state = RUNNING"},
-    {.name = "page-size", .type = FlagType::kInt, .value_name = "N", .default_value = "20", .min = 1, .max = 1000, .doc = "list: how many"},
     {.name = "format", .type = FlagType::kChoice, .value_name = "HOW", .default_value = "table", .choices = "table|json", .doc = "how it is printed"},
     {.name = "quiet", .type = FlagType::kSwitch, .doc = "watch: no progress", .letter = 'q'},
 };
@@ -35,8 +33,7 @@ void Print(const jobs::v1::Job& job, const Args& args) {
 absl::StatusOr<int> List(const Platform& platform, const Args& args) {
   ASSIGN_OR_RETURN(const auto stub, platform.Stub<JobService>("job-orchestrator"));
   jobs::v1::ListJobsRequest request;
-  request.set_filter(args.Text("filter"));
-  request.set_page_size(static_cast<int32_t>(args.Int("page-size")));
+  SetList(args, request);
   ASSIGN_OR_RETURN(const jobs::v1::ListJobsResponse response, runtime::Call(*stub, &JobService::Stub::ListJobs, platform.Out(), request));
   if (args.Text("format") == "json") {
     fmt::print("{}", ToJson(response));
@@ -47,6 +44,7 @@ absl::StatusOr<int> List(const Platform& platform, const Args& args) {
     fmt::print("{:<42}{:<11}{:>5.0f}%{:>12}{:>11}  {}\n", job.name(), jobs::v1::Job::State_Name(job.state()), job.progress_percent(),
                explain::FormatCount(job.rows_scored()), explain::FormatCount(job.anomaly_count()), job.algorithm());
   }
+  SayMore(response.next_page_token());
   return kOk;
 }
 
@@ -79,7 +77,7 @@ absl::StatusOr<int> Run(const Args& args) {
 
 constexpr Positional kPositionals[] = {{"ACTION", "list, show, watch, cancel or resume"},
                                        {.name = "NAME", .doc = "the job, for all but list", .required = false}};
-const FlagGroup kGroups[] = {{"Jobs", kFlags}, kHomeFlags};
+const FlagGroup kGroups[] = {{"Jobs", kFlags}, kListFlags, kHomeFlags};
 constexpr Example kExamples[] = {{"vedette jobs list --filter 'state = RUNNING'", "what is being worked on"},
                                  {"vedette jobs watch jobs/0190...", "follow one to its end"}};
 

@@ -13,18 +13,6 @@ namespace {
 using jobs::v1::JobService;
 
 constexpr Flag kFlags[] = {
-    {.name = "filter",
-     .type = FlagType::kText,
-     .value_name = "EXPR",
-     .doc = "for example algorithm = iforest AND select_time > \"2026-01-01T00:00:00Z\""},
-    {.name = "page-size",
-     .type = FlagType::kInt,
-     .value_name = "N",
-     .default_value = "20",
-     .min = 1,
-     .max = 1000,
-     .doc = "how many"},
-    {.name = "page-token", .type = FlagType::kText, .value_name = "TOKEN", .doc = "where the page before ended"},
     {.name = "format",
      .type = FlagType::kChoice,
      .value_name = "HOW",
@@ -56,9 +44,7 @@ absl::StatusOr<int> Run(const Args& args) {
   ASSIGN_OR_RETURN(const Platform platform, Platform::Open(args));
   ASSIGN_OR_RETURN(const auto stub, platform.Stub<JobService>("job-orchestrator"));
   jobs::v1::ListModelSelectionsRequest request;
-  request.set_filter(args.Text("filter"));
-  request.set_page_size(static_cast<int32_t>(args.Int("page-size")));
-  request.set_page_token(args.Text("page-token"));
+  SetList(args, request);
   ASSIGN_OR_RETURN(const auto response,
                    runtime::Call(*stub, &JobService::Stub::ListModelSelections, platform.Out(), request));
   if (args.Text("format") == "json") {
@@ -67,12 +53,12 @@ absl::StatusOr<int> Run(const Args& args) {
   }
   for (const auto& selection : response.selections()) Print(selection);
   if (response.selections_size() == 0) fmt::print("No selections.\n");
-  if (!response.next_page_token().empty()) fmt::print("More: --page-token {}\n", response.next_page_token());
+  SayMore(response.next_page_token());
   return kOk;
 }
 
 constexpr Positional kPositionals[] = {{"ACTION", "list"}};
-const FlagGroup kGroups[] = {{"Selections", kFlags}, kHomeFlags};
+const FlagGroup kGroups[] = {{"Selections", kFlags}, kListFlags, kHomeFlags};
 constexpr Example kExamples[] = {
     {"vedette selections list", "the newest, each with the proposals that it was taken from"},
     {"vedette selections list --filter 'algorithm = iforest' --format json", "all that was weighed"}};
