@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "table/cell.h"
+#include "table/rows.h"
 #include "table/statistics.h"
 
 namespace vedette::table {
@@ -122,6 +123,8 @@ absl::StatusOr<Preparation> Preparation::Fit(const Table& table, const PrepareOp
   if (table.rows() == 0) return InvalidArgument("the table has no rows");
   if (options.one_hot_max < 0)
     return InvalidArgument("one_hot_max is {}; it must not be negative", options.one_hot_max);
+  if (options.window < 1 || options.window > kMaxWindow)
+    return InvalidArgument("window is {}; it must be within 1 and {}", options.window, kMaxWindow);
   RETURN_IF_ERROR(CheckColumns(table));
   Preparation p;
   p.options_ = options;
@@ -159,7 +162,28 @@ absl::StatusOr<Preparation> Preparation::Fit(const Table& table, const PrepareOp
     if (shown < p.notes_.size()) why += fmt::format("; and {} more", p.notes_.size() - shown);
     return InvalidArgument("no usable column is left{}", why);
   }
+  const auto features = static_cast<int64_t>(p.features_.size());
+  if (options.window > 1 && features * options.window > kMaxWindowFeatures) {
+    return InvalidArgument("a window of {} rows of {} features makes {} features; there may be {}", options.window, features,
+                           features * options.window, kMaxWindowFeatures);
+  }
+  p.SpreadLags();
   return p;
+}
+
+/// Repeats the features of lag 0 for every other lag.
+void Preparation::SpreadLags() {
+  columns_ = static_cast<int64_t>(features_.size());
+  features_.reserve(features_.size() * static_cast<size_t>(options_.window));
+  for (int lag = 1; lag < options_.window; ++lag) {
+    for (int64_t j = 0; j < columns_; ++j) {
+      Feature feature = features_[static_cast<size_t>(j)];
+      const std::string rest = feature.name.substr(std::min(feature.name.size(), feature.source_column.size()));
+      feature.name = fmt::format("{}[-{}]{}", feature.source_column, lag, rest);
+      feature.lag = lag;
+      features_.push_back(std::move(feature));
+    }
+  }
 }
 
 void Preparation::AddNumeric(const Column& column) {
@@ -242,10 +266,11 @@ void Preparation::AddCategorical(const Column& column, const Candidate& candidat
   schema_.push_back({column.name, column.type});
 }
 
-absl::StatusOr<Matrix> Preparation::Apply(const Table& table) const {
+/// rows x features of one lag.
+absl::StatusOr<Matrix> Preparation::ApplyColumns(const Table& table) const {
   absl::flat_hash_map<std::string, size_t> position;
   for (size_t j = 0; j < table.columns.size(); ++j) position.emplace(table.columns[j].name, j);
-  Matrix out(table.rows(), static_cast<int64_t>(features_.size()));
+  Matrix out(table.rows(), columns_);
   for (size_t s = 0; s < sources_.size(); ++s) {
     const auto found = position.find(schema_[s].name);
     if (found == position.end())
@@ -257,6 +282,55 @@ absl::StatusOr<Matrix> Preparation::Apply(const Table& table) const {
     RETURN_IF_ERROR(ApplySource(s, column, &out));
   }
   return out;
+}
+
+/// What a missing cell becomes, for each feature of one lag.
+std::vector<double> Preparation::MissingValues() const {
+  std::vector<double> out;
+  for (int64_t j = 0; j < columns_; ++j) {
+    const Feature& feature = features_[static_cast<size_t>(j)];
+    out.push_back(feature.category.empty() ? Scaled(feature.fill, feature) : 0);
+  }
+  return out;
+}
+
+Matrix Preparation::Windows(const Matrix& base, std::span<const int64_t> at) const {
+  const std::vector<double> missing = MissingValues();
+  Matrix out(static_cast<int64_t>(at.size()), static_cast<int64_t>(features_.size()));
+  for (int64_t f = 0; f < out.cols(); ++f) {
+    const int64_t lag = f / columns_, j = f % columns_;
+    const std::span<const double> from = base.col(j);
+    const std::span<double> to = out.col(f);
+    for (size_t i = 0; i < at.size(); ++i) {
+      const int64_t row = at[i] - lag;
+      to[i] = row < 0 ? missing[static_cast<size_t>(j)] : from[static_cast<size_t>(row)];
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<Matrix> Preparation::Apply(const Table& table, int64_t context_rows) const {
+  if (context_rows < 0 || context_rows > table.rows())
+    return InvalidArgument("{} rows of context in a table of {} rows", context_rows, table.rows());
+  ASSIGN_OR_RETURN(Matrix base, ApplyColumns(table));
+  if (options_.window == 1 && context_rows == 0) return base;
+  std::vector<int64_t> at(static_cast<size_t>(table.rows() - context_rows));
+  std::iota(at.begin(), at.end(), context_rows);
+  return Windows(base, at);
+}
+
+absl::StatusOr<Matrix> Preparation::ApplyRows(const Table& table, std::span<const int64_t> rows) const {
+  std::vector<int64_t> needed;  // each row and its history, once, in order: gaps lie only before a row's whole history
+  for (const int64_t row : rows) {
+    if (row < 0 || row >= table.rows()) return InvalidArgument("row {} in a table of {} rows", row, table.rows());
+    for (int64_t r = std::max<int64_t>(0, row - history()); r <= row; ++r) needed.push_back(r);
+  }
+  std::sort(needed.begin(), needed.end());
+  needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
+  std::vector<int64_t> at;
+  for (const int64_t row : rows) at.push_back(std::lower_bound(needed.begin(), needed.end(), row) - needed.begin());
+  ASSIGN_OR_RETURN(const Matrix base, ApplyColumns(TakeRows(table, needed)));
+  return Windows(base, at);
 }
 
 namespace {
@@ -333,14 +407,16 @@ std::vector<int32_t> Preparation::category_counts() const {
   std::vector<int32_t> counts(features_.size(), 0);
   for (const Source& source : sources_) {
     if (source.type != ColumnType::kCategorical || source.encoding != Encoding::kNative) continue;
-    counts[static_cast<size_t>(source.first)] = static_cast<int32_t>(source.categories.size());
+    for (auto f = static_cast<size_t>(source.first); f < counts.size(); f += static_cast<size_t>(columns_))
+      counts[f] = static_cast<int32_t>(source.categories.size());
   }
   return counts;
 }
 
 std::string Preparation::CategoryOf(int64_t feature, double unscaled) const {
+  const int64_t column = columns_ > 0 ? feature % columns_ : 0;
   for (const Source& source : sources_) {
-    if (feature < source.first || feature >= source.first + source.count) continue;
+    if (column < source.first || column >= source.first + source.count) continue;
     for (size_t c = 0; c < source.numbers.size(); ++c) {
       if (std::abs(source.numbers[c] - unscaled) <= 1e-9) return source.categories[c];
     }

@@ -1,5 +1,5 @@
-// The stored form of a Preparation, inside a model; little-endian; see base/bytes.h. Version 2 where a column is encoded as
-// kNative, which version 1 lacks, else version 1.
+// The stored form of a Preparation, inside a model; little-endian; see base/bytes.h. Version 3 where rows have windows; version 2
+// where a column is encoded as kNative, which version 1 lacks; else version 1. Features are stored once, for all lags.
 #include <algorithm>
 #include <cmath>
 
@@ -10,7 +10,7 @@ namespace vedette::table {
 namespace {
 
 constexpr uint32_t kMagic = 0x50455250;  // "PREP"
-constexpr uint32_t kVersion = 1, kNativeVersion = 2;
+constexpr uint32_t kVersion = 1, kNativeVersion = 2, kWindowVersion = 3;
 
 void SaveStrings(const std::vector<std::string>& strings, ByteWriter& out) {
   out.U64(strings.size());
@@ -63,7 +63,7 @@ void Preparation::Save(ByteWriter& out) const {
   out.U32(kMagic);
   const auto is_native = [](const Source& s) { return s.encoding == Encoding::kNative; };
   const bool native = options_.encoding == Encoding::kNative || std::any_of(sources_.begin(), sources_.end(), is_native);
-  out.U32(native ? kNativeVersion : kVersion);
+  out.U32(options_.window > 1 ? kWindowVersion : native ? kNativeVersion : kVersion);
   SaveStrings(options_.ignore_columns, out);
   out.U8(static_cast<uint8_t>(options_.imputation));
   out.U8(static_cast<uint8_t>(options_.encoding));
@@ -71,9 +71,10 @@ void Preparation::Save(ByteWriter& out) const {
   out.U8(static_cast<uint8_t>(options_.scaling));
   out.U8(options_.drop_identifiers ? 1 : 0);
   out.U8(options_.drop_constant ? 1 : 0);
+  if (options_.window > 1) out.I64(options_.window);
   SaveStrings(notes_, out);
-  out.U64(features_.size());
-  for (const Feature& f : features_) SaveFeature(f, out);
+  out.U64(static_cast<uint64_t>(columns_));
+  for (int64_t j = 0; j < columns_; ++j) SaveFeature(features_[static_cast<size_t>(j)], out);
   out.U64(sources_.size());
   for (size_t s = 0; s < sources_.size(); ++s) {
     out.String(schema_[s].name);
@@ -89,10 +90,10 @@ absl::StatusOr<Preparation> Preparation::Load(ByteReader& in) {
   Preparation p;
   if (in.U32() != kMagic) in.Fail("not a stored preparation");
   const uint32_t version = in.U32();
-  if (in.ok() && version != kVersion && version != kNativeVersion) {
-    in.Fail(fmt::format("preparation of version {}, this program reads versions {} and {}", version, kVersion, kNativeVersion));
+  if (in.ok() && (version < kVersion || version > kWindowVersion)) {
+    in.Fail(fmt::format("preparation of version {}, this program reads versions {} to {}", version, kVersion, kWindowVersion));
   }
-  const Encoding last = version == kNativeVersion ? Encoding::kNative : Encoding::kOrdinal;
+  const Encoding last = version >= kNativeVersion ? Encoding::kNative : Encoding::kOrdinal;
   p.options_.ignore_columns = LoadStrings(in);
   p.options_.imputation = LoadEnum(in, Imputation::kNone);
   p.options_.encoding = LoadEnum(in, last);
@@ -102,6 +103,9 @@ absl::StatusOr<Preparation> Preparation::Load(ByteReader& in) {
   p.options_.scaling = LoadEnum(in, Scaling::kRobust);
   p.options_.drop_identifiers = in.U8() != 0;
   p.options_.drop_constant = in.U8() != 0;
+  const int64_t window = version == kWindowVersion ? in.I64() : 1;
+  if (in.ok() && (window < 1 || window > kMaxWindow)) in.Fail("window is out of range");
+  p.options_.window = in.ok() ? static_cast<int>(window) : 1;
   p.notes_ = LoadStrings(in);
   const uint64_t features = in.U64();
   for (uint64_t i = 0; i < features && in.ok(); ++i) p.features_.push_back(LoadFeature(in));
@@ -129,7 +133,9 @@ absl::StatusOr<Preparation> Preparation::Load(ByteReader& in) {
   if (in.ok() && (p.features_.empty() || first != static_cast<int64_t>(p.features_.size()))) {
     in.Fail("columns and features contradict each other");
   }
+  if (in.ok() && window > 1 && first * window > kMaxWindowFeatures) in.Fail("more features than a window may have");
   RETURN_IF_ERROR(in.status());
+  p.SpreadLags();
   return p;
 }
 

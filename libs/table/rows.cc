@@ -1,7 +1,9 @@
 #include "table/rows.h"
 
+#include <algorithm>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -114,6 +116,22 @@ Table TableBuilder::Take() {
   Table out = std::move(state_->table);
   *state_ = State{};
   return out;
+}
+
+absl::StatusOr<RowHistory::Run> RowHistory::Next(Table&& rows) {
+  if (rows_ <= 0) return Run{.table = std::move(rows)};
+  Run run{.table = {}, .context_rows = last_.rows()};
+  if (run.context_rows == 0) {
+    run.table = std::move(rows);
+  } else {
+    TableBuilder joined;
+    RETURN_IF_ERROR(joined.Append(last_));
+    RETURN_IF_ERROR(joined.Append(rows));
+    run.table = joined.Take();
+  }
+  const int64_t kept = std::min(rows_, run.table.rows());
+  last_ = SliceRows(run.table, run.table.rows() - kept, kept);
+  return run;
 }
 
 int64_t TableBytes(const Table& table) {

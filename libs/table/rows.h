@@ -3,6 +3,7 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
@@ -35,6 +36,23 @@ class TableBuilder {
  private:
   struct State;
   std::unique_ptr<State> state_;
+};
+
+/// Hands runs of rows on together with the last rows before them: what windows of rows need where a table comes in pieces.
+class RowHistory {
+ public:
+  /// Of at most so many rows; 0: none.
+  explicit RowHistory(int64_t rows) : rows_(rows) {}
+  struct Run {
+    Table table;
+    int64_t context_rows = 0;  ///< of the table, the first: rows that came before
+  };
+  /// INVALID_ARGUMENT when the columns are not those of the rows before.
+  absl::StatusOr<Run> Next(Table&& rows);
+
+ private:
+  const int64_t rows_;
+  Table last_;
 };
 
 /// About how many bytes the rows of the table take: 8 a number, 4 a code, and the texts of its dictionaries.

@@ -1,0 +1,198 @@
+// Windows of rows: what a row tells of the rows before it.
+#include <catch2/catch.hpp>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "base/rng.h"
+#include "table/prepare.h"
+#include "table/rows.h"
+
+namespace vedette::table {
+namespace {
+
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+
+Table Series(int rows, uint64_t seed) {
+  Rng rng(seed);
+  Column v{.name = "v"}, c{.name = "c", .type = ColumnType::kCategorical, .categories = {"x", "y", "z"}};
+  for (int i = 0; i < rows; ++i) {
+    v.values.push_back(rng.Below(8) == 0 ? kNothing : rng.Normal());
+    c.codes.push_back(static_cast<int32_t>(rng.Below(4)) - 1);
+  }
+  Table t;
+  t.columns = {std::move(v), std::move(c)};
+  return t;
+}
+
+Preparation Prepared(const Table& table, const PrepareOptions& options) {
+  auto p = Preparation::Fit(table, options);
+  INFO(p.status().ToString());
+  REQUIRE(p.ok());
+  return *std::move(p);
+}
+
+bool SameBits(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
+
+bool SameBits(const Matrix& a, const Matrix& b) {
+  bool same = a.rows() == b.rows() && a.cols() == b.cols();
+  for (int64_t j = 0; same && j < a.cols(); ++j) {
+    for (int64_t i = 0; i < a.rows(); ++i) same = same && SameBits(a(i, j), b(i, j));
+  }
+  return same;
+}
+
+const Encoding kEncodings[] = {Encoding::kOneHot, Encoding::kFrequency, Encoding::kOrdinal, Encoding::kNative};
+
+TEST_CASE("windows: columns of a lag are those of lag 0, so many rows before; before the first row all is missing") {
+  const Table t = Series(60, 1);
+  Table nothing;  // a row without a cell
+  nothing.columns = {{.name = "v", .values = {kNothing}}, {.name = "c", .type = ColumnType::kCategorical, .codes = {-1}}};
+  for (const Encoding encoding : kEncodings) {
+    for (const Imputation imputation : {Imputation::kMedian, Imputation::kNone}) {
+      const PrepareOptions options{.imputation = imputation, .encoding = encoding, .scaling = Scaling::kStandard};
+      PrepareOptions windowed = options;
+      windowed.window = 4;
+      const Preparation plain = Prepared(t, options), p = Prepared(t, windowed);
+      CHECK(plain.history() == 0);
+      CHECK(p.history() == 3);
+      const Matrix lag0 = *plain.Apply(t), missing = *plain.Apply(nothing), X = *p.Apply(t);
+      const int64_t d = lag0.cols();
+      REQUIRE(X.cols() == 4 * d);
+      REQUIRE(p.features().size() == static_cast<size_t>(X.cols()));
+      for (int64_t f = 0; f < X.cols(); ++f) {
+        const Feature &feature = p.features()[static_cast<size_t>(f)], &own = plain.features()[static_cast<size_t>(f % d)];
+        CHECK(feature.lag == f / d);
+        CHECK(feature.source_column == own.source_column);
+        CHECK(feature.category == own.category);
+        for (int64_t i = 0; i < X.rows(); ++i) {
+          const int64_t row = i - feature.lag;
+          REQUIRE(SameBits(X(i, f), row < 0 ? missing(0, f % d) : lag0(row, f % d)));
+        }
+        CHECK(p.category_counts()[static_cast<size_t>(f)] == plain.category_counts()[static_cast<size_t>(f % d)]);
+        CHECK(p.CategoryOf(f, 1) == plain.CategoryOf(f % d, 1));
+      }
+    }
+  }
+  const Preparation named = Prepared(t, {.window = 2});
+  CHECK(named.features()[0].name == "v");
+  CHECK(named.features()[1].name.starts_with("c="));
+  CHECK(named.features()[4].name == "v[-1]");
+  CHECK(named.features()[5].name.starts_with("c[-1]="));
+}
+
+TEST_CASE("windows: a row gives the same bits however the table is cut, where its history comes along") {
+  const Table t = Series(90, 2);
+  for (const Encoding encoding : kEncodings) {
+    const Preparation p = Prepared(t, {.encoding = encoding, .scaling = Scaling::kRobust, .window = 5});
+    const Matrix whole = *p.Apply(t);
+    Rng rng(3);
+    for (int round = 0; round < 20; ++round) {
+      RowHistory history(p.history());
+      for (int64_t begin = 0; begin < t.rows();) {
+        const int64_t count = std::min(t.rows() - begin, static_cast<int64_t>(rng.Below(12)));
+        const auto run = history.Next(SliceRows(t, begin, count));
+        REQUIRE(run.ok());
+        CHECK(run->context_rows == std::min<int64_t>(begin, 4));
+        const Matrix part = *p.Apply(run->table, run->context_rows);
+        REQUIRE(part.rows() == count);
+        for (int64_t i = 0; i < count; ++i) {
+          for (int64_t f = 0; f < part.cols(); ++f) REQUIRE(SameBits(part(i, f), whole(begin + i, f)));
+        }
+        begin += count;
+      }
+    }
+    const std::vector<int64_t> some = {80, 0, 3, 4, 4, 61, 89, 59};
+    const Matrix picked = *p.ApplyRows(t, some);
+    REQUIRE(picked.rows() == 8);
+    for (size_t i = 0; i < some.size(); ++i) {
+      for (int64_t f = 0; f < picked.cols(); ++f) REQUIRE(SameBits(picked(static_cast<int64_t>(i), f), whole(some[i], f)));
+    }
+  }
+}
+
+TEST_CASE("windows: a window of one row is none") {
+  const Table t = Series(40, 4);
+  for (const Encoding encoding : kEncodings) {
+    const Preparation plain = Prepared(t, {.encoding = encoding}), one = Prepared(t, {.encoding = encoding, .window = 1});
+    ByteWriter a, b;
+    plain.Save(a);
+    one.Save(b);
+    CHECK(a.bytes() == b.bytes());
+    CHECK(SameBits(*plain.Apply(t), *one.Apply(t)));
+    std::vector<int64_t> all(40);
+    std::iota(all.begin(), all.end(), 0);
+    CHECK(SameBits(*plain.Apply(t), *one.ApplyRows(t, all)));
+    CHECK(one.Apply(t, 10)->rows() == 30);
+  }
+}
+
+TEST_CASE("windows: lengths and rows out of range say so") {
+  const Table t = Series(20, 5);
+  for (const int window : {0, -1, 1001, 1000000000, std::numeric_limits<int>::min()}) {
+    const auto p = Preparation::Fit(t, {.window = window});
+    CHECK(absl::IsInvalidArgument(p.status()));
+    CHECK(p.status().ToString().find("window is") != std::string::npos);
+  }
+  Table wide;
+  for (int j = 0; j < 21; ++j) wide.columns.push_back({.name = "f" + std::to_string(j), .values = {1, 2.5}});
+  CHECK(Preparation::Fit(wide, {.window = 952}).ok());
+  CHECK(Preparation::Fit(wide, {.window = 953}).status().ToString().find("makes 20013 features; there may be 20000") != std::string::npos);
+  const Preparation p = Prepared(t, {.window = 3});
+  CHECK(absl::IsInvalidArgument(p.Apply(t, -1).status()));
+  CHECK(absl::IsInvalidArgument(p.Apply(t, 21).status()));
+  CHECK(p.Apply(t, 20)->rows() == 0);
+  const int64_t bad[] = {20};
+  CHECK(absl::IsInvalidArgument(p.ApplyRows(t, bad).status()));
+  CHECK(p.ApplyRows(t, {})->rows() == 0);
+}
+
+TEST_CASE("windows: stored and loaded, hostile bytes are DATA_LOSS") {
+  const Table t = Series(30, 6);
+  const Preparation p = Prepared(t, {.encoding = Encoding::kNative, .scaling = Scaling::kStandard, .window = 3});
+  ByteWriter out;
+  p.Save(out);
+  ByteReader in(out.bytes());
+  const auto loaded = Preparation::Load(in);
+  REQUIRE(loaded.ok());
+  CHECK(in.Finish().ok());
+  CHECK(loaded->history() == 2);
+  CHECK(loaded->features().back().name == p.features().back().name);
+  CHECK(loaded->features().back().lag == 2);
+  CHECK(SameBits(*p.Apply(t), *loaded->Apply(t)));
+  for (size_t n = 0; n < out.bytes().size(); ++n) {
+    ByteReader cut(std::string_view(out.bytes()).substr(0, n));
+    CHECK(absl::IsDataLoss(Preparation::Load(cut).status()));
+  }
+  Rng rng(7);
+  for (int round = 0; round < 20000; ++round) {
+    std::string bytes = out.bytes();
+    for (uint64_t k = 0; k <= rng.Below(4); ++k) bytes[rng.Below(bytes.size())] = static_cast<char>(rng.Below(256));
+    ByteReader damaged(bytes);
+    const auto result = Preparation::Load(damaged);
+    if (!result.ok()) {
+      REQUIRE(absl::IsDataLoss(result.status()));
+    } else {
+      REQUIRE(result->history() < kMaxWindow);
+      (void)result->Apply(t);  // must not crash, whatever it says
+    }
+  }
+}
+
+TEST_CASE("row history: pieces with other columns are refused, no history costs nothing") {
+  const Table t = Series(10, 8);
+  RowHistory none(0), two(2);
+  CHECK(none.Next(SliceRows(t, 0, 5))->context_rows == 0);
+  CHECK(none.Next(SliceRows(t, 5, 5))->table.rows() == 5);
+  CHECK(two.Next(SliceRows(t, 0, 1))->context_rows == 0);
+  CHECK(two.Next(SliceRows(t, 1, 5))->context_rows == 1);
+  CHECK(two.Next(SliceRows(t, 6, 1))->context_rows == 2);
+  Table other;
+  other.columns.push_back({.name = "w", .values = {1}});
+  CHECK(absl::IsInvalidArgument(two.Next(std::move(other)).status()));
+}
+
+}  // namespace
+}  // namespace vedette::table
