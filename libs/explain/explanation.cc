@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "explain/words.h"
 
@@ -34,6 +35,7 @@ Direction DirectionOf(const Contribution& c) {
 Contribution FromFeature(const outlier::FeatureContribution& f) {
   Contribution c;
   c.feature_name = f.feature;
+  c.lag = f.lag;
   c.contribution = std::isfinite(f.contribution) ? f.contribution : 0;
   c.actual = f.actual;
   c.expected = f.expected;
@@ -78,8 +80,11 @@ std::string HowFar(const Contribution& c) {
   return fmt::format("{:.0f}% {} the expected {}", 100 * share, side, expected);
 }
 
+/// "1 row before", "3 rows before".
+std::string RowsBefore(int lag) { return fmt::format("{} row{} before", lag, lag == 1 ? "" : "s"); }
+
 std::string Clause(const Contribution& c) {
-  return fmt::format("{} is {}, {}", SafeText(c.feature_name), ActualWords(c), HowFar(c));
+  return fmt::format("{} is {}, {}", FeatureWords(c), ActualWords(c), HowFar(c));
 }
 
 /// ", from above"; ", 60% of it from above, the rest from below"; nothing where the two are not told apart.
@@ -111,28 +116,50 @@ std::string Verdict(const Request& r) {
                      FormatNumber(r.score.score, 4), FormatNumber(r.threshold, 4));
 }
 
+/// A feature that pushes towards anomalous: its largest contribution, and the part of all its lags.
+struct Driver {
+  const Contribution* strongest;
+  FeatureShare all;
+};
+
+std::vector<Driver> DriversOf(const std::vector<Contribution>& contributions) {
+  std::vector<Driver> drivers;
+  for (const FeatureShare& all : SharesByFeature(contributions)) {
+    if (drivers.size() == kNamed || all.lags == 0) break;
+    drivers.push_back({&*std::find_if(contributions.begin(), contributions.end(),
+                                      [&](const Contribution& c) { return c.feature_name == all.feature; }),
+                       all});
+  }
+  return drivers;
+}
+
+/// ", 70% over 4 rows"; nothing where the feature pushes at one lag alone.
+std::string OverRows(const FeatureShare& all) {
+  return all.lags > 1 ? fmt::format(", {} over {} rows", FormatPercent(all.share), all.lags) : "";
+}
+
 std::string TextOf(const Request& request, const Explanation& e) {
   std::string text = Verdict(request);
-  std::vector<const Contribution*> drivers;
-  for (const auto& c : e.contributions) {
-    if (drivers.size() < kNamed && c.contribution > 0) drivers.push_back(&c);
-  }
+  const std::vector<Driver> drivers = DriversOf(e.contributions);
   if (drivers.empty()) {
     text += " No feature stands out.";
     return request.since && request.score.anomaly ? text + " " + SinceSentence(*request.since) : text;
   }
   std::vector<std::string> names;
-  for (const auto* c : drivers) names.push_back(SafeText(c->feature_name));
+  for (const Driver& d : drivers) {
+    const std::string name = SafeText(d.strongest->feature_name);
+    names.push_back(d.strongest->lag == 0 ? name : fmt::format("{} ({})", name, RowsBefore(d.strongest->lag)));
+  }
   if (!request.score.anomaly) {
     text += " What is least usual about it:";
   } else if (e.no_single_driver) {
     text += " No single driver: it is the combination that is unusual. The largest parts:";
   }
   for (size_t i = 0; i < drivers.size(); ++i) {
-    text += fmt::format(" {} ({} of the deviation{}).", Clause(*drivers[i]), FormatPercent(drivers[i]->share),
-                        Sides(*drivers[i]));
+    const Contribution& c = *drivers[i].strongest;
+    text += fmt::format(" {} ({} of the deviation{}{}).", Clause(c), FormatPercent(c.share), OverRows(drivers[i].all), Sides(c));
     // Further features are named only while they matter beside the first.
-    if (!e.no_single_driver && i + 1 < drivers.size() && drivers[i + 1]->share < 0.25 * drivers[0]->share) {
+    if (!e.no_single_driver && i + 1 < drivers.size() && drivers[i + 1].all.share < 0.25 * drivers[0].all.share) {
       names.resize(i + 1);
       break;
     }
@@ -180,11 +207,36 @@ Explanation Explain(const Request& request) {
                    [](const Contribution& a, const Contribution& b) { return a.contribution > b.contribution; });
   for (auto& c : out.contributions) c.share = positive > 0 ? relative(c) / positive : 0;
   out.features_left_out = std::max<int64_t>(0, request.features_left_out);
-  const size_t m = out.contributions.size() + static_cast<size_t>(out.features_left_out);
+  const std::vector<FeatureShare> features = SharesByFeature(out.contributions);
+  const size_t m = features.size() + static_cast<size_t>(out.features_left_out);
   const double needed = m < 3 ? 0 : std::max(kNoise, 1.5 / static_cast<double>(m));
-  out.no_single_driver = positive <= 0 || out.contributions.front().share < needed;
+  out.no_single_driver = positive <= 0 || features.front().share < needed;
   out.text = TextOf(request, out);
   return out;
+}
+
+std::vector<FeatureShare> SharesByFeature(const std::vector<Contribution>& contributions) {
+  std::vector<FeatureShare> out;
+  std::map<std::string_view, size_t> places;
+  for (const Contribution& c : contributions) {
+    const auto [at, fresh] = places.emplace(c.feature_name, out.size());
+    if (fresh) out.push_back({.feature = c.feature_name});
+    FeatureShare& all = out[at->second];
+    all.share += c.share;
+    if (c.contribution > 0) ++all.lags;
+  }
+  return out;
+}
+
+std::string FeatureWords(const Contribution& c, size_t max_chars) {
+  const std::string name = SafeText(c.feature_name, max_chars);
+  return c.lag == 0 ? name : fmt::format("{} {}", name, RowsBefore(c.lag));
+}
+
+std::string FeatureTag(const Contribution& c, size_t max_chars) {
+  if (c.lag == 0) return SafeText(c.feature_name, max_chars);
+  const std::string lag = fmt::format("[-{}]", c.lag);
+  return SafeText(c.feature_name, max_chars > lag.size() ? max_chars - lag.size() : 1) + lag;
 }
 
 std::string ActualWords(const Contribution& c) {
@@ -206,11 +258,9 @@ std::string ExpectedWords(const Contribution& c) {
 }
 
 std::string ShortPhrase(const Contribution& c) {
-  if (c.direction == Direction::kUsual) {
-    return fmt::format("{} {} (usual by itself)", SafeText(c.feature_name, 32), ActualWords(c));
-  }
-  return fmt::format("{} {}, expected {}{}", SafeText(c.feature_name, 32), ActualWords(c), c.numeric ? "about " : "",
-                     ExpectedWords(c));
+  const std::string name = FeatureWords(c, 32) + (c.lag == 0 ? "" : ":");
+  if (c.direction == Direction::kUsual) return fmt::format("{} {} (usual by itself)", name, ActualWords(c));
+  return fmt::format("{} {}, expected {}{}", name, ActualWords(c), c.numeric ? "about " : "", ExpectedWords(c));
 }
 
 }  // namespace vedette::explain

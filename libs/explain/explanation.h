@@ -23,9 +23,10 @@ enum class Direction {
 };
 std::string_view DirectionName(Direction direction);
 
-/// One source column's part in a row's score.
+/// One source column's part in a row's score, at one lag.
 struct Contribution {
   std::string feature_name;
+  int lag = 0;              ///< so many rows before is what the values tell of; above 0 only where rows have windows
   double contribution = 0;  ///< positive pushes towards anomalous, in Explanation::space
   double share = 0;         ///< of the positive contributions, [0, 1]
   double actual = 0;        ///< NaN when missing or a category
@@ -65,11 +66,25 @@ struct Request {
 };
 
 /// Builds the explanation. Contributions that are not finite count as 0. No driver is named when no contribution is
-/// positive, or when the largest share is below max(0.15, 1.5 / number of features): about what noise gives.
+/// positive, or when the largest share is below max(0.15, 1.5 / number of features): about what noise gives. Where rows have
+/// windows, the text names a feature once, at its strongest lag, and a feature's share is that of all its lags.
 Explanation Explain(const Request& request);
 
+/// Shares of the positive contributions by feature, over all lags, in order of first appearance.
+struct FeatureShare {
+  std::string feature;
+  double share = 0;
+  int lags = 0;  ///< with a positive contribution
+};
+std::vector<FeatureShare> SharesByFeature(const std::vector<Contribution>& contributions);
+
+/// "temperature"; "temperature 1 row before"; "temperature 3 rows before".
+std::string FeatureWords(const Contribution& c, size_t max_chars = 48);
+/// "temperature"; "temperature[-3]".
+std::string FeatureTag(const Contribution& c, size_t max_chars = 48);
+
 /// "units_sold 940, expected about 12"; "colour green, expected red"; "price missing, expected about 4.2"; "day 3
-/// (usual by itself)".
+/// (usual by itself)"; "temperature 3 rows before: 8.2, expected about 5.1".
 std::string ShortPhrase(const Contribution& c);
 
 /// The numbers alone, as ShortPhrase shows them; enough digits are shown to tell the two apart.

@@ -17,7 +17,7 @@ MethodResult Against(const outlier::Model& model, const MethodOptions& options, 
                      std::string_view space);
 /// Sets what an additive result misses, and warns where that is more than rounding.
 void CheckSum(MethodResult* out);
-/// Contributions of matrix features, added up per source column.
+/// Contributions of matrix features, added up per player (source column and lag).
 std::vector<double> BySource(const outlier::Model& model, MatrixView parts);
 
 }  // namespace vedette::explain

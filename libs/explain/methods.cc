@@ -48,7 +48,7 @@ absl::StatusOr<MethodResult> RunNative(const PreparedModel& prepared, MatrixView
   return out;
 }
 
-/// Per source column the 95th percentile of the size of its native part among the background rows; at least a
+/// Per player the 95th percentile of the size of its native part among the background rows; at least a
 /// thousandth of the mean of these, so that what never varied there does not drown the rest.
 std::vector<double> UsualParts(const outlier::Model& model, MatrixView parts) {
   std::vector<double> usual;
@@ -204,7 +204,10 @@ absl::StatusOr<MethodResult> RunCounterfactual(const PreparedModel& prepared, Ma
       out.contributions[static_cast<size_t>(found.changed[i])] = scores[0] - scores[i + 1];
     }
   }
-  if (!found.found) out.warnings.push_back("no change of up to 8 columns towards usual rows makes this row normal");
+  if (!found.found) {
+    out.warnings.push_back(fmt::format("no change of up to 8 columns towards usual rows makes this row normal{}",
+                                       model.preparation().history() > 0 ? "; the rows before it stay as they are" : ""));
+  }
   out.counterfactual = std::move(found);
   return out;
 }
@@ -264,17 +267,26 @@ std::vector<double> BySource(const outlier::Model& model, MatrixView parts) {
 
 SourceColumns SourceColumnsOf(const outlier::Model& model) {
   SourceColumns out;
-  std::map<std::string_view, size_t> places;
+  std::map<std::pair<int, std::string_view>, size_t> places;
   const auto& features = model.preparation().features();
   for (size_t f = 0; f < features.size(); ++f) {
-    const auto [at, fresh] = places.emplace(features[f].source_column, out.names.size());
+    const auto [at, fresh] =
+        places.emplace(std::pair(features[f].lag, std::string_view(features[f].source_column)), out.names.size());
     if (fresh) {
       out.names.push_back(features[f].source_column);
+      out.lags.push_back(features[f].lag);
+      out.per_lag += features[f].lag == 0 ? 1 : 0;
       out.features.emplace_back();
     }
     out.features[at->second].push_back(static_cast<int64_t>(f));
   }
   return out;
+}
+
+size_t SourceColumns::Find(std::string_view name, int lag) const {
+  const auto own = std::find(names.begin(), names.begin() + static_cast<int64_t>(per_lag), name) - names.begin();
+  const size_t at = static_cast<size_t>(own) + static_cast<size_t>(lag) * per_lag;
+  return static_cast<size_t>(own) == per_lag ? names.size() : std::min(at, names.size());
 }
 
 Matrix BackgroundOf(const outlier::Model& model, int64_t rows) {
@@ -342,6 +354,15 @@ absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X
 
 namespace {
 
+/// One row, which is the last of `table` where there is one.
+absl::StatusOr<std::vector<outlier::FeatureContribution>> ExplainOne(const outlier::Model& model, MatrixView X,
+                                                                     const table::Table* table, const Context& ctx) {
+  if (X.rows != 1) return InvalidArgument("one row is explained at a time, not {}", X.rows);
+  const int64_t last = table == nullptr ? 0 : table->rows() - 1;
+  ASSIGN_OR_RETURN(auto rows, model.Explain(X, ctx, nullptr, table, std::span(&last, 1)));
+  return std::move(rows[0]);
+}
+
 /// Ranges in the units of the matrix.
 absl::Status SetRanges(const outlier::Model& model, const std::vector<AllowedRange>& ranges,
                        CounterfactualOptions* how) {
@@ -377,12 +398,12 @@ absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, Mat
   CounterfactualOptions how;
   how.threshold = model.scale().threshold();
   how.players = columns.features;
-  how.frozen.assign(columns.names.size(), false);
+  for (const int lag : columns.lags) how.frozen.push_back(lag > 0);  // what has been, stays
   for (const std::string& name : options.frozen) {
-    const auto found = std::find(columns.names.begin(), columns.names.end(), name);
-    if (found == columns.names.end())
+    const size_t player = columns.Find(name, 0);
+    if (player == columns.names.size())
       return InvalidArgument("the model uses no column '{}' that could be frozen", name);
-    how.frozen[static_cast<size_t>(found - columns.names.begin())] = true;
+    how.frozen[player] = true;
   }
   for (const int32_t count : model.preparation().category_counts()) how.codes.push_back(count > 0);
   RETURN_IF_ERROR(SetRanges(model, options.ranges, &how));
@@ -392,24 +413,20 @@ absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, Mat
 absl::StatusOr<Explanation> ExplainWith(const outlier::Model& model, MatrixView X, const MethodResult& result,
                                         const outlier::RowScore& score, std::string subject, const table::Table* table,
                                         const Context& ctx) {
-  ASSIGN_OR_RETURN(auto features, model.Explain(X, ctx, nullptr, table));
+  ASSIGN_OR_RETURN(auto features, ExplainOne(model, X, table, ctx));
   const SourceColumns columns = SourceColumnsOf(model);
-  for (auto& f : features[0]) {
-    const auto place = std::find(columns.names.begin(), columns.names.end(), f.feature) - columns.names.begin();
-    f.contribution = result.contributions[static_cast<size_t>(place)];
-  }
+  for (auto& f : features) f.contribution = result.contributions[columns.Find(f.feature, f.lag)];
   Request request;
   request.subject = std::move(subject);
   request.score = score;
   request.threshold = model.scale().threshold();
   request.space = result.space;
-  request.features = std::move(features[0]);
+  request.features = std::move(features);
   Explanation out = Explain(request);
   out.method = result.method;
   if (result.flat) out.text += " The score hardly changes near this row, so these contributions say little.";
   for (auto& c : out.contributions) {
-    const auto place = static_cast<size_t>(std::find(columns.names.begin(), columns.names.end(), c.feature_name) -
-                                           columns.names.begin());
+    const size_t place = columns.Find(c.feature_name, c.lag);
     if (place < result.standard_error.size()) c.standard_error = result.standard_error[place];
   }
   return out;
@@ -420,17 +437,18 @@ absl::StatusOr<std::vector<Change>> ChangesOf(const outlier::Model& model, Matri
                                               const Context& ctx) {
   Matrix changed(1, X.cols);
   for (int64_t j = 0; j < X.cols; ++j) changed(0, j) = counterfactual.row[static_cast<size_t>(j)];
-  ASSIGN_OR_RETURN(const auto before, model.Explain(X, ctx, nullptr, table));
-  ASSIGN_OR_RETURN(const auto after, model.Explain(changed, ctx));
+  ASSIGN_OR_RETURN(const auto before, ExplainOne(model, X, table, ctx));
+  ASSIGN_OR_RETURN(const auto after, ExplainOne(model, changed, nullptr, ctx));
   const SourceColumns columns = SourceColumnsOf(model);
   const auto text = [](const std::vector<outlier::FeatureContribution>& row, const std::string& name) -> std::string {
-    const auto f = std::find_if(row.begin(), row.end(), [&](const auto& c) { return c.feature == name; });
+    const auto f =
+        std::find_if(row.begin(), row.end(), [&](const auto& c) { return c.lag == 0 && c.feature == name; });
     return f == row.end() ? "" : f->actual_text;
   };
   std::vector<Change> out;
   for (const int64_t p : counterfactual.changed) {
     const std::string& name = columns.names[static_cast<size_t>(p)];
-    out.push_back({name, text(before[0], name), text(after[0], name)});
+    out.push_back({name, text(before, name), text(after, name)});
   }
   return out;
 }

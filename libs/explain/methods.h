@@ -30,7 +30,7 @@ struct AllowedRange {
 struct MethodOptions {
   std::string mode;                       ///< one of the method's modes; empty: its first
   int64_t samples = 0;                    ///< coalitions or draws; 0: 2048 and 5000
-  std::vector<std::string> frozen;        ///< source columns that a counterfactual may not change
+  std::vector<std::string> frozen;        ///< source columns that a counterfactual may not change; earlier rows it never does
   std::vector<AllowedRange> ranges = {};  ///< of the values that it may give numeric source columns
   int64_t background_rows = 0;            ///< rows of the model's background that are used, evenly spaced; 0: all
 };
@@ -42,8 +42,8 @@ struct MethodResult {
   std::string space;       ///< what contributions add up to or measure, in words
   std::string background;  ///< id of the rows that stood for "absent"; empty when none did
   int64_t background_rows = 0;
-  std::vector<double> contributions;   ///< per source column, see SourceColumns
-  std::vector<double> standard_error;  ///< per source column; empty when the method has none
+  std::vector<double> contributions;   ///< per player, see SourceColumns
+  std::vector<double> standard_error;  ///< per player; empty when the method has none
   bool additive = false;               ///< expected + sum of contributions should be the output
   double expected = 0;                 ///< with `additive`: the output that nothing known gives
   double output = 0;                   ///< with `additive`: the row's
@@ -53,14 +53,19 @@ struct MethodResult {
   std::optional<double> r2;                      ///< LIME's fit
   bool flat = false;                             ///< LIME: the score hardly changes near the row, see LimeFit::flat
   std::vector<std::string> warnings;             ///< why it should be read with care
-  std::optional<Counterfactual> counterfactual;  ///< players are source columns
+  std::optional<Counterfactual> counterfactual;  ///< players are those of SourceColumns
 };
 
-/// Columns of the user's table that the model uses, in order of first use, with their features of the matrix: the
-/// players.
+/// Columns of the user's table that the model uses, each at every lag of its window, in order of first use (all of lag 0
+/// first), with their features of the matrix: the players.
 struct SourceColumns {
   std::vector<std::string> names;
+  std::vector<int> lags;
   std::vector<std::vector<int64_t>> features;
+  size_t per_lag = 0;  ///< players of one lag; those of every lag come in the same order
+
+  /// The player; size of names where there is none.
+  size_t Find(std::string_view name, int lag) const;
 };
 SourceColumns SourceColumnsOf(const outlier::Model& model);
 
@@ -93,13 +98,14 @@ absl::StatusOr<MethodResult> RunMethod(const PreparedModel& model, MatrixView X,
 absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X, const Method& method,
                                        const MethodOptions& options, const Context& ctx);
 
-/// The fewest changes that make the row normal by this model's threshold, towards its background. INVALID_ARGUMENT for
-/// a column that the model does not use, and a range that is empty or of a column without numbers.
+/// The fewest changes that make the row normal by this model's threshold, towards its background. Where rows have windows, only
+/// the row itself is changed: those before it are facts. INVALID_ARGUMENT for a column that the model does not use, and a
+/// range that is empty or of a column without numbers.
 absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, MatrixView X, const MethodOptions& options,
                                                 const Context& ctx);
 
 /// The method's numbers in words: contributions replaced, everything else as Explain's.
-/// `table`: the same row as cells, or null. `subject`: "Row 12".
+/// `table`: the row as cells, its last, after those of its history; or null. `subject`: "Row 12".
 absl::StatusOr<Explanation> ExplainWith(const outlier::Model& model, MatrixView X, const MethodResult& result,
                                         const outlier::RowScore& score, std::string subject, const table::Table* table,
                                         const Context& ctx);

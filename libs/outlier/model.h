@@ -40,6 +40,7 @@ struct RowScore {
 /// One feature's part in a row's score, in the user's own units.
 struct FeatureContribution {
   std::string feature;      ///< source column
+  int lag = 0;              ///< so many rows before the row is what `actual` tells of; above 0 only with a window of rows
   double contribution = 0;  ///< positive pushes towards anomalous
   double share = 0;         ///< of the positive contributions, [0, 1]
   double actual = 0;        ///< NaN when missing or not a number
@@ -66,13 +67,15 @@ class Model {
   absl::StatusOr<std::vector<RowScore>> Score(MatrixView X, const Context& ctx) const;
   /// The scored training rows, in order (empty after Load).
   std::vector<RowScore> TrainingRows() const;
-  /// For each row of X: every source column, largest contribution first; the parts of a one-hot column are added up.
-  /// With `table` (the same rows) actual values are what the cells say, without it what the matrix says. `space` gets what
-  /// contributions add up to or measure. Falls back to robust z-scores against the background when the algorithm has no
-  /// native attribution (space says so). Thread-safe.
+  /// For each row of X: every source column at every lag, largest contribution first; the parts of a one-hot column are added
+  /// up. With `table` actual values are what the cells say, without it what the matrix says: row i of X is the table's row i,
+  /// or its row rows[i] where `rows` is not empty, and the rows before it in the table are its history; where there are none
+  /// a cell is missing. `space` gets what contributions add up to or measure. Falls back to robust z-scores against the
+  /// background when the algorithm has no native attribution (space says so). Thread-safe.
   absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Explain(MatrixView X, const Context& ctx,
                                                                         std::string* space = nullptr,
-                                                                        const table::Table* table = nullptr) const;
+                                                                        const table::Table* table = nullptr,
+                                                                        std::span<const int64_t> rows = {}) const;
   /// The same contributions as matrices, rows x features of the preparation, in the units of the matrix.
   absl::StatusOr<Attribution> Attribute(MatrixView X, const Context& ctx) const;
 

@@ -57,6 +57,46 @@ bool SidesFit(const Matrix& side, MatrixView X) {
   return side.rows() * side.cols() == 0 || (side.rows() == X.rows && side.cols() == X.cols);
 }
 
+/// The parts that features are added up to: source columns at their lags, in order of first use.
+struct Places {
+  std::vector<size_t> of_feature;
+  std::vector<int> lags;
+  std::vector<const table::Column*> cells;  ///< null: not in the table, or there is none
+
+  Places(const std::vector<table::Feature>& features, const table::Table* table) {
+    std::map<std::pair<int, std::string_view>, size_t> known;
+    for (const table::Feature& f : features) {
+      const auto [at, fresh] = known.emplace(std::pair(f.lag, std::string_view(f.source_column)), lags.size());
+      of_feature.push_back(at->second);
+      if (!fresh) continue;
+      lags.push_back(f.lag);
+      const int64_t column = table == nullptr ? -1 : table->Find(f.source_column);
+      cells.push_back(column < 0 ? nullptr : &table->columns[static_cast<size_t>(column)]);
+    }
+  }
+
+  /// Actual values are what the cells of the table's row `at`, and of those before it, say.
+  void ReadCells(int64_t at, std::vector<FeatureContribution>& row) const {
+    for (size_t p = 0; p < row.size(); ++p) {
+      if (cells[p] == nullptr) continue;
+      const int64_t cell = at - lags[p];
+      row[p].actual_text = cell < 0 ? "" : cells[p]->Text(cell);
+      if (cell < 0 || cells[p]->IsMissing(cell)) row[p].actual = row[p].percentile = row[p].high = row[p].low = kNone;
+    }
+  }
+};
+
+/// The rows of a table that explanations of X are to name: all in order, or those given.
+absl::Status CheckRows(const table::Table* table, std::span<const int64_t> rows, MatrixView X) {
+  if (table == nullptr) return absl::OkStatus();
+  const int64_t count = rows.empty() ? table->rows() : std::ssize(rows);
+  if (count != X.rows) return InvalidArgument("the table has {} rows, the matrix {}", count, X.rows);
+  for (const int64_t row : rows) {
+    if (row < 0 || row >= table->rows()) return InvalidArgument("row {} of a table of {} rows", row, table->rows());
+  }
+  return absl::OkStatus();
+}
+
 /// Shares of the positive contributions, then the largest first.
 void Finish(std::vector<FeatureContribution>& row) {
   double largest = 0;
@@ -104,34 +144,27 @@ void Model::Describe(size_t feature, bool coded, double actual, double expected,
 
 absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(MatrixView X, const Context& ctx,
                                                                              std::string* space,
-                                                                             const table::Table* table) const {
-  if (table != nullptr && table->rows() != X.rows) {
-    return InvalidArgument("the table has {} rows, the matrix {}", table->rows(), X.rows);
-  }
+                                                                             const table::Table* table,
+                                                                             std::span<const int64_t> table_rows) const {
+  RETURN_IF_ERROR(CheckRows(table, table_rows, X));
   ASSIGN_OR_RETURN(const Attribution parts, Attribute(X, ctx));
   if (space != nullptr) *space = parts.space;
   const std::vector<table::Feature>& features = preparation_.features();
-  std::map<std::string_view, size_t> places;  // source column -> its place in a row's list
-  std::vector<size_t> place(features.size());
-  std::vector<const table::Column*> cells;
-  for (size_t f = 0; f < features.size(); ++f) {
-    place[f] = places.emplace(features[f].source_column, places.size()).first->second;
-    if (place[f] < cells.size()) continue;
-    const int64_t column = table == nullptr ? -1 : table->Find(features[f].source_column);
-    cells.push_back(column < 0 ? nullptr : &table->columns[static_cast<size_t>(column)]);
-  }
+  const Places places(features, table);
   const std::vector<bool> coded = CodedCategories();
   const bool sides = parts.high.rows() == X.rows && parts.low.rows() == X.rows && X.rows > 0;
   std::vector<std::vector<FeatureContribution>> rows(static_cast<size_t>(X.rows));
   for (int64_t i = 0; i < X.rows; ++i) {
     if (i % 256 == 0) RETURN_IF_ERROR(ctx.Check());
     std::vector<FeatureContribution>& row = rows[static_cast<size_t>(i)];
-    row.resize(places.size());
-    std::vector<double> commonest(places.size(), 0);
+    row.resize(places.lags.size());
+    std::vector<double> commonest(row.size(), 0);
     for (size_t f = 0; f < features.size(); ++f) {
       const auto j = static_cast<int64_t>(f);
-      FeatureContribution& out = row[place[f]];
+      const size_t place = places.of_feature[f];
+      FeatureContribution& out = row[place];
       out.feature = features[f].source_column;
+      out.lag = features[f].lag;
       out.contribution += parts.contributions(i, j);
       if (features[f].category.empty()) {
         Describe(f, coded[f], X(i, j), parts.expected(i, j), out);
@@ -146,16 +179,12 @@ absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(Mat
       }
       out.actual = out.expected = kNone;
       if (X(i, j) * features[f].scale + features[f].offset > 0.5) out.actual_text = features[f].category;
-      if (typical_[f] > commonest[place[f]]) {
-        commonest[place[f]] = typical_[f];
+      if (typical_[f] > commonest[place]) {
+        commonest[place] = typical_[f];
         out.expected_text = features[f].category;
       }
     }
-    for (size_t p = 0; p < row.size(); ++p) {
-      if (cells[p] == nullptr) continue;
-      row[p].actual_text = cells[p]->Text(i);
-      if (cells[p]->IsMissing(i)) row[p].actual = row[p].percentile = row[p].high = row[p].low = kNone;
-    }
+    places.ReadCells(table_rows.empty() ? i : table_rows[static_cast<size_t>(i)], row);
     Finish(row);
   }
   return rows;

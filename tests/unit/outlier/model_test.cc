@@ -250,6 +250,47 @@ TEST_CASE("a detector without native explanation falls back to robust z-scores, 
   CHECK((*parts)[50][0].feature == "amount");
 }
 
+TEST_CASE("windows: models read back with the same scores, and explain columns at their lags by the cells of the rows before") {
+  table::PrepareOptions prepare;
+  prepare.window = 3;
+  for (const char* algorithm : {"ecod", "iforest", "knn", "pca"}) {
+    CAPTURE(algorithm);
+    prepare.scaling = algorithm == std::string("knn") ? table::Scaling::kStandard : table::Scaling::kNone;
+    const Fixture f = Make(algorithm, prepare);
+    const auto loaded = Model::Parse(Algorithms(), f.model->Serialize());
+    REQUIRE(loaded.ok());
+    CHECK((*loaded)->preparation().history() == 2);
+    const auto a = f.model->Score(f.X, Context{}), b = (*loaded)->Score(f.X, Context{});
+    REQUIRE((a.ok() && b.ok()));
+    for (size_t i = 0; i < a->size(); ++i) CHECK((*a)[i].score == (*b)[i].score);
+    const auto whole = f.model->Explain(f.X, Context{}, nullptr, &f.table);
+    REQUIRE(whole.ok());
+    const std::vector<int64_t> some = {52, 1, 50};
+    const Matrix X = *f.model->preparation().ApplyRows(f.table, some);
+    const auto parts = (*loaded)->Explain(X, Context{}, nullptr, &f.table, some);
+    REQUIRE(parts.ok());
+    for (size_t i = 0; i < some.size(); ++i) {
+      const auto& row = (*parts)[i];
+      REQUIRE(row.size() == 12);
+      for (const FeatureContribution& c : row) {
+        const int64_t cell = some[i] - c.lag;
+        const auto& column = f.table.columns[static_cast<size_t>(f.table.Find(c.feature))];
+        CHECK(c.actual_text == (cell < 0 ? "" : column.Text(cell)));
+        const auto& same = (*whole)[static_cast<size_t>(some[i])];
+        const auto it = std::find_if(same.begin(), same.end(), [&](const auto& o) { return o.feature == c.feature && o.lag == c.lag; });
+        REQUIRE(it != same.end());
+        CHECK(it->actual_text == c.actual_text);
+        CHECK(it->contribution == Approx(c.contribution).margin(1e-12));
+      }
+    }
+    CHECK((*parts)[0][0].lag == 2);  // row 50 is the odd one
+    CHECK((*parts)[2][0].lag == 0);
+    CHECK_FALSE(f.model->Explain(X, Context{}, nullptr, &f.table).ok());
+    const std::vector<int64_t> beyond = {0, 1, f.table.rows()};
+    CHECK_FALSE(f.model->Explain(X, Context{}, nullptr, &f.table, beyond).ok());
+  }
+}
+
 TEST_CASE("damaged models are refused, byte by byte, with and without a valid checksum") {
   const Fixture f = Make("hbos");
   const std::string good = f.model->Serialize();
