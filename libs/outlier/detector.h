@@ -104,6 +104,8 @@ struct Descriptor {
   bool explains = true;       ///< has native contributions
   NanPolicy nan = NanPolicy::kImputed;
   bool categories = false;    ///< FitMixed works; goes with NanPolicy::kNative
+  /// Training rows score otherwise than the same rows as new ones: neighbour methods leave the row itself out, for one.
+  bool own_training_scores = false;
   bool wants_scaling = false;  ///< distances or gradients: `auto` and the CLI's default recipe standardise for it
   std::string_view fit_cost;   ///< "O(n log n d)"
   std::string_view score_cost; ///< per row: "O(log n d)"

@@ -31,6 +31,17 @@ double Mode(std::vector<double> values) {
   return best;
 }
 
+absl::Status CheckSource(const TrainingSource& source, size_t rows) {
+  if (source.rows.empty()) return absl::OkStatus();
+  if (source.rows.size() != rows) {
+    return InvalidArgument("the source names {} rows, {} were given", source.rows.size(), rows);
+  }
+  if (source.rows.front() < 0 || !std::is_sorted(source.rows.begin(), source.rows.end(), std::less_equal<>())) {
+    return absl::InvalidArgumentError("the source's rows are not in order");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Model::CheckInput(MatrixView X) const {
@@ -94,6 +105,11 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Fit(const Catalog& catalog, const 
   ASSIGN_OR_RETURN(model->scale_, rule ? ScoreScale::Fit(scores, *rule) : ScoreScale::Fit(scores, options.contamination));
   RETURN_IF_ERROR(model->KeepBackground(X));
   model->FindTypical(X);
+  if (descriptor->own_training_scores && !options.source.table.empty()) {
+    RETURN_IF_ERROR(CheckSource(options.source, scores.size()));
+    model->source_ = options.source;
+    model->training_scores_.assign(scores.begin(), scores.end());
+  }
   return model;
 }
 
@@ -169,6 +185,35 @@ absl::StatusOr<std::vector<RowScore>> Model::Score(MatrixView X, const Context& 
     rows.push_back(RowOf(score));
   }
   return rows;
+}
+
+absl::StatusOr<std::vector<RowScore>> Model::ScoreRowsOf(std::string_view table, std::span<const int64_t> rows,
+                                                         MatrixView X, const Context& ctx) const {
+  if (table.empty() || table != source_.table) return Score(X, ctx);
+  std::vector<RowScore> out(rows.size());
+  std::vector<int64_t> others;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const int64_t place = PlaceInTraining(rows[i]);
+    if (place < 0) {
+      others.push_back(static_cast<int64_t>(i));
+    } else {
+      out[i] = RowOf(training_scores_[static_cast<size_t>(place)]);
+    }
+  }
+  if (others.empty()) return out;
+  Matrix fresh(static_cast<int64_t>(others.size()), X.cols);
+  for (int64_t j = 0; j < X.cols; ++j) {
+    for (size_t i = 0; i < others.size(); ++i) fresh(static_cast<int64_t>(i), j) = X(others[i], j);
+  }
+  ASSIGN_OR_RETURN(const std::vector<RowScore> scored, Score(fresh, ctx));
+  for (size_t i = 0; i < others.size(); ++i) out[static_cast<size_t>(others[i])] = scored[i];
+  return out;
+}
+
+int64_t Model::PlaceInTraining(int64_t row) const {
+  if (source_.rows.empty()) return row >= 0 && row < training_rows_ ? row : -1;
+  const auto it = std::lower_bound(source_.rows.begin(), source_.rows.end(), row);
+  return it != source_.rows.end() && *it == row ? it - source_.rows.begin() : -1;
 }
 
 std::vector<RowScore> Model::TrainingRows() const {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,12 +20,19 @@
 
 namespace vedette::outlier {
 
+/// Where the training rows lie in a table that may be scored again.
+struct TrainingSource {
+  std::string table = {};           ///< any name that stands for it for ever; empty: not known
+  std::vector<int64_t> rows = {};   ///< of the table, ascending, one for each row of the fit; empty: all of them, in order
+};
+
 struct FitOptions {
   std::string algorithm;                       ///< a name of the catalog
   std::map<std::string, std::string> params;   ///< as the user gave them
   double contamination = 0.1;
   std::string threshold = {};                  ///< a rule (ThresholdRule::Parse) instead of contamination
   std::vector<Label> labels = {};              ///< one per row for algorithms that need labels, else empty
+  TrainingSource source = {};
 };
 
 /// One scored row.
@@ -65,6 +73,11 @@ class Model {
 
   /// Scores rows of a matrix that this model's preparation made. Thread-safe.
   absl::StatusOr<std::vector<RowScore>> Score(MatrixView X, const Context& ctx) const;
+  /// Scores rows `rows` of `table` (ascending, one for each row of X): those that the model was fitted on (FitOptions::source)
+  /// as they scored then, also after Parse; the others as new ones. For algorithms that leave a training row out of what it
+  /// is compared with, the first is what the fit said of it, and the latter finds the row itself. Thread-safe.
+  absl::StatusOr<std::vector<RowScore>> ScoreRowsOf(std::string_view table, std::span<const int64_t> rows, MatrixView X,
+                                                    const Context& ctx) const;
   /// The scored training rows, in order (empty after Load).
   std::vector<RowScore> TrainingRows() const;
   /// For each row of X: every source column at every lag, largest contribution first; the parts of a one-hot column are added
@@ -99,12 +112,15 @@ class Model {
 
  private:
   absl::Status CheckInput(MatrixView X) const;
+  absl::Status ReadTrainingScores(ByteReader& in);
   absl::Status KeepBackground(MatrixView X);
   void FindTypical(MatrixView X);
   /// Features that are one number for the category of a text column (frequency or ordinal).
   std::vector<bool> CodedCategories() const;
   void Describe(size_t feature, bool coded, double actual, double expected, FeatureContribution& out) const;
   RowScore RowOf(double score) const;
+  /// Which training row a row of the source is; -1: none.
+  int64_t PlaceInTraining(int64_t row) const;
 
   const Descriptor* descriptor_ = nullptr;
   std::map<std::string, std::string> params_;
@@ -116,6 +132,9 @@ class Model {
   std::vector<double> typical_;
   int64_t training_rows_ = 0;
   uint64_t seed_ = 0;
+  /// Kept where the algorithm has scores of its own for training rows and their table is known.
+  TrainingSource source_;
+  std::vector<double> training_scores_;
 };
 
 }  // namespace vedette::outlier

@@ -1,7 +1,7 @@
-// The stored form of a model, version 2, little-endian:
+// The stored form of a model, version 3, little-endian:
 //   "VDTM", u32 version, sections in fixed order (each: u64 length, bytes), SHA-256 of all before it as 64 hex digits.
-// Version 1 had no rule in its score scale and is still read.
-// Sections: identity, preparation, detector state, score scale, background, typical values.
+// Sections: identity, preparation, detector state, score scale, background, typical values, training scores.
+// Version 1 had no rule in its score scale, and version 2 no training scores; both are still read.
 #include <cmath>
 
 #include "base/hash.h"
@@ -13,9 +13,10 @@ namespace vedette::outlier {
 namespace {
 
 constexpr std::string_view kMagic = "VDTM";
-constexpr uint32_t kFormatVersion = 2, kOldestVersion = 1;
+constexpr uint32_t kFormatVersion = 3, kOldestVersion = 1;
 constexpr size_t kDigestSize = 64;
 constexpr uint64_t kMaxParams = 1000;
+constexpr size_t kMaxTableName = 4096;
 
 template <typename Write>
 void Section(ByteWriter& out, const Write& write) {
@@ -60,6 +61,12 @@ std::string Model::Serialize() const {
     w.Doubles({background_.data(), static_cast<size_t>(background_.rows() * background_.cols())});
   });
   Section(out, [this](ByteWriter& w) { w.Doubles(typical_); });
+  Section(out, [this](ByteWriter& w) {
+    w.String(source_.table);
+    w.U64(source_.rows.size());
+    for (const int64_t row : source_.rows) w.I64(row);
+    w.Doubles(training_scores_);
+  });
   std::string bytes = out.Take();
   bytes += Sha256Hex(bytes);
   return bytes;
@@ -70,7 +77,8 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Parse(const Catalog& catalog, std:
   if (bytes.size() < kMagic.size() + 4 + kDigestSize) return absl::DataLossError("the model is cut off");
   const std::string_view body = bytes.substr(0, bytes.size() - kDigestSize);
   ByteReader in(body.substr(kMagic.size()));
-  if (const uint32_t version = in.U32(); version < kOldestVersion || version > kFormatVersion) {
+  const uint32_t version = in.U32();
+  if (version < kOldestVersion || version > kFormatVersion) {
     return DataLoss("the model has format version {}, this program reads versions {} to {}", version, kOldestVersion, kFormatVersion);
   }
   if (Sha256Hex(body) != bytes.substr(body.size())) return absl::DataLossError("the model is damaged: its checksum does not match");
@@ -127,8 +135,27 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Parse(const Catalog& catalog, std:
     model->typical_ = ReadDoubles(r, "the typical values", d);
     return r.status();
   }));
+  if (version >= 3) {
+    RETURN_IF_ERROR(NextSection(in, "training scores", [&](ByteReader& r) { return model->ReadTrainingScores(r); }));
+  }
   RETURN_IF_ERROR(in.Finish());
   return model;
+}
+
+absl::Status Model::ReadTrainingScores(ByteReader& in) {
+  source_.table = in.String();
+  if (source_.table.size() > kMaxTableName) in.Fail("the table's name is too long");
+  const uint64_t rows = in.U64();
+  if (rows != 0 && rows != static_cast<uint64_t>(training_rows_)) in.Fail("the number of rows is wrong");
+  int64_t last = -1;
+  for (uint64_t i = 0; i < rows && in.ok(); ++i) {
+    const int64_t row = in.I64();
+    if (row <= last) in.Fail("the rows are not in order");
+    source_.rows.push_back(row);
+    last = row;
+  }
+  training_scores_ = ReadDoubles(in, "the training scores", source_.table.empty() ? 0 : training_rows_);
+  return in.status();
 }
 
 }  // namespace vedette::outlier

@@ -71,6 +71,14 @@ TEST_CASE("the cost of a fit is finite, and larger for more rows and more featur
   }
 }
 
+TEST_CASE("training rows score as they do as new rows, unless the algorithm says otherwise") {
+  const Matrix X = Cloud(kSanitized ? 100 : 300, 3);
+  FOR_EACH_ALGORITHM(d) {
+    const auto detector = Fitted(d, X);
+    CHECK(SameBits(Training(*detector), Scores(*detector, X)) == !d.own_training_scores);
+  }
+}
+
 TEST_CASE("incremental algorithms learn from further rows, before and after loading; the others say so") {
   const Matrix X = Cloud(400, 3), more = Cloud(200, 3, 13), fresh = Cloud(50, 3, 14);
   FOR_EACH_ALGORITHM(d) {

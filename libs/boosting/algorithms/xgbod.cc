@@ -322,6 +322,7 @@ const outlier::Descriptor k_xgbod = {
     .params = kParams,
     .deterministic = false,
     .needs_labels = true,
+    .own_training_scores = true,
     .fit_cost = "the fits of its members, and O(trees n (d + members))",
     .score_cost = "the scores of its members",
     .cost = CostOf,

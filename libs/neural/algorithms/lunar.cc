@@ -405,6 +405,7 @@ const outlier::Descriptor k_lunar = {
     .params = kParams,
     .deterministic = false,
     .explains = true,
+    .own_training_scores = true,
     .fit_cost = "O(n log n d) for few columns, O(n^2 d) for many, + O(epochs samples k)",
     .score_cost = "O(log n d) for few columns, O(n d) for many",
     .cost = CostOf,

@@ -227,6 +227,7 @@ const Descriptor k_cd = {
     .paper = "R. D. Cook, Detection of influential observation in linear regression, Technometrics, 1977",
     .params = {},
     .deterministic = true,
+    .own_training_scores = true,
     .fit_cost = "O(n d^2 + d^3)",
     .score_cost = "O(d^2)",
     .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {

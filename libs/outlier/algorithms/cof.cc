@@ -126,6 +126,7 @@ const Descriptor k_cof = {
     .paper = "J. Tang et al., Enhancing effectiveness of outlier detections for low density patterns, PAKDD, 2002",
     .params = kParams,
     .deterministic = true,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "O(n log n d) for few features, O(n^2 d) for many, + O(n k^2 d)",
     .score_cost = "O(log n d) for few features, O(n d) for many, + O(k^2 d)",

@@ -44,6 +44,7 @@ const Descriptor k_copod = {
     .paper = "Z. Li, Y. Zhao et al., COPOD: copula-based outlier detection, ICDM, 2020",
     .params = {},
     .deterministic = true,
+    .own_training_scores = true,
     .fit_cost = "O(n d)",
     .score_cost = "O(d log n)",
     .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {

@@ -47,6 +47,7 @@ const Descriptor k_ecod = {
         "2022",
     .params = {},
     .deterministic = true,
+    .own_training_scores = true,
     .fit_cost = "O(n d)",
     .score_cost = "O(d log n)",
     .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {

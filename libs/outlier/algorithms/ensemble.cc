@@ -267,6 +267,7 @@ const Descriptor k_ensemble = {
     .paper = "C. C. Aggarwal, S. Sathe, Theoretical foundations and algorithms for outlier ensembles, SIGKDD Explorations, 2015",
     .params = kParams,
     .deterministic = false,
+    .own_training_scores = true,
     .fit_cost = "the fits of its members",
     .score_cost = "the scores of its members",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {

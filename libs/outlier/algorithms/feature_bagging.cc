@@ -115,6 +115,7 @@ const Descriptor k_feature_bagging = {
     .paper = "A. Lazarevic, V. Kumar, Feature bagging for outlier detection, KDD, 2005",
     .params = kParams,
     .deterministic = false,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "the fits of its members: O(m n log n d) for few features, O(m n^2 d) for many",
     .score_cost = "the scores of its members",

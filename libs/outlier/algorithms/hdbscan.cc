@@ -147,6 +147,7 @@ const Descriptor k_hdbscan = {
              "and outlier detection, TKDD, 2015",
     .params = kParams,
     .deterministic = true,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "O(n^2 d)",
     .score_cost = "O(log n d) for few features, O(n d) for many",

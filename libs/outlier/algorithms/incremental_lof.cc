@@ -115,6 +115,7 @@ const Descriptor k_incremental_lof = {
     .params = kParams,
     .deterministic = true,
     .incremental = true,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "O(w log w d) for few features, O(w^2 d) for many, w the window",
     .score_cost = "O(log w d) for few features, O(w d) for many",

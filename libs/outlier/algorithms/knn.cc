@@ -27,6 +27,7 @@ const Descriptor k_knn = {
              "Pizzuti: Fast outlier detection in high dimensional spaces. PKDD 2002",
     .params = kParams,
     .deterministic = true,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "O(n log n d) for few features, O(n^2 d) for many",
     .score_cost = "O(log n d) for few features, O(n d) for many",

@@ -263,6 +263,7 @@ const Descriptor k_lmdd = {
     .paper = "A. Arning, R. Agrawal, P. Raghavan, A linear method for deviation detection in large databases, KDD, 1996",
     .params = kParams,
     .deterministic = false,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "O(t n d log(n d)), t the orders",
     .score_cost = "O(t (d + log n d))",

@@ -285,6 +285,7 @@ const Descriptor k_loci = {
         "integral, ICDE, 2003",
     .params = kParams,
     .deterministic = true,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "O(n m^2), m = min(n, max_rows)",
     .score_cost = "O(m^2)",

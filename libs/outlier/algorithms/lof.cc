@@ -185,6 +185,7 @@ const Descriptor k_lof = {
     .paper = "Breunig, Kriegel, Ng, Sander: LOF: Identifying density-based local outliers. SIGMOD 2000",
     .params = kParams,
     .deterministic = true,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "O(n log n d) for few features, O(n^2 d) for many",
     .score_cost = "O(log n d) for few features, O(n d) for many",

@@ -401,6 +401,7 @@ const Descriptor k_rgraph = {
         "subspaces, CVPR, 2017",
     .params = kParams,
     .deterministic = true,
+    .own_training_scores = true,
     .fit_cost = "O(m^2 d s + n m d s), m the sample, s the rows that one is made of",
     .score_cost = "O(m d s^2)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {

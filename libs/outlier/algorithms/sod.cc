@@ -250,6 +250,7 @@ const Descriptor k_sod = {
         "dimensional data, PAKDD, 2009",
     .params = kParams,
     .deterministic = true,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "O(n log n d) for few features, O(n^2 d) for many, + O(n k^2)",
     .score_cost = "O(log n d) for few features, O(n d) for many, + O(k^2)",

@@ -207,6 +207,7 @@ const Descriptor k_sos = {
     .paper = "J. Janssens et al., Stochastic outlier selection, Tilburg technical report TiCC TR 2012-001, 2012",
     .params = kParams,
     .deterministic = true,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "O(n^2 (d + steps)) up to max_rows, then O(n)",
     .score_cost = "O(r d), r the reference rows",

@@ -148,6 +148,7 @@ const Descriptor k_suod = {
     .paper = "Y. Zhao et al., SUOD: Accelerating large-scale unsupervised heterogeneous outlier detection, MLSys, 2021",
     .params = kParams,
     .deterministic = false,
+    .own_training_scores = true,
     .wants_scaling = true,
     .fit_cost = "the fits of its members: O(n log n d) for few features, O(n^2 d) for many",
     .score_cost = "the scores of its members",

@@ -1,6 +1,7 @@
 #include "services/detector/core/engine.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/status.h"
 #include "explain/words.h"
@@ -217,11 +218,13 @@ absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const Detecto
                        .include_table = labelled};
     if (labelled) query.table_columns = {spec.label_column};
     ASSIGN_OR_RETURN(FeatureBlock block, remote.features->Read(query));
-    outlier::FitOptions with_labels = options;
+    outlier::FitOptions of_these = options;
+    of_these.source.table = dataset;
+    if (std::ssize(block.row_index) < block.dataset_rows) of_these.source.rows = block.row_index;
     if (labelled) {
-      ASSIGN_OR_RETURN(with_labels.labels, ReadLabels(block.table, spec.label_column, block.row_index));
+      ASSIGN_OR_RETURN(of_these.labels, ReadLabels(block.table, spec.label_column, block.row_index));
     }
-    return outlier::Model::Fit(catalog_, with_labels, std::move(block.preparation), block.features.view(),
+    return outlier::Model::Fit(catalog_, of_these, std::move(block.preparation), block.features.view(),
                                WithSeed(training, spec.seed));
   };
   ASSIGN_OR_RETURN(const auto trained, GetOrTrain(key, remote, ctx, train));
@@ -244,7 +247,7 @@ absl::StatusOr<ScoreOutcome> Engine::Score(const ScoreQuery& query, const Remote
     return FailedPrecondition("rows {} to {} of {}: only {} came", query.first_row, query.first_row + query.row_count, query.dataset,
                               block.features.rows());
   }
-  ASSIGN_OR_RETURN(const auto scores, model->Score(block.features.view(), ctx));
+  ASSIGN_OR_RETURN(const auto scores, model->ScoreRowsOf(query.dataset, block.row_index, block.features.view(), ctx));
   ScoreOutcome out{.algorithm = std::string(model->descriptor().name), .space = {}, .threshold = model->scale().threshold(),
                    .rows_scored = block.features.rows(), .anomalies = {}};
   ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*model, block.features.view(), block.table, block.row_index, scores,
@@ -278,13 +281,15 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
     key.parameters["label_column"] = spec.label_column;
     ASSIGN_OR_RETURN(options.labels, ReadLabels(table, spec.label_column, {}));
   }
+  options.source.table = key.subject;
   const auto train = [&](const Context& training) -> absl::StatusOr<std::unique_ptr<outlier::Model>> {
     ASSIGN_OR_RETURN(table::Preparation preparation, table::Preparation::Fit(table, prepare));
     ASSIGN_OR_RETURN(const Matrix X, preparation.Apply(table));
     return outlier::Model::Fit(catalog_, options, std::move(preparation), X.view(), WithSeed(training, spec.seed));
   };
   ASSIGN_OR_RETURN(const auto trained, GetOrTrain(key, remote, ctx, train));
-  ASSIGN_OR_RETURN(InlineOutcome out, ScoreTable(trained.first, table, top_features, decision, remote, ctx));
+  ASSIGN_OR_RETURN(InlineOutcome out,
+                   ScoreInline(trained.first, key.subject, table, top_features, decision, remote, ctx));
   out.choice = std::move(choice);
   return out;
 }
@@ -292,14 +297,21 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
 absl::StatusOr<InlineOutcome> Engine::ScoreTable(const std::string& name, const table::Table& table, int top_features,
                                                  const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx) {
   RETURN_IF_ERROR(Annotate(outlier::Check(decision), "decision"));
+  return ScoreInline(name, "", table, top_features, decision, remote, ctx);
+}
+
+absl::StatusOr<InlineOutcome> Engine::ScoreInline(const std::string& name, const std::string& source,
+                                                  const table::Table& table, int top_features,
+                                                  const outlier::DecisionOptions& decision, const Remote& remote,
+                                                  const Context& ctx) {
   InlineOutcome out;
   out.name = name;
   ASSIGN_OR_RETURN(out.model, Load(name, remote));
   ASSIGN_OR_RETURN(const Matrix X, out.model->preparation().Apply(table));
-  ASSIGN_OR_RETURN(out.rows, out.model->Score(X.view(), ctx));
-  outlier::Decide(out.model->scale(), decision, out.rows);
   std::vector<int64_t> index(static_cast<size_t>(X.rows()));
-  for (size_t i = 0; i < index.size(); ++i) index[i] = static_cast<int64_t>(i);
+  std::iota(index.begin(), index.end(), 0);
+  ASSIGN_OR_RETURN(out.rows, out.model->ScoreRowsOf(source, index, X.view(), ctx));
+  outlier::Decide(out.model->scale(), decision, out.rows);
   ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*out.model, X.view(), table, index, out.rows, top_features, ctx, &out.space));
   return out;
 }

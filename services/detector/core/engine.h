@@ -130,6 +130,10 @@ class Engine {
  private:
   struct Plan;
   absl::StatusOr<Plan> PlanDataset(const std::string& dataset, const DetectorSpec& spec, const Remote& remote, const Context& ctx);
+  /// `source`: what the table was called when a model was fitted on it (empty: rows never seen).
+  absl::StatusOr<InlineOutcome> ScoreInline(const std::string& model, const std::string& source, const table::Table& table,
+                                            int top_features, const outlier::DecisionOptions& decision, const Remote& remote,
+                                            const Context& ctx);
   absl::StatusOr<std::shared_ptr<const outlier::Model>> Load(const std::string& name, const Remote& remote);
   using Trainer = std::function<absl::StatusOr<std::unique_ptr<outlier::Model>>(const Context&)>;
   /// The model of `key`: from the cache, or trained by `train` under the lease and uploaded.

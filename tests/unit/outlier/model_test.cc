@@ -291,8 +291,59 @@ TEST_CASE("windows: models read back with the same scores, and explain columns a
   }
 }
 
+TEST_CASE("rows of the table that a model was fitted on score as they did then, also when it is read back") {
+  FitOptions options;
+  options.source = {.table = "datasets/sales", .rows = {}};
+  for (int64_t i = 0; i < 120; ++i) options.source.rows.push_back(3 * i + 1);  // a third of the table
+  const Fixture f = Make("knn", {}, options);
+  const auto loaded = Model::Parse(Algorithms(), f.model->Serialize());
+  REQUIRE(loaded.ok());
+  CHECK((*loaded)->Serialize() == f.model->Serialize());
+  const std::vector<RowScore> training = f.model->TrainingRows();
+  const auto fresh = f.model->Score(f.X, Context{});
+  REQUIRE(fresh.ok());
+  CHECK(training[7].score > (*fresh)[7].score);  // which finds itself
+  const auto scored = [&](const Model& model, std::string_view table, const std::vector<int64_t>& rows) {
+    const auto out = model.ScoreRowsOf(table, rows, f.X.view().Rows(7, std::ssize(rows)), Context{});
+    REQUIRE(out.ok());
+    std::vector<double> scores;
+    for (const RowScore& row : *out) scores.push_back(row.score);
+    return scores;
+  };
+  for (const Model* model : {f.model.get(), loaded->get()}) {
+    // Rows 7, 8 and 9 of X as rows 22 (the same), 23 (not of the sample) and 28 (the same) of the table.
+    CHECK(scored(*model, "datasets/sales", {22, 23, 28}) ==
+          std::vector{training[7].score, (*fresh)[8].score, training[9].score});
+    CHECK(scored(*model, "datasets/sales", {22, 25, 28}) ==
+          std::vector{training[7].score, training[8].score, training[9].score});
+    CHECK(scored(*model, "datasets/other", {22}) == std::vector{(*fresh)[7].score});
+    CHECK(scored(*model, "", {22}) == std::vector{(*fresh)[7].score});
+    CHECK(scored(*model, "datasets/sales", {1 + 3 * 120}) == std::vector{(*fresh)[7].score});
+  }
+}
+
+TEST_CASE("only algorithms with scores of their own for training rows keep them") {
+  FitOptions options;
+  options.source.table = "datasets/sales";
+  CHECK(Make("knn", {}, options).model->Serialize().size() >= Make("knn").model->Serialize().size() + 120 * 8);
+  CHECK(Make("hbos", {}, options).model->Serialize() == Make("hbos").model->Serialize());
+  const Fixture all = Make("knn", {}, options);
+  const std::vector<int64_t> row = {119};
+  const auto last = all.model->ScoreRowsOf("datasets/sales", row, all.X.view().Rows(0, 1), Context{});
+  REQUIRE(last.ok());
+  CHECK((*last)[0].score == all.model->TrainingRows()[119].score);
+  options.algorithm = "knn";
+  for (const std::vector<int64_t>& rows : {std::vector<int64_t>{1, 2}, std::vector<int64_t>(120, 5)}) {
+    options.source.rows = rows;
+    CHECK(absl::IsInvalidArgument(
+        Model::Fit(Algorithms(), options, all.model->preparation(), all.X, Context{}).status()));
+  }
+}
+
 TEST_CASE("damaged models are refused, byte by byte, with and without a valid checksum") {
-  const Fixture f = Make("hbos");
+  FitOptions source;
+  source.source.table = "datasets/sales";
+  const Fixture f = Make(GENERATE("hbos", "knn"), {}, source);
   const std::string good = f.model->Serialize();
   REQUIRE(good.substr(0, 4) == "VDTM");
   for (size_t size = 0; size < good.size(); ++size) {
