@@ -134,6 +134,20 @@ absl::StatusOr<RowHistory::Run> RowHistory::Next(Table&& rows) {
   return run;
 }
 
+absl::Status WindowRows::Append(const Table& run, int64_t first, int64_t begin, int64_t count) {
+  const int64_t from = std::max({begin - history_, end_ - first, int64_t{0}});
+  const int64_t before = builder_.rows();
+  RETURN_IF_ERROR(builder_.Append(SliceRows(run, from, begin + count - from)));
+  for (int64_t i = begin; i < begin + count; ++i) picked_.push_back(before + i - from);
+  end_ = first + begin + count;
+  return absl::OkStatus();
+}
+
+WindowRows::Picked WindowRows::Take() {
+  end_ = 0;
+  return {.table = builder_.Take(), .rows = std::exchange(picked_, {})};
+}
+
 int64_t TableBytes(const Table& table) {
   int64_t bytes = 0;
   for (const Column& c : table.columns) {

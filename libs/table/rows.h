@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "table/table.h"
 
@@ -53,6 +54,30 @@ class RowHistory {
  private:
   const int64_t rows_;
   Table last_;
+};
+
+/// Picks rows out of runs, each with the rows before it that its window reaches: every row once, however windows overlap.
+class WindowRows {
+ public:
+  explicit WindowRows(int64_t history) : history_(history) {}
+
+  /// Rows [begin, begin + count) of `run`, whose row 0 is row `first` of the whole; in order over all calls. The rows before
+  /// `begin` in the run are their history: `history` rows, or all that there are. INVALID_ARGUMENT as TableBuilder.
+  absl::Status Append(const Table& run, int64_t first, int64_t begin, int64_t count);
+  int64_t rows() const { return static_cast<int64_t>(picked_.size()); }  ///< picked
+
+  struct Picked {
+    Table table;
+    std::vector<int64_t> rows;  ///< of the table: those that were picked, as Preparation::ApplyRows wants them
+  };
+  /// What was picked so far; empty afterwards.
+  Picked Take();
+
+ private:
+  const int64_t history_;
+  int64_t end_ = 0;  ///< of the whole: rows up to here are held, if any are
+  TableBuilder builder_;
+  std::vector<int64_t> picked_;
 };
 
 /// About how many bytes the rows of the table take: 8 a number, 4 a code, and the texts of its dictionaries.

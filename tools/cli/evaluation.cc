@@ -183,7 +183,7 @@ absl::StatusOr<LabelledData> SplitLabels(const table::Table& table, const LabelO
   }
   if (features.empty()) return InvalidArgument("no column is left beside the label");
   const bool plain = std::all_of(features.begin(), features.end(), [](const auto* c) { return IsPlain(*c); });
-  if (plain && options.scaling == "none") {
+  if (plain && options.scaling == "none" && options.window == 1) {
     out.X = Matrix(table.rows(), static_cast<int64_t>(features.size()));
     for (size_t j = 0; j < features.size(); ++j) {
       std::copy(features[j]->values.begin(), features[j]->values.end(), out.X.col(static_cast<int64_t>(j)).begin());
@@ -193,6 +193,7 @@ absl::StatusOr<LabelledData> SplitLabels(const table::Table& table, const LabelO
   table::PrepareOptions prepare;
   prepare.ignore_columns = ignored;
   prepare.drop_identifiers = false;
+  prepare.window = options.window;
   if (options.scaling == "standard") prepare.scaling = table::Scaling::kStandard;
   if (options.scaling == "robust") prepare.scaling = table::Scaling::kRobust;
   ASSIGN_OR_RETURN(const auto preparation, table::Preparation::Fit(table, prepare));

@@ -30,10 +30,11 @@ struct LabelOptions {
   std::string positive;  ///< the value that means anomaly; "": 1, true, yes, anomaly, outlier...
   std::vector<std::string> ignore_columns;
   std::string scaling = "none";  ///< none, standard, robust
+  int window = 1;
 };
 
 /// Numeric columns are taken bit for bit: no scaling unless asked for, constants and identifiers kept. Only a table
-/// with categories or missing cells is prepared (one-hot, median; as they are for algorithms that take them), which the notes
+/// with categories or missing cells, or with windows, is prepared (one-hot, median; as they are for algorithms that take them), which the notes
 /// say. Errors: no such column (with
 /// the nearest name), a row without a label, a label that is neither of two values.
 absl::StatusOr<LabelledData> SplitLabels(const table::Table& table, const LabelOptions& options);

@@ -16,12 +16,13 @@
 #include "base/status.h"
 #include "cli/terminal.h"
 #include "explain/words.h"
+#include "table/rows.h"
 
 namespace vedette::cli {
 namespace {
 
 constexpr size_t kChunk = 1 << 20;
-constexpr int64_t kCopies = 4;  // the table, the matrix, a detector's own copy, scores and sorting
+constexpr int64_t kCopies = 3;  // of the matrix, beside the table: itself, a detector's own copy, scores and sorting
 
 absl::Status WriteAll(int fd, const char* data, size_t size) {
   while (size > 0) {
@@ -91,7 +92,7 @@ struct Reservoir {
   void Add(table::Table&& batch, const SampleOptions& options) {
     const int64_t rows = batch.rows();
     if (table.columns.empty()) {
-      const int64_t row_bytes = std::max<int64_t>(1, batch.cols()) * 8 * kCopies;
+      const int64_t row_bytes = std::max<int64_t>(1, batch.cols()) * 8 * (1 + kCopies * options.window);
       capacity = std::clamp<int64_t>(options.memory_bytes / row_bytes, 1000, options.max_rows);
       capacity = std::min(capacity, options.max_rows);
       for (const auto& column : batch.columns) table.columns.push_back({column.name, column.type, {}, {}, {}});
@@ -188,6 +189,38 @@ absl::StatusOr<table::ReadReport> Input::Stream(const table::CsvOptions& options
   return reader.report();
 }
 
+namespace {
+
+/// Replaces a random sample by as many rows, drawn at random, each with its history.
+absl::Status DrawWindows(const Input& input, const SampleOptions& options, Sample* sample) {
+  const int64_t count = std::max<int64_t>(1, sample->table.rows() / options.window);  // the table may hold their histories apart
+  table::CsvOptions csv = options.csv;
+  csv.schema = table::SchemaOf(sample->table);
+  sample->table = {};
+  std::vector<int64_t> drawn = Rng(options.seed, 0x5eed).Sample(sample->rows, count);
+  std::sort(drawn.begin(), drawn.end());
+  table::RowHistory history(options.window - 1);
+  table::WindowRows picker(options.window - 1);
+  int64_t begin = 0;
+  size_t next = 0;
+  const auto pick = [&](table::Table&& batch) -> absl::Status {
+    const int64_t end = begin + batch.rows();
+    ASSIGN_OR_RETURN(const auto run, history.Next(std::move(batch)));
+    const int64_t first = begin - run.context_rows;
+    for (; next < drawn.size() && drawn[next] < end; ++next)
+      RETURN_IF_ERROR(picker.Append(run.table, first, drawn[next] - first, 1));
+    begin = end;
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(input.Stream(csv, "sampling", options.quiet, pick).status());
+  table::WindowRows::Picked picked = picker.Take();
+  sample->table = std::move(picked.table);
+  sample->rows_of_table = std::move(picked.rows);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<Sample> ReadSample(const Input& input, const SampleOptions& options) {
   Reservoir reservoir{{}, 0, 0, Rng(options.seed, 0x5eed)};
   ASSIGN_OR_RETURN(auto report,
@@ -201,6 +234,7 @@ absl::StatusOr<Sample> ReadSample(const Input& input, const SampleOptions& optio
   out.table = std::move(reservoir.table);
   out.report = std::move(report);
   if (out.rows == 0) return InvalidArgument("{}: has no data rows", input.name());
+  if (options.window > 1 && !out.complete) RETURN_IF_ERROR(DrawWindows(input, options, &out));
   return out;
 }
 

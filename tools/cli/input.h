@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "table/csv.h"
 #include "table/table.h"
@@ -40,14 +41,17 @@ struct SampleOptions {
   table::CsvOptions csv;
   int64_t max_rows = 1000000;               ///< more rows: a uniform random sample of this many is kept
   int64_t memory_bytes = int64_t{2} << 30;  ///< and no more than about this much for the table and what is made of it
+  int64_t window = 1;                       ///< rows that one row of what is made of it tells of
   uint64_t seed = 42;
   bool quiet = false;
 };
 
-/// All rows in order when they fit, or else a uniform random sample of them (Vitter's reservoir algorithm R, 1985).
+/// All rows in order when they fit, or else a uniform random sample of them (Vitter's reservoir algorithm R, 1985). With a
+/// window, the file is then read a second time for rows drawn at random together with those before them.
 struct Sample {
   table::Table table;
   table::ReadReport report;
+  std::vector<int64_t> rows_of_table = {};  ///< of a sample with windows: its rows, the others are their history; else empty: all
   int64_t rows = 0;      ///< of the file
   bool complete = true;  ///< the table is the whole file
 };

@@ -112,6 +112,7 @@ constexpr Flag kPrepare[] = {
      .default_value = "auto",
      .choices = "auto|median|mean|none",
      .doc = "what a missing cell becomes; none only for algorithms that take missing values; auto: none there, else median"},
+    kWindowFlag,
 };
 
 constexpr Flag kRun[] = {
@@ -181,8 +182,18 @@ absl::Status CheckIgnored(const Recipe& recipe, const table::Table& table) {
   return InvalidArgument("--ignore-columns: the file has no column {}", fmt::join(wrong, ", nor "));
 }
 
-absl::StatusOr<table::Preparation> Prepare(const table::Table& table, const table::PrepareOptions& options) {
-  return table::Preparation::Fit(table, options);
+/// The matrix of the sample's rows: in a sample with windows the others are only there as their history.
+absl::StatusOr<Matrix> MatrixOf(const table::Preparation& preparation, const Sample& sample) {
+  return sample.rows_of_table.empty() ? preparation.Apply(sample.table)
+                                      : preparation.ApplyRows(sample.table, sample.rows_of_table);
+}
+
+/// Labels of the rows that MatrixOf gives.
+std::vector<outlier::Label> LabelsOf(std::vector<outlier::Label> labels, const Sample& sample) {
+  if (sample.rows_of_table.empty()) return labels;
+  std::vector<outlier::Label> out;
+  for (const int64_t row : sample.rows_of_table) out.push_back(labels[static_cast<size_t>(row)]);
+  return out;
 }
 
 }  // namespace
@@ -278,6 +289,7 @@ Recipe RecipeFrom(const Args& args) {
   out.threshold = args.Text("threshold");
   out.device = args.Text("device");
   out.prepare.ignore_columns = args.List("ignore-columns");
+  out.prepare.window = static_cast<int>(args.Int("window"));
   out.label = args.Text("label");
   out.positive = args.Text("positive");
   const std::string& scaling = args.Text("scaling");
@@ -299,11 +311,12 @@ Recipe RecipeFrom(const Args& args) {
   return out;
 }
 
-SampleOptions SampleOptionsFrom(const Args& args, const Session& session) {
+SampleOptions SampleOptionsFrom(const Args& args, const Session& session, int64_t window) {
   SampleOptions out;
   const std::string& d = args.Text("delimiter");
   if (!d.empty()) out.csv.delimiter = d == "tab" || d == "\\t" ? '\t' : d[0];
   out.max_rows = args.Int("sample-rows");
+  out.window = window;
   out.memory_bytes = args.Int("memory-limit") << 20;
   out.seed = session.context().seed;
   out.quiet = session.quiet();
@@ -316,12 +329,13 @@ absl::StatusOr<Fitted> FitModel(const Recipe& given, const Sample& sample, const
   std::vector<outlier::Label> labels;
   if (!recipe.label.empty()) {
     ASSIGN_OR_RETURN(labels, ReadKnownLabels(sample.table, recipe.label, recipe.positive));
+    labels = LabelsOf(std::move(labels), sample);
     recipe.prepare.ignore_columns.push_back(recipe.label);  // the answer is no feature
   }
   Fitted out;
   outlier::FitOptions options{recipe.algorithm, recipe.params, recipe.contamination, recipe.threshold};
-  ASSIGN_OR_RETURN(table::Preparation preparation, Prepare(sample.table, recipe.prepare));
-  ASSIGN_OR_RETURN(Matrix X, preparation.Apply(sample.table));
+  ASSIGN_OR_RETURN(table::Preparation preparation, table::Preparation::Fit(sample.table, recipe.prepare));
+  ASSIGN_OR_RETURN(Matrix X, MatrixOf(preparation, sample));
   if (options.algorithm == "auto") {
     auto selection = outlier::Select(outlier::ProfileOf(sample.table, preparation, X));
     options.algorithm = selection.algorithm;
@@ -338,8 +352,8 @@ absl::StatusOr<Fitted> FitModel(const Recipe& given, const Sample& sample, const
   }
   const table::PrepareOptions wanted = outlier::PrepareFor(*descriptor, recipe.prepare, recipe.open);
   if (wanted.scaling != recipe.prepare.scaling || wanted.imputation != recipe.prepare.imputation || wanted.encoding != recipe.prepare.encoding) {
-    ASSIGN_OR_RETURN(preparation, Prepare(sample.table, wanted));
-    ASSIGN_OR_RETURN(X, preparation.Apply(sample.table));
+    ASSIGN_OR_RETURN(preparation, table::Preparation::Fit(sample.table, wanted));
+    ASSIGN_OR_RETURN(X, MatrixOf(preparation, sample));
   }
   if (descriptor->needs_labels) {
     options.labels = std::move(labels);

@@ -24,8 +24,19 @@ const outlier::Catalog& Algorithms();
 /// Flags that commands share; each command lists the groups that it takes.
 extern const FlagGroup kReadingFlags;  ///< --delimiter --memory-limit --sample-rows
 extern const FlagGroup kModelFlags;    ///< --algorithm --param --contamination --threshold-percentile --threshold --seed --device
-extern const FlagGroup kPrepareFlags;  ///< --ignore-columns --scaling --encoding --imputation
+extern const FlagGroup kPrepareFlags;  ///< --ignore-columns --scaling --encoding --imputation --window
 extern const FlagGroup kRunFlags;      ///< --threads --quiet
+
+/// For commands that prepare rows with flags of their own.
+inline constexpr Flag kWindowFlag = {
+    .name = "window",
+    .type = FlagType::kInt,
+    .value_name = "N",
+    .default_value = "1",
+    .min = 1,
+    .max = table::kMaxWindow,
+    .doc = "look at each row together with the N - 1 rows before it, for rows of one series in order of time (one device, one "
+           "account): finds what is odd in how values follow each other; 1: each row by itself"};
 
 /// Where and with which seed the work runs. Owns the threads.
 class Session {
@@ -63,7 +74,8 @@ void CheckDevice(const Args& args, std::vector<std::string>* mistakes);
 bool ApplyDevice(const outlier::Descriptor& descriptor, std::string_view device,
                  std::map<std::string, std::string>* params);
 Recipe RecipeFrom(const Args& args);
-SampleOptions SampleOptionsFrom(const Args& args, const Session& session);
+/// `window`: rows that one row of the matrix will tell of.
+SampleOptions SampleOptionsFrom(const Args& args, const Session& session, int64_t window);
 
 struct Fitted {
   std::unique_ptr<outlier::Model> model;

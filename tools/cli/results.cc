@@ -67,35 +67,36 @@ class Emitter {
   Emitter(const outlier::Model& model, ResultWriter* writer, const Context& ctx)
       : model_(model), writer_(writer), ctx_(ctx) {}
 
-  /// rows[k] of `table` is row indices[k] of the file, with scores[k].
+  /// rows[k] of `table` is row indices[k] of the file, with scores[k]; the rows before it in the table are its history.
   absl::Status Emit(const table::Table& table, std::span<const int64_t> rows, std::span<const int64_t> indices,
                     std::span<const outlier::RowScore> scores) {
     for (size_t begin = 0; begin < rows.size(); begin += kBlock) {
       const size_t count = std::min<size_t>(kBlock, rows.size() - begin);
-      RETURN_IF_ERROR(Block(table::TakeRows(table, rows.subspan(begin, count)), indices.subspan(begin, count),
-                            scores.subspan(begin, count)));
+      RETURN_IF_ERROR(
+          Block(table, rows.subspan(begin, count), indices.subspan(begin, count), scores.subspan(begin, count)));
     }
     return absl::OkStatus();
   }
   int64_t written() const { return written_; }
 
  private:
-  absl::Status Block(const table::Table& block, std::span<const int64_t> indices,
+  absl::Status Block(const table::Table& table, std::span<const int64_t> rows, std::span<const int64_t> indices,
                      std::span<const outlier::RowScore> scores) {
     RETURN_IF_ERROR(ctx_.Check());
-    std::vector<int64_t> odd, odd_indices;
+    std::vector<int64_t> odd, odd_rows, odd_indices;
     std::vector<outlier::RowScore> odd_scores;
     for (size_t i = 0; i < scores.size(); ++i) {
       if (!scores[i].anomaly) continue;
       odd.push_back(static_cast<int64_t>(i));
+      odd_rows.push_back(rows[i]);
       odd_indices.push_back(indices[i]);
       odd_scores.push_back(scores[i]);
     }
     std::vector<explain::Explanation> explanations;
     if (!odd.empty()) {
-      const table::Table picked = odd.size() == scores.size() ? block : table::TakeRows(block, odd);
-      ASSIGN_OR_RETURN(explanations, ExplainRows(model_, picked, odd_indices, odd_scores, ctx_));
+      ASSIGN_OR_RETURN(explanations, ExplainRows(model_, table, odd_rows, odd_indices, odd_scores, ctx_));
     }
+    const table::Table block = table::TakeRows(table, rows);
     size_t next = 0;
     for (size_t i = 0; i < scores.size(); ++i) {
       const bool explained = next < odd.size() && odd[next] == static_cast<int64_t>(i);
@@ -149,33 +150,34 @@ absl::Status WriteFromMemory(const ResultOptions& options, const Context& ctx, c
   return absl::OkStatus();
 }
 
-/// The highest rows of a stream, each with its cells.
+/// The highest rows of a stream, each with its cells and those of its history.
 class Highest {
  public:
-  explicit Highest(int64_t limit) : limit_(limit) {}
+  Highest(int64_t limit, int64_t history) : limit_(limit), history_(history) {}
 
-  absl::Status Offer(const table::Table& batch, int64_t row, int64_t index, const outlier::RowScore& score) {
+  absl::Status Offer(const table::Table& run, int64_t row, int64_t index, const outlier::RowScore& score) {
     if (limit_ > 0 && static_cast<int64_t>(held_.size()) == limit_) {
       const Held& least = held_.front();
       if (!Higher(score, index, least.score, least.index)) return absl::OkStatus();
       std::pop_heap(held_.begin(), held_.end(), Above);
       held_.pop_back();
     }
-    if (static_cast<int64_t>(held_.size()) >= kMaxHeld) {
-      return ResourceExhausted("more than {} rows to sort: use --limit, or --format csv or json without a limit",
-                               kMaxHeld);
+    const int64_t most = std::max<int64_t>(1, kMaxHeld / (history_ + 1));
+    if (static_cast<int64_t>(held_.size()) >= most) {
+      return ResourceExhausted("more than {} rows to sort: use --limit, or --format csv or json without a limit", most);
     }
-    held_.push_back({index, score, table::TakeRows(batch, std::span(&row, 1))});
+    const int64_t first = std::max<int64_t>(0, row - history_);
+    held_.push_back({index, score, table::SliceRows(run, first, row - first + 1)});
     std::push_heap(held_.begin(), held_.end(), Above);
     return absl::OkStatus();
   }
 
   absl::Status EmitTo(Emitter* emitter) {
     std::sort_heap(held_.begin(), held_.end(), Above);
-    const int64_t first = 0;
     for (const Held& held : held_) {
+      const int64_t last = held.cells.rows() - 1;
       RETURN_IF_ERROR(
-          emitter->Emit(held.cells, std::span(&first, 1), std::span(&held.index, 1), std::span(&held.score, 1)));
+          emitter->Emit(held.cells, std::span(&last, 1), std::span(&held.index, 1), std::span(&held.score, 1)));
     }
     return absl::OkStatus();
   }
@@ -187,7 +189,7 @@ class Highest {
     table::Table cells;
   };
   static bool Above(const Held& a, const Held& b) { return Higher(a.score, a.index, b.score, b.index); }
-  int64_t limit_;
+  int64_t limit_, history_;
   std::vector<Held> held_;  // a heap with the least of them in front
 };
 
@@ -196,12 +198,15 @@ absl::Status WriteFromStream(const ResultOptions& options, const Session& sessio
                              const Header& header, const table::CsvOptions& csv, ResultWriter* writer, Totals* totals) {
   const Context& ctx = session.context();
   Emitter emitter(*header.model, writer, ctx);
-  Highest highest(options.limit);
+  const table::Preparation& preparation = header.model->preparation();
+  Highest highest(options.limit, preparation.history());
+  table::RowHistory history(preparation.history());
   const bool sorted = options.limit > 0 || options.format == "table";
   int64_t begin = 0;
   writer->Begin(header);
   const auto report = input.Stream(csv, "scoring", session.quiet(), [&](table::Table&& batch) -> absl::Status {
-    ASSIGN_OR_RETURN(const Matrix X, header.model->preparation().Apply(batch));
+    ASSIGN_OR_RETURN(const table::RowHistory::Run run, history.Next(std::move(batch)));
+    ASSIGN_OR_RETURN(const Matrix X, preparation.Apply(run.table, run.context_rows));
     ASSIGN_OR_RETURN(auto scores, header.model->Score(X, ctx));
     outlier::Decide(header.model->scale(), options.decision, scores);
     std::vector<int64_t> rows, indices;
@@ -211,17 +216,17 @@ absl::Status WriteFromStream(const ResultOptions& options, const Session& sessio
       totals->rejected += scores[i].rejected;
       if (!scores[i].anomaly && !scores[i].rejected && !options.all_rows) continue;
       ++totals->listed;
-      const auto row = static_cast<int64_t>(i);
+      const auto place = static_cast<int64_t>(i);
       if (sorted) {
-        RETURN_IF_ERROR(highest.Offer(batch, row, begin + row, scores[i]));
+        RETURN_IF_ERROR(highest.Offer(run.table, run.context_rows + place, begin + place, scores[i]));
         continue;
       }
-      rows.push_back(row);
-      indices.push_back(begin + row);
+      rows.push_back(run.context_rows + place);
+      indices.push_back(begin + place);
       picked.push_back(scores[i]);
     }
-    begin += batch.rows();
-    return emitter.Emit(batch, rows, indices, picked);
+    begin += X.rows();
+    return emitter.Emit(run.table, rows, indices, picked);
   });
   if (!report.ok()) return report.status();
   if (sorted) RETURN_IF_ERROR(highest.EmitTo(&emitter));
@@ -244,13 +249,14 @@ ResultOptions ResultOptionsFrom(const Args& args) {
   return out;
 }
 
-absl::StatusOr<std::vector<explain::Explanation>> ExplainRows(const outlier::Model& model, const table::Table& rows,
+absl::StatusOr<std::vector<explain::Explanation>> ExplainRows(const outlier::Model& model, const table::Table& table,
+                                                              std::span<const int64_t> rows,
                                                               std::span<const int64_t> indices,
                                                               std::span<const outlier::RowScore> scores,
                                                               const Context& ctx) {
-  ASSIGN_OR_RETURN(const Matrix X, model.preparation().Apply(rows));
+  ASSIGN_OR_RETURN(const Matrix X, model.preparation().ApplyRows(table, rows));
   std::string space;
-  ASSIGN_OR_RETURN(auto contributions, model.Explain(X, ctx, &space, &rows));
+  ASSIGN_OR_RETURN(auto contributions, model.Explain(X, ctx, &space, &table, rows));
   std::vector<explain::Explanation> out;
   for (size_t i = 0; i < contributions.size(); ++i) {
     explain::Request request;
@@ -278,6 +284,9 @@ std::vector<std::string> SummaryLines(const Header& header, const Totals& totals
                               totals.rows == 1 ? "" : "s", used.size(), header.columns.size()));
   for (const auto& note : header.model->preparation().notes()) {
     lines.push_back(fmt::format("Note: {}", explain::SafeText(note, 300)));
+  }
+  if (const int64_t history = header.model->preparation().history(); history > 0) {
+    lines.push_back(fmt::format("Window: each row with the {} before it", history == 1 ? "row" : fmt::format("{} rows", history)));
   }
   std::string algorithm = fmt::format("Algorithm: {}", header.model->descriptor().name);
   if (!header.reason.empty()) algorithm += fmt::format(" (auto: {})", header.reason);

@@ -76,15 +76,17 @@ std::unique_ptr<ResultWriter> TableWriter(const ResultOptions& options, Output* 
 std::unique_ptr<ResultWriter> JsonWriter(const ResultOptions& options, Output* out);
 std::unique_ptr<ResultWriter> CsvWriter(const ResultOptions& options, Output* out);
 
-/// {feature_name, actual_value, expected_value, contribution | reconstruction_error, share, direction}.
+/// {feature_name, lag, actual_value, expected_value, contribution | reconstruction_error, share, direction}.
 Json ContributionJson(const explain::Contribution& c, const std::string& space);
 /// A cell as JSON: number, text, or null when missing.
 Json CellJson(const table::Column& column, int64_t row);
 /// "129 rows, 13 of 14 columns used" and the lines under it, wrapped: what the table shows above its rows.
 std::vector<std::string> SummaryLines(const Header& header, const Totals& totals);
 
-/// Explains rows of a table that the model can prepare. `indices`: what to call them ("Row 12").
-absl::StatusOr<std::vector<explain::Explanation>> ExplainRows(const outlier::Model& model, const table::Table& rows,
+/// Explains these rows of a table that the model can prepare; those before them are their history. `indices`: what to call
+/// them ("Row 12").
+absl::StatusOr<std::vector<explain::Explanation>> ExplainRows(const outlier::Model& model, const table::Table& table,
+                                                              std::span<const int64_t> rows,
                                                               std::span<const int64_t> indices,
                                                               std::span<const outlier::RowScore> scores,
                                                               const Context& ctx);

@@ -19,8 +19,8 @@ std::string Quoted(std::string_view text) {
 
 std::string Shortest(double v) { return std::isfinite(v) ? fmt::format("{}", v) : ""; }
 
-/// row_index, anomaly_score, probability, severity, is_anomaly, then feature/actual/expected/contribution for each of
-/// the top features, confidence, linear_probability and p_value, rejected where that was asked for, then the columns of the file.
+/// row_index, anomaly_score, probability, severity, is_anomaly, then feature/actual/expected/contribution (and lag, where rows have
+/// windows) for each of the top features, confidence, linear_probability and p_value, rejected where that was asked for, then the columns of the file.
 class CsvRows final : public ResultWriter {
  public:
   CsvRows(const ResultOptions& options, Output* out) : options_(options), out_(out) {}
@@ -29,10 +29,12 @@ class CsvRows final : public ResultWriter {
     std::vector<std::string> names = {"row_index", "anomaly_score", "probability", "severity", "is_anomaly"};
     const size_t most = header.model->preparation().features().size();
     features_ = std::min(options_.top_features, most);
+    windows_ = header.model->preparation().history() > 0;
     for (size_t k = 1; k <= features_; ++k) {
       for (const char* what : {"feature", "actual", "expected", "contribution"}) {
         names.push_back(fmt::format("{}_{}", what, k));
       }
+      if (windows_) names.push_back(fmt::format("lag_{}", k));
     }
     names.insert(names.end(), {"confidence", "linear_probability", "p_value"});
     if (options_.decision.rejection_tolerance > 0) names.push_back("rejected");
@@ -53,13 +55,14 @@ class CsvRows final : public ResultWriter {
     for (size_t k = 0; k < features_; ++k) {
       const auto* e = row.explanation;
       if (e == nullptr || k >= e->contributions.size() || e->contributions[k].contribution <= 0) {
-        line += ",,,,";
+        line += windows_ ? ",,,,," : ",,,,";
         continue;
       }
       const auto& c = e->contributions[k];
       line +=
           fmt::format(",{},{},{},{}", Quoted(c.feature_name), Quoted(c.numeric ? Shortest(c.actual) : c.actual_text),
                       Quoted(c.numeric ? Shortest(c.expected) : c.expected_text), Shortest(c.contribution));
+      if (windows_) line += fmt::format(",{}", c.lag);
     }
     line += fmt::format(",{},{},{}", Shortest(row.score.confidence), Shortest(scale_->LinearProbability(row.score.score)),
                         Shortest(scale_->PValue(row.score.score)));
@@ -75,6 +78,7 @@ class CsvRows final : public ResultWriter {
   Output* out_;
   const outlier::ScoreScale* scale_ = nullptr;
   size_t features_ = 0;
+  bool windows_ = false;
 };
 
 }  // namespace

@@ -52,6 +52,7 @@ class JsonRows final : public ResultWriter {
       if (used.contains(column.name)) head["columns_used"].push_back(column.name);
     }
     head["columns_left_out"] = model.preparation().notes();
+    head["window"] = model.preparation().history() + 1;
     head["order"] = header.order;
     // The closing brace waits for End.
     std::string text = Dump(head, 2);
@@ -111,6 +112,7 @@ Json ContributionJson(const explain::Contribution& c, const std::string& space) 
   const bool rebuilt = space.find("reconstruction") != std::string::npos;
   Json json;
   json["feature_name"] = c.feature_name;
+  json["lag"] = c.lag;
   json["actual_value"] =
       c.direction == explain::Direction::kMissing ? Json(nullptr) : ValueJson(c.numeric, c.actual, c.actual_text);
   json["expected_value"] = ValueJson(c.numeric, c.expected, c.expected_text);

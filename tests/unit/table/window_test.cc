@@ -181,6 +181,47 @@ TEST_CASE("windows: stored and loaded, hostile bytes are DATA_LOSS") {
   }
 }
 
+TEST_CASE("window rows: picked rows keep their history, each row once, whatever the runs") {
+  const Table t = Series(120, 9);
+  for (const int window : {1, 2, 7}) {
+    const Preparation p = Prepared(t, {.window = window});
+    const Matrix whole = *p.Apply(t);
+    Rng rng(10);
+    for (int round = 0; round < 30; ++round) {
+      RowHistory history(p.history());
+      WindowRows picker(p.history());
+      std::vector<int64_t> index;
+      const auto check = [&] {
+        const WindowRows::Picked picked = picker.Take();
+        REQUIRE(picked.table.rows() <= t.rows());
+        const Matrix X = *p.ApplyRows(picked.table, picked.rows);
+        REQUIRE(X.rows() == static_cast<int64_t>(index.size()));
+        for (size_t i = 0; i < index.size(); ++i) {
+          for (int64_t f = 0; f < X.cols(); ++f) REQUIRE(SameBits(X(static_cast<int64_t>(i), f), whole(index[i], f)));
+        }
+        index.clear();
+      };
+      for (int64_t begin = 0; begin < t.rows();) {
+        const int64_t count = std::min(t.rows() - begin, 1 + static_cast<int64_t>(rng.Below(25)));
+        const auto run = history.Next(SliceRows(t, begin, count));
+        REQUIRE(run.ok());
+        const int64_t first = begin - run->context_rows;
+        for (int64_t i = 0; i < count;) {
+          const int64_t some = std::min(count - i, 1 + static_cast<int64_t>(rng.Below(4)));
+          if (rng.Below(3) == 0) {
+            REQUIRE(picker.Append(run->table, first, run->context_rows + i, some).ok());
+            for (int64_t k = 0; k < some; ++k) index.push_back(begin + i + k);
+          }
+          i += some;
+          if (rng.Below(15) == 0 && picker.rows() > 0) check();
+        }
+        begin += count;
+      }
+      if (picker.rows() > 0) check();
+    }
+  }
+}
+
 TEST_CASE("row history: pieces with other columns are refused, no history costs nothing") {
   const Table t = Series(10, 8);
   RowHistory none(0), two(2);

@@ -12,7 +12,7 @@ namespace {
 
 absl::StatusOr<int> Run(const Args& args) {
   const Session session(args);
-  const SampleOptions options = SampleOptionsFrom(args, session);
+  const SampleOptions options = SampleOptionsFrom(args, session, args.Int("window"));
   ASSIGN_OR_RETURN(const Input input, Input::Open(args.At(0)));
   ASSIGN_OR_RETURN(const Sample sample, ReadSample(input, options));
   PrintReport(sample.report, input.name(), session.quiet());
@@ -35,6 +35,7 @@ constexpr Example kExamples[] = {
     {"vedette detect sales.csv", "the odd rows, each with its reasons"},
     {"vedette detect sales.csv --ignore-columns id,comment --contamination 0.01", "the oddest 1%, without two columns"},
     {"vedette detect sales.csv.gz -a knn -p n_neighbors=20 -f json -o odd.json", "another algorithm, JSON to a file"},
+    {"vedette detect sensor.csv -a knn --window 6", "rows of one series in order of time: what does not follow from the five before"},
     {"zcat big.csv.gz | vedette detect - -f csv --all-rows > scored.csv", "every row with its score"},
 };
 

@@ -47,6 +47,7 @@ constexpr Flag kFlags[] = {
      .default_value = "none",
      .choices = "none|standard|robust",
      .doc = "what is done to the numbers first"},
+    kWindowFlag,
     {.name = "ignore-columns",
      .type = FlagType::kList,
      .value_name = "A,B",
@@ -190,7 +191,8 @@ absl::StatusOr<LabelledData> ReadLabelled(const Args& args, const Session& sessi
   options.quiet = session.quiet();
   ASSIGN_OR_RETURN(const Sample sample, ReadSample(input, options));
   PrintReport(sample.report, input.name(), session.quiet());
-  LabelOptions labels{args.Text("label"), args.Text("positive"), args.List("ignore-columns"), args.Text("scaling")};
+  LabelOptions labels{args.Text("label"), args.Text("positive"), args.List("ignore-columns"), args.Text("scaling"),
+                      static_cast<int>(args.Int("window"))};
   auto data = SplitLabels(sample.table, labels);
   if (!data.ok()) return Annotate(data.status(), input.name());
   for (const auto& note : data->notes) {

@@ -51,7 +51,7 @@ constexpr Flag kWhat[] = {
     {.name = "frozen",
      .type = FlagType::kList,
      .value_name = "COLUMNS",
-     .doc = "columns that a counterfactual may not change"},
+     .doc = "columns that a counterfactual may not change; with --window it never changes earlier rows"},
     {.name = "format",
      .type = FlagType::kChoice,
      .default_value = "text",
@@ -71,23 +71,33 @@ void Check(const Args& args, std::vector<std::string>* mistakes) {
   if (!args.Text("model").empty() && args.Given("algorithm")) {
     mistakes->push_back("--model and --algorithm exclude each other: a stored model has its algorithm");
   }
+  if (!args.Text("model").empty() && args.Given("window")) {
+    mistakes->push_back("--model and --window exclude each other: a stored model has its window");
+  }
 }
 
-/// The one row of the file, as a table; from memory, or by reading the file again.
-absl::StatusOr<table::Table> FindRow(const Input& input, const Sample& sample, table::CsvOptions csv, int64_t row) {
+/// The one row of the file, as the last of a table that begins with its history; from memory, or by reading the file again.
+absl::StatusOr<table::Table> FindRow(const Input& input, const Sample& sample, table::CsvOptions csv, int64_t row,
+                                     int64_t history) {
   if (row >= sample.rows) {
     return InvalidArgument("--row {}: {} has {} rows, numbered 0 to {}", row, input.name(), sample.rows,
                            sample.rows - 1);
   }
-  if (sample.complete) return table::TakeRows(sample.table, std::span(&row, 1));
+  if (sample.complete) {
+    const int64_t first = std::max<int64_t>(0, row - history);
+    return table::SliceRows(sample.table, first, row - first + 1);
+  }
   csv.schema = table::SchemaOf(sample.table);
   table::Table found;
+  table::RowHistory before(history);
   int64_t begin = 0;
   const auto report = input.Stream(csv, "finding the row in", true, [&](table::Table&& batch) -> absl::Status {
-    const int64_t local = row - begin;
-    begin += batch.rows();
-    if (local >= batch.rows()) return absl::OkStatus();
-    found = table::TakeRows(batch, std::span(&local, 1));
+    ASSIGN_OR_RETURN(const table::RowHistory::Run run, before.Next(std::move(batch)));
+    const int64_t local = row - begin + run.context_rows;
+    begin += run.table.rows() - run.context_rows;
+    if (local >= run.table.rows()) return absl::OkStatus();
+    const int64_t first = std::max<int64_t>(0, local - history);
+    found = table::SliceRows(run.table, first, local - first + 1);
     return absl::CancelledError("found");
   });
   if (found.rows() == 0) return report.status();
@@ -134,6 +144,7 @@ Json ToJson(const outlier::Model& model, int64_t row, const Answer& answer, cons
   json["confidence"] = Number(score.confidence);
   json["is_anomaly"] = score.anomaly;
   json["severity"] = outlier::SeverityName(score.severity);
+  json["window"] = model.preparation().history() + 1;
   json["contributions"] = Json::array();
   for (const auto& c : e.contributions) {
     Json item = ContributionJson(c, "");  // always under the name "contribution" here
@@ -152,13 +163,16 @@ Json ToJson(const outlier::Model& model, int64_t row, const Answer& answer, cons
   json["warnings"] = result.warnings;
   json["text"] = e.text;
   json["raw_data"] = Json::object();
-  for (const auto& column : cells.columns) json["raw_data"][column.name] = CellJson(column, 0);
+  for (const auto& column : cells.columns) json["raw_data"][column.name] = CellJson(column, cells.rows() - 1);
   return json;
 }
 
-std::string CounterfactualText(const Answer& answer) {
+std::string CounterfactualText(const Answer& answer, int64_t history) {
   if (answer.counterfactual.already_normal) return "";
-  if (!answer.counterfactual.found) return "No change of a few columns towards usual values makes this row normal.\n";
+  if (!answer.counterfactual.found) {
+    return fmt::format("No change of a few columns towards usual values makes this row normal{}.\n",
+                       history > 0 ? " while the rows before it stay as they are" : "");
+  }
   std::string changes;
   for (const auto& c : answer.changes) {
     changes += fmt::format("{}{} {} instead of {}", changes.empty() ? "" : ", ", explain::SafeText(c.feature, 27),
@@ -169,19 +183,33 @@ std::string CounterfactualText(const Answer& answer) {
                      explain::FormatNumber(answer.counterfactual.score, 4));
 }
 
-std::string ToText(const Answer& answer, size_t width) {
+/// "temperature 70%, pressure 20%": where a feature has a share at several rows.
+std::string SharesText(const explain::Explanation& e) {
+  std::string out;
+  for (const auto& f : explain::SharesByFeature(e.contributions)) {
+    if (f.share > 0)
+      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", explain::SafeText(f.feature, 27), explain::FormatPercent(f.share));
+  }
+  return out;
+}
+
+std::string ToText(const Answer& answer, size_t width, int64_t history) {
   const explain::Explanation& e = answer.words;
   const explain::MethodResult& result = answer.result;
   std::string out;
   for (const auto& line : Wrap(e.text, width)) out += line + "\n";
   out += fmt::format("\n{:<28} {:>14} {:>14} {:>7}  {}\n", "feature", "actual", "expected", "share", "direction");
   for (const auto& c : e.contributions) {
-    out += fmt::format("{:<28} {:>14} {:>14} {:>7}  {}\n", explain::SafeText(c.feature_name, 27),
+    out += fmt::format("{:<28} {:>14} {:>14} {:>7}  {}\n", explain::FeatureTag(c, 27),
                        explain::SafeText(explain::ActualWords(c), 13), explain::SafeText(explain::ExpectedWords(c), 13),
                        explain::FormatPercent(c.share), explain::DirectionName(c.direction));
   }
   out += "\n";
-  for (const auto& line : Wrap(CounterfactualText(answer), width)) out += line + "\n";
+  if (const std::string shares = SharesText(e); history > 0 && !shares.empty()) {
+    out += "[-3] is the value of three rows before.\n";
+    for (const auto& line : Wrap("Over all rows: " + shares + ".", width)) out += line + "\n";
+  }
+  for (const auto& line : Wrap(CounterfactualText(answer, history), width)) out += line + "\n";
   out += fmt::format("Method: {}{}; contributions measure {}.\n", e.method,
                      result.mode.empty() ? "" : fmt::format(" ({})", result.mode), e.space);
   if (result.additive) {
@@ -195,10 +223,10 @@ std::string ToText(const Answer& answer, size_t width) {
   return out;
 }
 
-/// The method's result, its words, and a counterfactual where the method did not look for one already.
+/// The method's result, its words, and a counterfactual where the method did not look for one already. `cells`: as FindRow's.
 absl::StatusOr<Answer> AnswerFor(const Args& args, const outlier::Model& model, const table::Table& cells, int64_t row,
                                  const outlier::RowScore& score, const Context& ctx) {
-  ASSIGN_OR_RETURN(const Matrix X, model.preparation().Apply(cells));
+  ASSIGN_OR_RETURN(const Matrix X, model.preparation().Apply(cells, cells.rows() - 1));
   ASSIGN_OR_RETURN(const explain::Method* method, explain::FindMethod(args.Text("method")));
   const explain::MethodOptions options{args.Text("mode"), args.Int("samples"), args.List("frozen")};
   Answer answer{.score = score};
@@ -216,17 +244,18 @@ absl::StatusOr<Answer> AnswerFor(const Args& args, const outlier::Model& model, 
 
 absl::StatusOr<int> Run(const Args& args) {
   const Session session(args);
-  SampleOptions options = SampleOptionsFrom(args, session);
+  SampleOptions options = SampleOptionsFrom(args, session, args.Int("window"));
   ASSIGN_OR_RETURN(const Input input, Input::Open(args.At(0)));
   std::unique_ptr<outlier::Model> model;
   if (!args.Text("model").empty()) {
     ASSIGN_OR_RETURN(model, LoadModel(args.Text("model")));
+    options.window = model->preparation().history() + 1;
     ASSIGN_OR_RETURN(options.csv.schema, SchemaForModel(input, options.csv, *model));
   }
   ASSIGN_OR_RETURN(const Sample sample, ReadSample(input, options));
   PrintReport(sample.report, input.name(), session.quiet());
   const int64_t row = args.Int("row");
-  ASSIGN_OR_RETURN(const table::Table cells, FindRow(input, sample, options.csv, row));
+  ASSIGN_OR_RETURN(const table::Table cells, FindRow(input, sample, options.csv, row, options.window - 1));
   std::vector<outlier::RowScore> scores;
   if (model == nullptr) {
     absl::StatusOr<Fitted> fitted = FitModel(RecipeFrom(args), sample, session);
@@ -235,13 +264,13 @@ absl::StatusOr<int> Run(const Args& args) {
     if (sample.complete) scores = {model->TrainingRows()[static_cast<size_t>(row)]};
   }
   if (scores.empty()) {
-    ASSIGN_OR_RETURN(const Matrix X, model->preparation().Apply(cells));
+    ASSIGN_OR_RETURN(const Matrix X, model->preparation().Apply(cells, cells.rows() - 1));
     ASSIGN_OR_RETURN(scores, model->Score(X, session.context()));
   }
   ASSIGN_OR_RETURN(const Answer answer, AnswerFor(args, *model, cells, row, scores[0], session.context()));
   ASSIGN_OR_RETURN(Output out, Output::Open(args.Text("output")));
   const auto width = static_cast<size_t>(out.to_stdout() ? TerminalWidth(STDOUT_FILENO) : 80);
-  out.Write(args.Text("format") == "json" ? Dump(ToJson(*model, row, answer, cells), 2) + "\n" : ToText(answer, width));
+  out.Write(args.Text("format") == "json" ? Dump(ToJson(*model, row, answer, cells), 2) + "\n" : ToText(answer, width, options.window - 1));
   RETURN_IF_ERROR(out.Commit());
   return kOk;
 }
@@ -251,6 +280,7 @@ const FlagGroup kGroups[] = {{"What to explain", kWhat}, kModelFlags, kPrepareFl
 constexpr Example kExamples[] = {
     {"vedette explain sales.csv --row 17", "why row 17 is odd, in words and numbers"},
     {"vedette explain february.csv --row 17 --model sales.vdt -f json", "against a stored model, as JSON"},
+    {"vedette explain sensor.csv --row 17 -a knn --window 6", "which value, how many rows before, makes it odd"},
     {"vedette explain sales.csv --row 17 --algorithm iforest --method tree_shap",
      "Shapley values of the forest's score"},
 };

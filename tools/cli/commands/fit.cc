@@ -27,7 +27,7 @@ void Check(const Args& args, std::vector<std::string>* mistakes) {
 absl::StatusOr<int> Run(const Args& args) {
   const Session session(args);
   ASSIGN_OR_RETURN(const Input input, Input::Open(args.At(0)));
-  ASSIGN_OR_RETURN(const Sample sample, ReadSample(input, SampleOptionsFrom(args, session)));
+  ASSIGN_OR_RETURN(const Sample sample, ReadSample(input, SampleOptionsFrom(args, session, args.Int("window"))));
   PrintReport(sample.report, input.name(), session.quiet());
   absl::StatusOr<Fitted> fitted = FitModel(RecipeFrom(args), sample, session);
   if (!fitted.ok()) return Annotate(fitted.status(), input.name());

@@ -26,7 +26,7 @@ absl::StatusOr<int> Run(const Args& args) {
   const Session session(args);
   ASSIGN_OR_RETURN(const auto model, LoadModel(args.Text("model")));
   ASSIGN_OR_RETURN(const Input input, Input::Open(args.At(0)));
-  SampleOptions options = SampleOptionsFrom(args, session);
+  SampleOptions options = SampleOptionsFrom(args, session, model->preparation().history() + 1);
   ASSIGN_OR_RETURN(options.csv.schema, SchemaForModel(input, options.csv, *model));
   ASSIGN_OR_RETURN(const Sample sample, ReadSample(input, options));
   PrintReport(sample.report, input.name(), session.quiet());
@@ -57,7 +57,8 @@ const Command k_score = {
     .usage = "vedette score FILE --model MODEL.vdt [options]",
     .details =
         "Columns are found by name; further columns are shown but not used. A row's score depends on the model and on "
-        "that row alone, whatever else is in the file.",
+        "that row alone, whatever else is in the file; where the model was fitted with --window, also on the rows before it: "
+        "the file's rows must then be of one series, in order of time, and those before its first row count as missing.",
     .positionals = kPositionals,
     .flags = kGroups,
     .examples = kExamples,
