@@ -184,7 +184,7 @@ TEST_CASE("windows: in words, a feature once, at its strongest row, with the sha
   CHECK(ShortPhrase(e.contributions[0]) == "temperature 3 rows before: 8.2, expected about 5.1");
   CHECK(ShortPhrase(e.contributions[2]) == "temperature 7, expected about 5");
   CHECK(FeatureTag(e.contributions[0]) == "temperature[-3]");
-  CHECK(FeatureTag(e.contributions[0], 10) == "temper…[-3]");
+  CHECK(FeatureTag(e.contributions[0], 10) == "tempe…[-3]");
   CHECK(FeatureTag(e.contributions[2]) == "temperature");
   const std::vector<FeatureShare> shares = SharesByFeature(e.contributions);
   REQUIRE(shares.size() == 3);
