@@ -8,10 +8,11 @@ namespace {
 
 constexpr std::string_view kOff = "off";
 
-constexpr std::array<std::string_view, 27> kReasons = {"off",
+constexpr std::array<std::string_view, 28> kReasons = {"off",
                                                        "withheld",
                                                        "no_features",
                                                        "over_budget",
+                                                       "budget_unknown",
                                                        "busy",
                                                        "circuit_open",
                                                        "timeout",

@@ -40,7 +40,8 @@ struct Client::Call {
   std::string body;
   absl::Time deadline;
   std::stop_token stop;
-  long taken = 0;
+  long taken = 0;          ///< of the budget
+  absl::Time taken_at = {};
   bool hard = false;  ///< the last failure opens the circuit by itself
 };
 
@@ -49,10 +50,10 @@ Client::Client(Settings settings, std::unique_ptr<Transport> transport, Surround
       transport_(std::move(transport)),
       surroundings_([&] {
         if (!surroundings.sleep) surroundings.sleep = RealSleep;
+        if (!surroundings.budget) surroundings.budget = std::make_shared<LocalBudget>(settings_.daily_tokens_per_tenant);
         return std::move(surroundings);
       }()),
       breaker_(settings_.breaker_failures, settings_.breaker_cooldown, settings_.breaker_hard_cooldown),
-      budget_(settings_.daily_tokens_per_tenant),
       cache_(static_cast<size_t>(settings_.cache_entries), settings_.cache_ttl),
       rng_(surroundings_.seed) {}
 
@@ -108,34 +109,42 @@ Completion Client::Complete(const std::string& tenant, const ChatRequest& reques
 }
 
 Completion Client::Lead(Call& call) {
-  Completion done;
-  {
-    std::unique_lock lock(mutex_);
-    const absl::Time now = surroundings_.clock->Now();
-    call.taken = EstimateTokens(call.body.size()) + settings_.max_output_tokens;
-    if (now >= call.deadline) done.reason = "timeout";
-    else if (!WaitUntil(lock, std::min(call.deadline, now + settings_.slot_wait), [&] { return in_flight_ < settings_.max_concurrent; })) done.reason = "busy";
-    else if (!budget_.Take(call.tenant, call.taken, now)) done.reason = "over_budget";
-    else if (!breaker_.Allow(surroundings_.clock->Now())) {
-      budget_.Settle(call.tenant, call.taken, 0, now);
-      done.reason = "circuit_open";
-    }
-    if (!done.reason.empty()) return done;
-    ++in_flight_;
+  Completion done{.reason = Enter(call)};
+  if (!done.reason.empty()) return done;
+  // The budget may be a server's to tell: no lock is held for it.
+  call.taken_at = surroundings_.clock->Now();
+  const long tokens = EstimateTokens(call.body.size()) + settings_.max_output_tokens;
+  done.reason = surroundings_.budget->Take(call.tenant, tokens, call.taken_at);
+  if (done.reason.empty()) {
+    call.taken = tokens;
+    done = surroundings_.clock->Now() < call.deadline ? Attempts(call) : Completion{.reason = "timeout"};
+    surroundings_.budget->Settle(call.tenant, call.taken, done.prompt_tokens + done.completion_tokens, call.taken_at);
   }
-  done = Attempts(call);
-  Settle(call, done);
+  Leave(call, done);
   return done;
 }
 
-void Client::Settle(const Call& call, const Completion& done) {
-  const std::unique_lock lock(mutex_);
+std::string Client::Enter(Call& call) {
+  std::unique_lock lock(mutex_);
   const absl::Time now = surroundings_.clock->Now();
+  if (now >= call.deadline) return "timeout";
+  const auto free = [&] { return in_flight_ < settings_.max_concurrent; };
+  if (!WaitUntil(lock, std::min(call.deadline, now + settings_.slot_wait), free)) return "busy";
+  if (!breaker_.Allow(surroundings_.clock->Now())) return "circuit_open";
+  ++in_flight_;
+  return "";
+}
+
+void Client::Leave(const Call& call, const Completion& done) {
+  const std::unique_lock lock(mutex_);
   --in_flight_;
-  budget_.Settle(call.tenant, call.taken, done.prompt_tokens + done.completion_tokens, now);
-  if (done.reason == "cancelled") breaker_.Abandoned();
-  else if (call.hard || Unwell(done.reason)) breaker_.Failed(now, call.hard);
-  else breaker_.Succeeded();
+  if (done.attempts == 0 || done.reason == "cancelled") {
+    breaker_.Abandoned();
+  } else if (call.hard || Unwell(done.reason)) {
+    breaker_.Failed(surroundings_.clock->Now(), call.hard);
+  } else {
+    breaker_.Succeeded();
+  }
   changed_.notify_all();
 }
 
@@ -173,9 +182,9 @@ Completion Client::Attempts(Call& call) {
       Judge(call, reading, done);
       const bool again = (done.reason == "not_json" || done.reason == "schema") && bad_answers++ == 0;
       if (!again || surroundings_.clock->Now() >= call.deadline || call.stop.stop_requested()) return done;
-      const std::unique_lock lock(mutex_);  // another answer costs as much again
+      // Another answer costs as much again.
       const long more = EstimateTokens(call.body.size()) + settings_.max_output_tokens;
-      if (!budget_.Take(call.tenant, more, surroundings_.clock->Now())) return done;
+      if (!surroundings_.budget->Take(call.tenant, more, call.taken_at).empty()) return done;
       call.taken += more;
       continue;
     }

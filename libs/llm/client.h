@@ -40,6 +40,7 @@ struct Surroundings {
   /// Waits, at most until the stop. The default really sleeps.
   std::function<void(absl::Duration, std::stop_token)> sleep;
   uint64_t seed = 42;  ///< of the jitter
+  std::shared_ptr<Budget> budget;  ///< none: a LocalBudget of settings.daily_tokens_per_tenant
   /// Told of every completion; thread-safe.
   std::function<void(const ChatRequest&, const Completion&)> observe;
 };
@@ -61,8 +62,9 @@ class Client {
   struct Call;
   Completion Lead(Call& call);
   Completion Attempts(Call& call);
-  bool Enter(const Call& call);
-  void Settle(const Call& call, const Completion& done);
+  /// Why the server may not be asked now; "": it may, and Leave must follow.
+  std::string Enter(Call& call);
+  void Leave(const Call& call, const Completion& done);
   void Judge(const Call& call, const Reading& reading, Completion& done) const;
   HttpRequest RequestOf(const Call& call) const;
   bool WaitUntil(std::unique_lock<std::mutex>& lock, absl::Time deadline, const std::function<bool()>& ready);
@@ -73,7 +75,6 @@ class Client {
   std::mutex mutex_;
   std::condition_variable changed_;
   Breaker breaker_;
-  Budget budget_;
   AnswerCache cache_;
   Rng rng_;
   int in_flight_ = 0;

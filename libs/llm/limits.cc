@@ -24,30 +24,19 @@ void Breaker::Failed(absl::Time now, bool hard) {
   until_ = std::max(until_, now + (hard ? hard_cooldown_ : cooldown_));
 }
 
-void Budget::Roll(absl::Time now) {
-  const int64_t day = absl::ToUnixSeconds(now) / 86400;
-  if (day != day_) used_.clear();
-  day_ = day;
-}
-
-bool Budget::Take(const std::string& tenant, long tokens, absl::Time now) {
-  Roll(now);
+std::string LocalBudget::Take(const std::string& tenant, long tokens, absl::Time when) {
+  const std::scoped_lock lock(mutex_);
+  if (DayOf(when) != day_) used_.clear();
+  day_ = DayOf(when);
   long& used = used_[tenant];
-  if (used + tokens > per_day_) return false;
+  if (used + tokens > per_day_) return kOverBudget;
   used += tokens;
-  return true;
+  return "";
 }
 
-void Budget::Settle(const std::string& tenant, long taken, long used, absl::Time now) {
-  Roll(now);
-  // Taken yesterday, used today: then today pays what was used.
-  long& total = used_[tenant];
-  total = std::max(total - taken, 0L) + used;
-}
-
-long Budget::UsedToday(const std::string& tenant) const {
-  const auto it = used_.find(tenant);
-  return it == used_.end() ? 0 : it->second;
+void LocalBudget::Settle(const std::string& tenant, long taken, long used, absl::Time when) {
+  const std::scoped_lock lock(mutex_);
+  if (DayOf(when) == day_) used_[tenant] += used - taken;
 }
 
 const Json* AnswerCache::Find(const std::string& key, absl::Time now) {

@@ -1,11 +1,12 @@
-// What keeps a model from costing more than it gives: a circuit breaker, a daily budget, a cache. Not thread-safe: the
-// client holds its lock around them.
+// What keeps a model from costing more than it gives: a circuit breaker, a daily budget, a cache. Breaker and cache are not
+// thread-safe: the client holds its lock around them.
 #pragma once
 
 #include <absl/time/time.h>
 
 #include <list>
 #include <map>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 
@@ -33,20 +34,32 @@ class Breaker {
   absl::Time until_;
 };
 
-/// Tokens per tenant and UTC day.
+inline constexpr char kOverBudget[] = "over_budget", kBudgetUnknown[] = "budget_unknown";
+
+/// Tokens per tenant and UTC day. Thread-safe.
 class Budget {
  public:
-  explicit Budget(long per_day) : per_day_(per_day) {}
-  /// False when the day's rest is smaller than `tokens`; else they are taken.
-  bool Take(const std::string& tenant, long tokens, absl::Time now);
-  /// Corrects an earlier Take of `taken` to what was used.
-  void Settle(const std::string& tenant, long taken, long used, absl::Time now);
-  long UsedToday(const std::string& tenant) const;
+  virtual ~Budget() = default;
+  /// Takes `tokens` of the day that `when` lies in. "", or why they were not taken: kOverBudget, or kBudgetUnknown where the
+  /// count cannot be had (what may cost money is not done unseen).
+  virtual std::string Take(const std::string& tenant, long tokens, absl::Time when) = 0;
+  /// Corrects what was taken for `when` to what was used.
+  virtual void Settle(const std::string& tenant, long taken, long used, absl::Time when) = 0;
+
+  static int64_t DayOf(absl::Time when) { return absl::ToUnixSeconds(when) / 86400; }
+};
+
+/// Of this process alone, and forgotten with it.
+class LocalBudget final : public Budget {
+ public:
+  explicit LocalBudget(long per_day) : per_day_(per_day) {}
+  std::string Take(const std::string& tenant, long tokens, absl::Time when) override;
+  void Settle(const std::string& tenant, long taken, long used, absl::Time when) override;
 
  private:
-  void Roll(absl::Time now);
   const long per_day_;
-  int64_t day_ = 0;
+  std::mutex mutex_;
+  int64_t day_ = 0;  ///< of used_
   std::map<std::string, long> used_;
 };
 

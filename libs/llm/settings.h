@@ -20,7 +20,7 @@ struct Settings {
   int max_retries = 2;              ///< [0, 5]
   int max_concurrent = 4;           ///< calls in flight, [1, 256]
   absl::Duration slot_wait = absl::Seconds(1);  ///< for one of them; longer waits would hold all threads of a service
-  long daily_tokens_per_tenant = 200000;  ///< of this process, in and out together; [1, 1e12]
+  long daily_tokens_per_tenant = 200000;  ///< in and out together; [1, 1e12]
   int cache_entries = 1024;         ///< [0, 1e6]; 0: no cache
   absl::Duration cache_ttl = absl::Hours(24);
   absl::Duration timeout = absl::Seconds(10);  ///< of a whole call, with retries; the caller's deadline bounds it too

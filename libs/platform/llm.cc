@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "llm/curl_transport.h"
+#include "platform/token_budget.h"
 #include "runtime/log.h"
 
 namespace vedette::platform {
@@ -112,7 +113,7 @@ absl::Status ValidateLlm(const LlmConfig& config) {
   return llm::Validate(settings);
 }
 
-absl::StatusOr<llm::Assistant*> OpenLlm(runtime::App& app, const LlmConfig& config) {
+absl::StatusOr<llm::Assistant*> OpenLlm(runtime::App& app, messaging::Connection* nats, const LlmConfig& config) {
   RETURN_IF_ERROR(ValidateLlm(config));
   llm::Account account = Answers(app.metrics());
   if (!config.enabled()) return app.Own(std::make_unique<llm::Assistant>(std::move(account)));
@@ -120,6 +121,9 @@ absl::StatusOr<llm::Assistant*> OpenLlm(runtime::App& app, const LlmConfig& conf
   ASSIGN_OR_RETURN(settings.api_key, llm::LoadApiKey(config.api_key_file(), config.api_key_env()));
   RETURN_IF_ERROR(llm::Validate(settings));
   llm::Surroundings surroundings;
+  if (nats != nullptr) {
+    ASSIGN_OR_RETURN(surroundings.budget, TokenBudget::Open(*nats, settings.daily_tokens_per_tenant));
+  }
   surroundings.observe = [&metrics = app.metrics()](const llm::ChatRequest& request, const llm::Completion& done) {
     Observe(metrics, request, done);
   };

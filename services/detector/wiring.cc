@@ -49,7 +49,7 @@ absl::Status Validate(const v1::Config& c) {
 absl::Status Build(const v1::Config& config, runtime::App& app) {
   ASSIGN_OR_RETURN(messaging::Connection* const nats, platform::ConnectNats(app));
   ASSIGN_OR_RETURN(messaging::Publisher* const publisher, platform::MakePublisher(app, *nats));
-  ASSIGN_OR_RETURN(llm::Assistant* const assistant, platform::OpenLlm(app, config.llm()));
+  ASSIGN_OR_RETURN(llm::Assistant* const assistant, platform::OpenLlm(app, nats, config.llm()));
   const int threads = config.compute_threads() == 0 ? AvailableCpus() : static_cast<int>(config.compute_threads());
   auto* pool = app.Own(std::make_unique<ThreadPool>(threads));
   auto* catalog = app.Own(std::make_unique<outlier::Catalog>(

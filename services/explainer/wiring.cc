@@ -99,7 +99,7 @@ absl::Status Build(const v1::Config& config, runtime::App& app) {
   auto* queue = app.Own(std::make_unique<NatsTaskQueue>(publisher));
   const int threads = config.compute_threads() == 0 ? AvailableCpus() : static_cast<int>(config.compute_threads());
   auto* pool = app.Own(std::make_unique<ThreadPool>(threads));
-  ASSIGN_OR_RETURN(llm::Assistant* const assistant, platform::OpenLlm(app, config.llm()));
+  ASSIGN_OR_RETURN(llm::Assistant* const assistant, platform::OpenLlm(app, nats, config.llm()));
   Wording* const wording = assistant->on() ? app.Own(std::make_unique<LlmWording>(assistant)) : nullptr;
   auto* explainer =
       app.Own(std::make_unique<Explainer>(store, queue, OptionsOf(config), wording, AccountIn(app.metrics())));

@@ -28,7 +28,7 @@ absl::Status Build(const v1::Config& config, runtime::App& app) {
   ASSIGN_OR_RETURN(messaging::Connection* const nats, platform::ConnectNats(app));
   ASSIGN_OR_RETURN(storage::OutboxRelay* const relay, platform::RelayOutbox(app, *pool, *nats));
   auto* store = app.Own(std::make_unique<PgAnomalyStore>(pool, [relay] { relay->Wake(); }));
-  ASSIGN_OR_RETURN(llm::Assistant* const assistant, platform::OpenLlm(app, config.llm()));
+  ASSIGN_OR_RETURN(llm::Assistant* const assistant, platform::OpenLlm(app, nats, config.llm()));
   auto* triager = app.Own(std::make_unique<Triager>(store, assistant));
   app.server().AddService<v1::TriageService>(std::make_unique<TriageGrpc>(app.server(), *store, *triager));
   platform::AddConsumer(app, *nats,

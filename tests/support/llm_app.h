@@ -20,7 +20,7 @@ struct LlmApp {
   explicit LlmApp(const runtime::v1::LlmConfig& config, runtime::Severity lowest = runtime::Severity::kError)
       : app(MustCreate("llm-test", keys.ServerConfig())) {
     runtime::InitLog("llm-test", lowest, runtime::LogFormat::kText);
-    const auto opened = platform::OpenLlm(*app, config);
+    const auto opened = platform::OpenLlm(*app, /*nats=*/nullptr, config);
     INFO(opened.status().ToString());
     REQUIRE(opened.ok());
     assistant = *opened;

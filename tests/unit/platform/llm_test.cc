@@ -84,7 +84,7 @@ TEST_CASE("the key comes from a file or the environment, reaches the server, and
   ::unsetenv("VEDETTE_TEST_LLM_KEY");
   testing::Keys keys;
   auto app = testing::MustCreate("llm-test", keys.ServerConfig());
-  CHECK(absl::IsNotFound(OpenLlm(*app, config).status()));
+  CHECK(absl::IsNotFound(OpenLlm(*app, nullptr, config).status()));
   runtime::SetLogSink(nullptr);
   CHECK_THAT(log, Catch::Contains("language model") && !Catch::Contains("sk-from"));
 }

@@ -1,0 +1,81 @@
+#include "messaging/counters.h"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <limits>
+#include <thread>
+#include <vector>
+
+#include "base/ids.h"
+#include "support/support.h"
+
+namespace vedette::messaging {
+namespace {
+
+std::unique_ptr<Counters> OpenCounters(Connection& c, absl::Duration answer_within = absl::Seconds(20)) {
+  auto counters = Counters::Open(&c, {.bucket = "test_counters", .answer_within = answer_within});
+  INFO(counters.status());
+  REQUIRE(counters.ok());
+  return *std::move(counters);
+}
+
+}  // namespace
+
+TEST_CASE("counters: what several processes add at the same time is all there") {
+  const auto a = testing::NewNatsConnection(), b = testing::NewNatsConnection();
+  const auto one = OpenCounters(*a), two = OpenCounters(*b);
+  const std::string key = NewUuid();
+  constexpr int kEach = 25;
+  std::vector<std::jthread> threads;
+  for (Counters* counters : {one.get(), two.get(), one.get(), two.get()}) {
+    threads.emplace_back([&key, counters] {
+      for (int i = 0; i < kEach; ++i) {
+        if (!counters->Add(key, 2).ok()) std::abort();  // assertions belong to the test's own thread
+      }
+    });
+  }
+  threads.clear();
+  CHECK(one->Add(key, 0).value() == 4 * kEach * 2);
+  CHECK(two->Add(key, -8).value() == 4 * kEach * 2 - 8);
+  CHECK(one->Add(NewUuid(), 3).value() == 3);
+}
+
+TEST_CASE("counters: a limit is never passed, and what does not fit is not added") {
+  const auto c = testing::NewNatsConnection();
+  const auto counters = OpenCounters(*c);
+  const std::string key = NewUuid();
+  CHECK(counters->Add(key, 7, 10).value() == 7);
+  CHECK(absl::IsResourceExhausted(counters->Add(key, 4, 10).status()));
+  CHECK(counters->Add(key, 3, 10).value() == 10);
+  CHECK(absl::IsResourceExhausted(counters->Add(key, std::numeric_limits<int64_t>::max()).status()));
+  CHECK(counters->Add(key, -10).value() == 0);
+  for (const char* wrong : {"", "a b", "a*", ".a"}) {
+    INFO(wrong);
+    CHECK_FALSE(counters->Add(wrong, 1).ok());
+  }
+  CHECK_FALSE(Counters::Open(c.get(), {.bucket = "no good"}).ok());
+}
+
+TEST_CASE("counters: they outlive a killed server, which is missed at once while it is away") {
+  const testing::TempDir dir;
+  auto server = devcluster::NatsServer::Start({.data_dir = dir.path() + "/nats", .token = RandomHex(16)});
+  REQUIRE(server.ok());
+  const auto c = Connection::Connect(
+      {.url = (*server)->Url(), .token = (*server)->token(), .max_reconnect_wait = absl::Milliseconds(100)});
+  REQUIRE(c.ok());
+  const auto counters = OpenCounters(**c);
+  CHECK(counters->Add("a", 5).value() == 5);
+  REQUIRE((*server)->Kill().ok());
+  absl::Status away;
+  const absl::Time end = absl::Now() + absl::Seconds(30);
+  do {
+    away = counters->Add("a", 1, 5).status();  // its connection may not know yet
+  } while (!absl::IsUnavailable(away) && absl::Now() < end);
+  CHECK(absl::IsUnavailable(away));
+  REQUIRE((*server)->Restart().ok());
+  absl::StatusOr<int64_t> again = away;
+  while (!again.ok() && absl::Now() < end) again = counters->Add("a", 1);
+  CHECK(again.value() == 6);
+}
+
+}  // namespace vedette::messaging
