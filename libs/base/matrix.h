@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace vedette {
@@ -24,7 +27,15 @@ struct MatrixView {
 class Matrix {
  public:
   Matrix() = default;
-  Matrix(int64_t rows, int64_t cols) : rows_(rows), cols_(cols), data_(static_cast<size_t>(rows * cols)) {}
+  Matrix(int64_t rows, int64_t cols) : rows_(rows), cols_(cols), data_(static_cast<size_t>(rows * cols), 0.0) {}
+  /// Holds anything at first, for those who write every cell.
+  static Matrix ForOverwrite(int64_t rows, int64_t cols) {
+    Matrix out;
+    out.rows_ = rows;
+    out.cols_ = cols;
+    out.data_.resize(static_cast<size_t>(rows * cols));
+    return out;
+  }
 
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
@@ -38,9 +49,19 @@ class Matrix {
   operator MatrixView() const { return view(); }  // NOLINT: a matrix is usable wherever a view is
 
  private:
+  /// Leaves new doubles as they are where no value is given.
+  struct Allocator : std::allocator<double> {
+    template <typename>
+    struct rebind {  // NOLINT: the standard's name
+      using other = Allocator;
+    };
+    void construct(double* at) { ::new (static_cast<void*>(at)) double; }
+    void construct(double* at, double value) { ::new (static_cast<void*>(at)) double(value); }
+  };
+
   int64_t rows_ = 0;
   int64_t cols_ = 0;
-  std::vector<double> data_;
+  std::vector<double, Allocator> data_;
 };
 
 }  // namespace vedette

@@ -47,7 +47,7 @@ absl::StatusOr<MethodResult> RunIntegratedGradients(const outlier::Model& model,
           model.descriptor().name);
     }
     ASSIGN_OR_RETURN(const outlier::Attribution parts, model.Attribute(X, ctx));
-    for (int64_t j = 0; j < X.cols; ++j) baseline.push_back(parts.expected(0, j));
+    for (int64_t j = 0; j < X.cols; ++j) baseline.push_back(parts.Expected(0, j));
     out.space = "anomaly score, added up from that of the row that the algorithm would have expected";
   } else {
     if (model.background().rows() == 0)

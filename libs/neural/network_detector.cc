@@ -109,7 +109,7 @@ absl::Status NetworkDetector::ScoreTiles(MatrixView X, std::span<double> scores,
 }
 
 absl::StatusOr<outlier::Attribution> NetworkDetector::ExplainTiles(MatrixView X, std::string_view space, const Context& ctx) const {
-  outlier::Attribution parts{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), std::string(space)};
+  outlier::Attribution parts{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), space};
   std::vector<double> scores(static_cast<size_t>(X.rows));
   RETURN_IF_ERROR(ScoreTiles(X, scores, &parts, ctx));
   return parts;

@@ -150,7 +150,7 @@ absl::Status Standardizer::FitMeanAndDeviation(MatrixView X, const Context& ctx)
   unit_.assign(d, 1);
   center_.assign(d, 0);
   inverse_.assign(d, 1);
-  return ParallelBlocks(ctx, X.cols, 1, [&](int64_t begin, int64_t) {
+  RETURN_IF_ERROR(ParallelBlocks(ctx, X.cols, 1, [&](int64_t begin, int64_t) {
     const auto j = static_cast<size_t>(begin);
     const std::span<const double> column = X.col(begin);
     Range range{column[0], column[0]};
@@ -167,13 +167,21 @@ absl::Status Standardizer::FitMeanAndDeviation(MatrixView X, const Context& ctx)
     unit_[j] = unit;
     center_[j] = m.mean;
     inverse_[j] = constant ? 1.0 : 1.0 / std::sqrt(m.variance);
-  });
+  }));
+  Derive();
+  return absl::OkStatus();
+}
+
+void Standardizer::Derive() {
+  unscaled_center_.clear();
+  for (int64_t j = 0; j < size(); ++j) unscaled_center_.push_back(Unscaled(j, 0));
 }
 
 void Standardizer::Add(double unit, double center_in_units, double inverse) {
   unit_.push_back(unit);
   center_.push_back(center_in_units);
   inverse_.push_back(inverse);
+  unscaled_center_.push_back(Unscaled(size() - 1, 0));
 }
 
 namespace {
@@ -211,6 +219,29 @@ void Standardizer::Tile(MatrixView X, int64_t begin, double* out) const {
   }
 }
 
+Matrix Standardizer::Centers() const {
+  Matrix out = Matrix::ForOverwrite(1, size());
+  std::copy(unscaled_center_.begin(), unscaled_center_.end(), out.data());
+  return out;
+}
+
+void Standardizer::Sizes(MatrixView X, int64_t begin, int64_t count, double factor, double* out, int64_t stride) const {
+  const int64_t d = size();
+  const double* x = X.data + begin;
+  if (count == 1) {  // a row alone: no call, no loop of one
+    for (int64_t j = 0; j < d; ++j) out[j * stride] = std::fabs(Z(j, x[j * X.stride])) * factor;
+    return;
+  }
+  for (int64_t j = 0; j < d; ++j, x += X.stride, out += stride) {
+    const auto c = static_cast<size_t>(j);
+    const double unit = unit_[c], center = center_[c], inverse = inverse_[c];
+    for (int64_t i = 0; i < count; ++i) {
+      const double size = std::fabs((x[i] * unit - center) * inverse);
+      out[i] = (size > kMaxZ ? kMaxZ : size) * factor;
+    }
+  }
+}
+
 double Standardizer::Unscaled(int64_t column, double z) const {
   const auto j = static_cast<size_t>(column);
   const double x = (z / inverse_[j] + center_[j]) / unit_[j];
@@ -233,6 +264,7 @@ void Standardizer::Load(ByteReader& in, int64_t size) {
       !(std::all_of(unit_.begin(), unit_.end(), positive) && std::all_of(inverse_.begin(), inverse_.end(), positive))) {
     in.Fail("a column's scale is not positive");
   }
+  if (in.ok()) Derive();
 }
 
 }  // namespace vedette::outlier

@@ -63,14 +63,20 @@ class Standardizer {
   void Block(MatrixView X, int64_t column, int64_t begin, std::span<double> out) const;
   /// The value of the column that z stands for (the inverse of Z), bounded to finite doubles.
   double Unscaled(int64_t column, double z) const;
-  double Center(int64_t column) const { return Unscaled(column, 0); }
+  /// What z = 0 stands for, of all columns: 1 x size().
+  Matrix Centers() const;
+  /// |z| times `factor` of rows [begin, begin + count) of all columns: row i of column j goes to out[j * stride + i].
+  void Sizes(MatrixView X, int64_t begin, int64_t count, double factor, double* out, int64_t stride) const;
 
   void Save(ByteWriter& out) const;
   /// Fails the reader unless there are `size` columns of usable numbers.
   void Load(ByteReader& in, int64_t size);
 
  private:
+  void Derive();
+
   std::vector<double> unit_, center_, inverse_;
+  std::vector<double> unscaled_center_;  ///< derived
 };
 
 }  // namespace vedette::outlier

@@ -192,7 +192,7 @@ absl::StatusOr<Attribution> Committee::Explain(size_t index, MatrixView X, const
   const Matrix own = SeesAll(member) ? Matrix() : Input(member, X);
   ASSIGN_OR_RETURN(Attribution part, member.detector->Explain(SeesAll(member) ? X : own.view(), ctx));
   if (SeesAll(member)) return part;
-  Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), std::move(part.space)};
+  Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), part.space};
   for (int64_t j = 0; j < X.cols; ++j) {
     for (int64_t i = 0; i < X.rows; ++i) out.expected(i, j) = X(i, j);
   }
@@ -200,7 +200,7 @@ absl::StatusOr<Attribution> Committee::Explain(size_t index, MatrixView X, const
     const int64_t j = member.spec.columns.empty() ? c : member.spec.columns[static_cast<size_t>(c)];
     for (int64_t i = 0; i < X.rows; ++i) {
       out.contributions(i, j) = part.contributions(i, c);
-      const double expected = part.expected(i, c);
+      const double expected = part.Expected(i, c);
       out.expected(i, j) = member.spec.standardised ? member.scaling.Unscaled(c, expected) : expected;
     }
   }

@@ -24,12 +24,16 @@ namespace vedette::outlier {
 /// Per-feature parts of scores, for the rows that were asked for. Positive pushes towards anomalous.
 struct Attribution {
   Matrix contributions;  ///< rows x features
-  Matrix expected;       ///< rows x features: the value that would have been normal, in the units of the matrix
-  std::string space;     ///< what the contributions add up to or measure: "score", "squared distance", "path length"...
+  /// The value that would have been normal, in the units of the matrix: rows x features, or one row where it is the same
+  /// for all of them.
+  Matrix expected;
+  std::string_view space;  ///< what the contributions add up to or measure: "score", "squared distance"...; a literal
   /// Parts of the contributions from where the value lay above, and below, the rows that it was compared with; together they
   /// are the contributions. Empty where an algorithm does not tell them apart.
   Matrix high = {};
   Matrix low = {};
+
+  double Expected(int64_t row, int64_t feature) const { return expected(expected.rows() == 1 ? 0 : row, feature); }
 };
 
 /// What is known of a training row.

@@ -118,8 +118,8 @@ absl::StatusOr<Attribution> Model::Attribute(MatrixView X, const Context& ctx) c
     return RobustZ(X, background_);
   }
   if (native->contributions.rows() != X.rows || native->contributions.cols() != X.cols ||
-      native->expected.rows() != X.rows || native->expected.cols() != X.cols || !SidesFit(native->high, X) ||
-      !SidesFit(native->low, X)) {
+      (native->expected.rows() != X.rows && native->expected.rows() != 1) || native->expected.cols() != X.cols ||
+      !SidesFit(native->high, X) || !SidesFit(native->low, X)) {
     return Internal("{} explains in the wrong shape", descriptor_->name);
   }
   return native;
@@ -167,7 +167,7 @@ absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(Mat
       out.lag = features[f].lag;
       out.contribution += parts.contributions(i, j);
       if (features[f].category.empty()) {
-        Describe(f, coded[f], X(i, j), parts.expected(i, j), out);
+        Describe(f, coded[f], X(i, j), parts.Expected(i, j), out);
         if (!coded[f]) {
           out.percentile = PercentileIn(background_.col(j), X(i, j));
           if (sides) {

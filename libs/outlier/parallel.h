@@ -33,4 +33,13 @@ absl::Status ParallelBlocks(const Context& ctx, int64_t n, int64_t grain, const 
   return status;
 }
 
+/// ParallelBlocks for what is mostly asked of a few rows: a single piece is done at once, without what several need.
+template <typename Body>
+absl::Status FewOrParallelBlocks(const Context& ctx, int64_t n, int64_t grain, const Body& body) {
+  if (n > grain) return ParallelBlocks(ctx, n, grain, body);
+  absl::Status check = ctx.Check();
+  if (check.ok() && n > 0) body(int64_t{0}, n);
+  return check;
+}
+
 }  // namespace vedette::outlier

@@ -137,29 +137,6 @@ void TileDetector::ScoreRows(MatrixView X, int64_t begin, int64_t end, double* s
   }
 }
 
-bool RowDetector::ExplainRow(std::span<const double>, double, std::span<double>, std::span<double>) const {
-  return false;
-}
-
-absl::StatusOr<Attribution> RowDetector::Explain(MatrixView X, const Context& ctx) const {
-  RETURN_IF_ERROR(ctx.Check());
-  Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), std::string(space())};
-  std::atomic<bool> explained{true};
-  RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, BlockRows(), [&](int64_t begin, int64_t end) {
-    std::vector<double> x(d()), parts(d()), expected(d());
-    for (int64_t i = begin; i < end; ++i) {
-      unit_.Read(X, i, x.data());
-      if (!ExplainRow(x, Finite(ScoreRow(x)), parts, expected)) return explained.store(false);
-      for (int64_t j = 0; j < X.cols; ++j) {
-        a.contributions(i, j) = Finite(parts[static_cast<size_t>(j)]);
-        a.expected(i, j) = unit_.Unscaled(expected[static_cast<size_t>(j)]);
-      }
-    }
-  }));
-  if (!explained) return Detector::Explain(X, ctx);
-  return a;
-}
-
 void RowDetector::Save(ByteWriter& out) const {
   out.U32(state_version());
   unit_.Save(out);

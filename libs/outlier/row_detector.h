@@ -51,8 +51,19 @@ struct RowTile {
   int lanes;  ///< kNarrow or kWide
 };
 
-/// Derive, implement Learn, ScoreRow, SaveState and LoadState, and ExplainRow where the descriptor says that it
-/// explains.
+/// Where the parts of some rows go: those of their row i on feature j to [j * stride + i].
+struct RowParts {
+  double* contributions;
+  double* expected;  ///< in units of the detector's unit(); null where Usual() says it all
+  int64_t stride;
+
+  RowParts From(int64_t row) const {
+    return {contributions + row, expected == nullptr ? nullptr : expected + row, stride};
+  }
+};
+
+/// Derive, implement Learn, ScoreRow, SaveState and LoadState, and ExplainRow (or ExplainRows, for many at once) where the
+/// descriptor says that it explains.
 class RowDetector : public Detector {
  public:
   absl::Status Fit(MatrixView X, const Context& ctx) final;
@@ -74,9 +85,11 @@ class RowDetector : public Detector {
   /// Scores of the training rows where they differ from ScoreRow (a row is its own neighbour). Default: empty.
   virtual absl::StatusOr<std::vector<double>> TrainingScores(std::span<const double> rows, int64_t n,
                                                              const Context& ctx);
-  /// Parts of the score and expected values, in units of unit(). Returns false when the algorithm has none.
-  virtual bool ExplainRow(std::span<const double> x, double score, std::span<double> contributions,
-                          std::span<double> expected) const;
+  /// Parts of the score, not NaN (infinite ones are bounded by the caller), and expected values, in units of unit(), which
+  /// nobody reads where Usual() has them. Returns false when the algorithm has none. Thread-safe.
+  virtual bool ExplainRow(std::span<const double> x, std::span<double> contributions, std::span<double> expected) const;
+  /// Expected values that are the same for all rows, in units of unit(). Default: none.
+  virtual std::span<const double> Usual() const { return {}; }
   virtual std::string_view space() const { return "score"; }
   /// Rows between two looks at the context: at most 100 ms of work.
   virtual int64_t BlockRows() const { return 256; }
@@ -89,6 +102,8 @@ class RowDetector : public Detector {
 
   /// Scores of rows [begin, end) of X: ScoreRow of each.
   virtual void ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const;
+  /// Parts of rows [begin, end) of X: ExplainRow of each. All are finite.
+  virtual bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const;
   static double Finite(double score);
 
  private:
@@ -97,11 +112,14 @@ class RowDetector : public Detector {
   std::vector<double> training_scores_;
 };
 
-/// The frame of those that score many rows at once: implement ScoreTile instead of ScoreRow. A row's bits must not
-/// depend on its tile's other rows or width.
+/// The frame of those that score many rows at once: implement ScoreTile instead of ScoreRow, and ExplainTile instead of
+/// ExplainRow where that is faster. A row's bits must not depend on its tile's other rows or width.
 class TileDetector : public RowDetector {
  protected:
   virtual void ScoreTile(const RowTile& tile, double* scores) const = 0;
+  /// Writes all lanes; contributions are finite. Returns false, and ExplainRow is asked, where it is not implemented.
+  virtual bool ExplainTile(const RowTile& tile, const RowParts& out) const;
+  bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const final;
   double ScoreRow(std::span<const double> x) const final;
   void ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const final;
 };

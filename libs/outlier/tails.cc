@@ -19,13 +19,16 @@ Tails MakeTails(double left, double right, int skew_sign) {
   return {left, right, skew_sign < 0 ? left : (skew_sign > 0 ? right : left + right)};
 }
 
-/// For kSearches values at once (their steps do not wait for each other), without branches that depend on the data: the
-/// first index of [0, n) whose value is not less, and the first whose value is greater.
+constexpr int kTogether = 4;  // searches
+
+/// For kSearches values at once (their steps do not wait for each other), each in a sorted run of n of its own, without
+/// branches that depend on the data: the first index of [0, n) whose value is not less, and the first whose value is
+/// greater.
 template <int kSearches>
-void Bounds(const double* sorted, size_t n, const double* x, size_t* low, size_t* high) {
+void Bounds(const double* const* sorted, size_t n, const double* x, size_t* low, size_t* high) {
   const double* not_less[kSearches];
   const double* greater[kSearches];
-  for (int s = 0; s < kSearches; ++s) not_less[s] = greater[s] = sorted;
+  for (int s = 0; s < kSearches; ++s) not_less[s] = greater[s] = sorted[s];
   size_t left = n;
   while (left > 1) {
     const size_t half = left / 2;
@@ -37,8 +40,8 @@ void Bounds(const double* sorted, size_t n, const double* x, size_t* low, size_t
     left -= half;
   }
   for (int s = 0; s < kSearches; ++s) {
-    low[s] = static_cast<size_t>(not_less[s] - sorted) + (*not_less[s] < x[s] ? 1 : 0);
-    high[s] = static_cast<size_t>(greater[s] - sorted) + (*greater[s] <= x[s] ? 1 : 0);
+    low[s] = static_cast<size_t>(not_less[s] - sorted[s]) + (*not_less[s] < x[s] ? 1 : 0);
+    high[s] = static_cast<size_t>(greater[s] - sorted[s]) + (*greater[s] <= x[s] ? 1 : 0);
   }
 }
 
@@ -91,6 +94,11 @@ void EmpiricalTails::Derive() {
   const auto total = static_cast<double>(rows_ + 1);
   minus_log_.resize(static_cast<size_t>(rows_) + 2);
   for (size_t k = 1; k < minus_log_.size(); ++k) minus_log_[k] = -std::log(static_cast<double>(k) / total);
+  median_.clear();
+  for (int64_t j = 0; j < cols_; ++j) {
+    const std::span<const double> sorted = Sorted(j);
+    median_.push_back(std::midpoint(sorted[(sorted.size() - 1) / 2], sorted[sorted.size() / 2]));
+  }
 }
 
 absl::Status EmpiricalTails::Fit(MatrixView X, std::vector<double>& training_scores, const Context& ctx) {
@@ -99,8 +107,9 @@ absl::Status EmpiricalTails::Fit(MatrixView X, std::vector<double>& training_sco
   cols_ = X.cols;
   sorted_.resize(static_cast<size_t>(rows_ * cols_));
   shapes_.assign(static_cast<size_t>(cols_), {});
+  RETURN_IF_ERROR(ScoreTraining(X, training_scores, ctx));
   Derive();
-  return ScoreTraining(X, training_scores, ctx);
+  return absl::OkStatus();
 }
 
 absl::Status EmpiricalTails::ScoreTraining(MatrixView X, std::vector<double>& scores, const Context& ctx) {
@@ -155,19 +164,38 @@ double EmpiricalTails::CellScoreAt(int64_t column, double x, size_t low, size_t 
 }
 
 double EmpiricalTails::CellScore(int64_t column, double x) const {
+  const double* const sorted = sorted_.data() + column * rows_;
   size_t low = 0, high = 0;
-  Bounds<1>(sorted_.data() + column * rows_, static_cast<size_t>(rows_), &x, &low, &high);
+  Bounds<1>(&sorted, static_cast<size_t>(rows_), &x, &low, &high);
   return CellScoreAt(column, x, low, high);
 }
 
-void EmpiricalTails::AddCellScores(int64_t column, std::span<const double> x, double* out) const {
-  constexpr size_t kTogether = 4;
+template <typename F>
+void EmpiricalTails::EachCellScore(int64_t column, std::span<const double> x, const F& f) const {
+  const double* sorted[kTogether];
+  std::fill_n(sorted, kTogether, sorted_.data() + column * rows_);
   size_t i = 0, low[kTogether], high[kTogether];
   for (; i + kTogether <= x.size(); i += kTogether) {
-    Bounds<kTogether>(sorted_.data() + column * rows_, static_cast<size_t>(rows_), x.data() + i, low, high);
-    for (size_t s = 0; s < kTogether; ++s) out[i + s] += CellScoreAt(column, x[i + s], low[s], high[s]);
+    Bounds<kTogether>(sorted, static_cast<size_t>(rows_), x.data() + i, low, high);
+    for (size_t s = 0; s < kTogether; ++s) f(i + s, CellScoreAt(column, x[i + s], low[s], high[s]));
   }
-  for (; i < x.size(); ++i) out[i] += CellScore(column, x[i]);
+  for (; i < x.size(); ++i) f(i, CellScore(column, x[i]));
+}
+
+void EmpiricalTails::RowCellScores(MatrixView X, int64_t row, double* out, int64_t stride) const {
+  int64_t j = 0;
+  for (; j + kTogether <= cols_; j += kTogether) {  // the columns' searches go side by side
+    const double* sorted[kTogether];
+    double x[kTogether];
+    size_t low[kTogether], high[kTogether];
+    for (int64_t s = 0; s < kTogether; ++s) {
+      sorted[s] = sorted_.data() + (j + s) * rows_;
+      x[s] = X(row, j + s);
+    }
+    Bounds<kTogether>(sorted, static_cast<size_t>(rows_), x, low, high);
+    for (int64_t s = 0; s < kTogether; ++s) out[(j + s) * stride] = CellScoreAt(j + s, x[s], low[s], high[s]);
+  }
+  for (; j < cols_; ++j) out[j * stride] = CellScore(j, X(row, j));
 }
 
 absl::Status EmpiricalTails::Score(MatrixView X, std::span<double> scores, const Context& ctx) const {
@@ -175,21 +203,24 @@ absl::Status EmpiricalTails::Score(MatrixView X, std::span<double> scores, const
     double* const out = scores.data();
     std::fill(out + begin, out + end, 0.0);
     const auto count = static_cast<size_t>(end - begin);
-    for (int64_t j = 0; j < cols_; ++j)
-      AddCellScores(j, X.col(j).subspan(static_cast<size_t>(begin), count), out + begin);
+    for (int64_t j = 0; j < cols_; ++j) {
+      EachCellScore(j, X.col(j).subspan(static_cast<size_t>(begin), count),
+                    [&](size_t i, double score) { out[static_cast<size_t>(begin) + i] += score; });
+    }
   });
 }
 
 absl::StatusOr<Attribution> EmpiricalTails::Explain(MatrixView X, const Context& ctx) const {
-  Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
-  RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+  Attribution a{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
+                .expected = Matrix::ForOverwrite(1, X.cols),
+                .space = "score"};
+  std::copy(median_.begin(), median_.end(), a.expected.data());
+  RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+    if (end - begin == 1) return RowCellScores(X, begin, a.contributions.data() + begin, X.rows);
+    const auto first = static_cast<size_t>(begin), count = static_cast<size_t>(end - begin);
     for (int64_t j = 0; j < cols_; ++j) {
-      const std::span<const double> sorted = Sorted(j);
-      const double median = std::midpoint(sorted[(sorted.size() - 1) / 2], sorted[sorted.size() / 2]);
-      for (int64_t i = begin; i < end; ++i) {
-        a.contributions(i, j) = CellScore(j, X(i, j));
-        a.expected(i, j) = median;
-      }
+      double* const out = a.contributions.col(j).data() + begin;
+      EachCellScore(j, X.col(j).subspan(first, count), [out](size_t i, double score) { out[i] = score; });
     }
   }));
   return a;

@@ -53,8 +53,11 @@ class EmpiricalTails {
   /// The sign of the skewness after x has joined the column's values.
   int SkewSignWith(const Shape& shape, double x) const;
   double CellScore(int64_t column, double x) const;
-  /// out[i] += CellScore of x[i].
-  void AddCellScores(int64_t column, std::span<const double> x, double* out) const;
+  /// f(i, CellScore of x[i]).
+  template <typename F>
+  void EachCellScore(int64_t column, std::span<const double> x, const F& f) const;
+  /// out[j * stride] = CellScore of the row's value of column j.
+  void RowCellScores(MatrixView X, int64_t row, double* out, int64_t stride) const;
   double CellScoreAt(int64_t column, double x, size_t low, size_t high) const;
   void Derive();
   absl::Status ScoreTraining(MatrixView X, std::vector<double>& scores, const Context& ctx);
@@ -64,6 +67,7 @@ class EmpiricalTails {
   std::vector<double> sorted_;  ///< cols_ runs of rows_ ascending values
   std::vector<Shape> shapes_;
   std::vector<double> minus_log_;  ///< derived: of k / (rows + 1)
+  std::vector<double> median_;     ///< derived: of each column
 };
 
 }  // namespace vedette::outlier

@@ -31,7 +31,7 @@ void MustBeDefined(const Descriptor& d, const Matrix& X, const Matrix& fresh) {
   const auto a = detector->Explain(fresh, Context{});
   REQUIRE(a.ok());
   for (int64_t j = 0; j < fresh.cols(); ++j) {
-    for (int64_t i = 0; i < fresh.rows(); ++i) CHECK((std::isfinite(a->contributions(i, j)) && std::isfinite(a->expected(i, j))));
+    for (int64_t i = 0; i < fresh.rows(); ++i) CHECK((std::isfinite(a->contributions(i, j)) && std::isfinite(a->Expected(i, j))));
   }
 }
 

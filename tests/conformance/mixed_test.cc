@@ -55,9 +55,9 @@ void MustHold(const Descriptor& d, const Detector& detector, const Matrix& fresh
   REQUIRE((a.ok() && b.ok()));
   for (int64_t j = 0; j < fresh.cols(); ++j) {
     for (int64_t i = 0; i < fresh.rows(); ++i) {
-      CHECK((std::isfinite(a->contributions(i, j)) && std::isfinite(a->expected(i, j))));
+      CHECK((std::isfinite(a->contributions(i, j)) && std::isfinite(a->Expected(i, j))));
       CHECK(a->contributions(i, j) == b->contributions(i, j));
-      CHECK(a->expected(i, j) == b->expected(i, j));
+      CHECK(a->Expected(i, j) == b->Expected(i, j));
     }
   }
 }

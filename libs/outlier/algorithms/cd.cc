@@ -144,33 +144,36 @@ class CooksDistance final : public RowDetector {
     }
   }
 
-  /// A new row's parts of the score, one per column.
-  void Distances(std::span<const double> x, std::span<double> parts) const {
-    std::vector<double> scaled(d()), residual(d()), leverage(d());
-    for (size_t j = 0; j < d(); ++j) scaled[j] = std::clamp(x[j] * scale_[j], -1e60, 1e60);
-    Parts(scaled.data(), residual.data(), leverage.data());
-    double columns = 0;
+  /// A new row, scaled, with its residuals and leverages.
+  struct Regressions {
+    std::vector<double> scaled, residual, leverage;
+  };
+  Regressions Regress(std::span<const double> x) const {
+    Regressions r{std::vector<double>(d()), std::vector<double>(d()), std::vector<double>(d())};
+    for (size_t j = 0; j < d(); ++j) r.scaled[j] = std::clamp(x[j] * scale_[j], -1e60, 1e60);
+    Parts(r.scaled.data(), r.residual.data(), r.leverage.data());
+    return r;
+  }
+  double ScoreOf(std::span<const double> residual, std::span<const double> leverage) const {
+    double columns = 0, sum = 0;
     for (size_t j = 0; j < d(); ++j) columns += weight_[j] > 0;
     for (size_t j = 0; j < d(); ++j) {
       // With h' = h / (1 + h) and r' = r / (1 + h): r'^2 h' / (1 - h')^2 = r^2 h / (1 + h).
       const double h = std::min(leverage[j], 1e140);
-      parts[j] =
+      const double part =
           weight_[j] > 0 ? (residual[j] * residual[j] * (h / (1 + h)) * weight_[j] - low_[j]) / range_[j] / columns : 0;
-      parts[j] = std::isnan(parts[j]) ? 0 : std::clamp(parts[j], -1e300, 1e300);
+      sum += std::isnan(part) ? 0 : std::clamp(part, -1e300, 1e300);
     }
-  }
-  double ScoreRow(std::span<const double> x) const override {
-    std::vector<double> parts(d());
-    Distances(x, parts);
-    double sum = 0;
-    for (const double p : parts) sum += p;
     return sum;
   }
-  bool ExplainRow(std::span<const double> x, double score, std::span<double> parts,
+  double ScoreRow(std::span<const double> x) const override {
+    const Regressions r = Regress(x);
+    return ScoreOf(r.residual, r.leverage);
+  }
+  bool ExplainRow(std::span<const double> x, std::span<double> parts,
                   std::span<double> expected) const override {
-    std::vector<double> scaled(d()), residual(d()), leverage(d());
-    for (size_t j = 0; j < d(); ++j) scaled[j] = std::clamp(x[j] * scale_[j], -1e60, 1e60);
-    Parts(scaled.data(), residual.data(), leverage.data());
+    const auto [scaled, residual, leverage] = Regress(x);
+    const double score = Finite(ScoreOf(residual, leverage));
     // The same odd value shows in every regression; it is the feature's whose part in the Mahalanobis distance is
     // large.
     double sum = 0;

@@ -204,7 +204,7 @@ class Ensemble final : public Detector {
     for (int64_t j = 0; j < part.contributions.cols(); ++j) {
       out->contributions(i, j) += rank * (part.contributions(i, j) / most / sum);
       // A running mean: halves first, so that the largest doubles do not overflow.
-      out->expected(i, j) += (rank / weight(i, 0)) * part.expected(i, j) - (rank / weight(i, 0)) * out->expected(i, j);
+      out->expected(i, j) += (rank / weight(i, 0)) * part.Expected(i, j) - (rank / weight(i, 0)) * out->expected(i, j);
     }
   }
 

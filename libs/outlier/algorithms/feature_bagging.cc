@@ -61,7 +61,7 @@ class FeatureBagging final : public Detector {
         for (int64_t j = 0; j < X.cols; ++j) {
           if (part.contributions(i, j) == 0) continue;
           out.contributions(i, j) += part.contributions(i, j) / most / static_cast<double>(committee_.size());
-          out.expected(i, j) += (part.expected(i, j) - out.expected(i, j)) / (seen(i, j) += 1);
+          out.expected(i, j) += (part.Expected(i, j) - out.expected(i, j)) / (seen(i, j) += 1);
         }
       }
     }

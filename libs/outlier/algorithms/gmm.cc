@@ -1,6 +1,8 @@
 // Gaussian mixture: minus the log density of a mixture of normal distributions, fitted by expectation maximisation from
 // a k-means start (fixed, so that the seed does not matter), as scikit-learn's GaussianMixture. Units matter as they
 // are: 1e-6 is added to each variance.
+#include <absl/container/fixed_array.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -11,6 +13,7 @@
 #include "outlier/columns.h"
 #include "outlier/cost.h"
 #include "outlier/kernels/kmeans.h"
+#include "outlier/kernels/row_parts.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
@@ -163,17 +166,21 @@ class GaussianMixture final : public TileDetector {
     return most + std::log(sum);
   }
 
+  /// parts[c * kWide + r]: row r's log density in component c, weight included.
+  void Densities(const RowTile& tile, double* parts) const {
+    for (size_t c = 0; c < log_weight_.size(); ++c, parts += RowTile::kWide) {
+      WhitenedSquares({factor_.data() + c * d() * d(), d() * d()}, tile.values, tile.lanes, mean_.data() + c * d(), d(),
+                      parts);
+      for (int r = 0; r < tile.lanes; ++r) parts[r] = log_weight_[c] - 0.5 * parts[r];
+    }
+  }
+
   void ScoreTile(const RowTile& tile, double* scores) const override {
     const size_t k = log_weight_.size();
     // In the data's own units a density is larger by unit^d.
     const double own = static_cast<double>(d()) * std::log(unit().unit());
     std::vector<double> parts(k * RowTile::kWide);
-    for (size_t c = 0; c < k; ++c) {
-      double* const part = parts.data() + c * RowTile::kWide;
-      WhitenedSquares({factor_.data() + c * d() * d(), d() * d()}, tile.values, tile.lanes, mean_.data() + c * d(), d(),
-                      part);
-      for (int r = 0; r < tile.lanes; ++r) part[r] = log_weight_[c] - 0.5 * part[r];
-    }
+    Densities(tile, parts.data());
     for (int r = 0; r < tile.lanes; ++r) {
       double most = -std::numeric_limits<double>::infinity(), sum = 0;
       for (size_t c = 0; c < k; ++c) most = std::max(most, parts[c * RowTile::kWide + static_cast<size_t>(r)]);
@@ -185,22 +192,47 @@ class GaussianMixture final : public TileDetector {
     }
   }
 
+  /// Parts of half the squared Mahalanobis distance to component c.
+  void ComponentParts(const RowTile& tile, size_t c, const RowParts& out) const {
+    absl::FixedArray<double, 1024> work(2 * d() * static_cast<size_t>(tile.lanes));
+    const QuadraticForm form{.A = factor_.data() + c * d() * d(),
+                             .center = mean_.data() + c * d(),
+                             .d = features(),
+                             .factor = 0.5};
+    QuadraticParts(form, tile.values, tile.lanes, work.data(), out.contributions, out.stride);
+  }
+
   /// Parts of half the squared Mahalanobis distance to the row's likeliest component; expected is its mean.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
-                  std::span<double> expected) const override {
-    std::vector<double> densities(log_weight_.size()), whitened(d()), py(d());
-    LogDensity(x.data(), densities.data());
-    const auto c = static_cast<size_t>(std::max_element(densities.begin(), densities.end()) - densities.begin());
-    const std::span<const double> W(factor_.data() + c * d() * d(), d() * d());
-    const double* const mean = mean_.data() + c * d();
-    WhitenedSquare(W, x.data(), mean, d(), whitened.data());
-    ApplyPrecision(W, whitened.data(), d(), py.data());
-    for (size_t j = 0; j < d(); ++j) {
-      const double part = 0.5 * (x[j] - mean[j]) * py[j];
-      parts[j] = std::isnan(part) ? std::numeric_limits<double>::max() : part;
-      expected[j] = mean[j];
+  bool ExplainTile(const RowTile& tile, const RowParts& out) const override {
+    const size_t k = log_weight_.size(), lanes = static_cast<size_t>(tile.lanes);
+    if (k == 1) {
+      ComponentParts(tile, 0, out);
+      return true;
+    }
+    absl::FixedArray<double, 512> densities(k * RowTile::kWide), parts(d() * lanes);
+    Densities(tile, densities.data());
+    size_t likeliest[RowTile::kWide] = {};
+    for (size_t r = 0; r < lanes; ++r) {
+      for (size_t c = 1; c < k; ++c) {
+        if (densities[c * RowTile::kWide + r] > densities[likeliest[r] * RowTile::kWide + r]) likeliest[r] = c;
+      }
+    }
+    for (size_t c = 0; c < k; ++c) {
+      if (std::find(likeliest, likeliest + lanes, c) == likeliest + lanes) continue;
+      ComponentParts(tile, c, {parts.data(), nullptr, tile.lanes});
+      for (size_t r = 0; r < lanes; ++r) {
+        if (likeliest[r] != c) continue;
+        const RowParts own = out.From(static_cast<int64_t>(r));
+        for (size_t j = 0; j < d(); ++j) {
+          own.contributions[static_cast<int64_t>(j) * out.stride] = parts[j * lanes + r];
+          own.expected[static_cast<int64_t>(j) * out.stride] = mean_[c * d() + j];
+        }
+      }
     }
     return true;
+  }
+  std::span<const double> Usual() const override {
+    return log_weight_.size() == 1 ? std::span<const double>(mean_) : std::span<const double>();
   }
   std::string_view space() const override { return "half the squared Mahalanobis distance"; }
 

@@ -191,16 +191,21 @@ class Hbos final : public Detector {
   }
 
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
-    Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
-    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+    Attribution a{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
+                  .expected = Matrix::ForOverwrite(1, X.cols),
+                  .space = "score"};
+    for (int64_t j = 0; j < X.cols; ++j) a.expected(0, j) = columns_[static_cast<size_t>(j)].expected;
+    RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+      constexpr auto kBlock = static_cast<int64_t>(Histogram::kBlock);
       for (int64_t j = 0; j < X.cols; ++j) {
         const Histogram& h = columns_[static_cast<size_t>(j)];
-        for (int64_t i = begin; i < end; ++i) {
-          int32_t entry = 0;
-          const double x = X(i, j);
-          h.LookUp(&x, 1, tol_, &entry);
-          a.contributions(i, j) = h.table[static_cast<size_t>(entry)];
-          a.expected(i, j) = h.expected;
+        const double* const x = X.col(j).data();
+        double* const out = a.contributions.col(j).data();
+        int32_t entry[Histogram::kBlock];
+        for (int64_t at = begin; at < end; at += kBlock) {
+          const auto count = static_cast<size_t>(std::min(kBlock, end - at));
+          h.LookUp(x + at, count, tol_, entry);
+          for (size_t i = 0; i < count; ++i) out[at + static_cast<int64_t>(i)] = h.table[static_cast<size_t>(entry[i])];
         }
       }
     }));

@@ -288,11 +288,13 @@ std::shared_ptr<const LeafParts> IsolationForest::Leaves() const {
 // below the node, less that below the child which the row falls into (Saabas 2014, for path lengths). Summed over a
 // path the parts telescope, so a row's contributions add up to the forest's mean path length less the row's own.
 absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context& ctx) const {
-  Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "path length"};
+  Attribution out{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
+                  .expected = Matrix::ForOverwrite(1, X.cols),
+                  .space = "path length"};
+  for (int64_t j = 0; j < X.cols; ++j) out.expected(0, j) = mixed() ? usual_[static_cast<size_t>(j)] : map_.center(j);
   const double weight = 1.0 / static_cast<double>(mixed() ? mixed_.size() : trees_.size());
   const bool one_by_one = mixed() || HasMissing(X);
   if (const auto leaves = one_by_one || X.rows < kBatch ? nullptr : Leaves(); leaves != nullptr) {
-    for (int64_t j = 0; j < X.cols; ++j) std::ranges::fill(out.expected.col(j), map_.center(j));
     RETURN_IF_ERROR(leaves->Means(map_, packed_, X, out.contributions, ctx));
     return out;
   }
@@ -326,7 +328,6 @@ absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context
       for (size_t i = 0; i < count; ++i) {
         const auto row = begin + static_cast<int64_t>(i);
         out.contributions(row, column) = weight * parts[i * d + j];
-        out.expected(row, column) = mixed() ? usual_[j] : map_.center(column);
       }
     }
   }));

@@ -114,7 +114,7 @@ class Inne final : public TileDetector {
   }
 
   /// Each subset's isolation is shared out by the squared gaps to the nearest center.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+  bool ExplainRow(std::span<const double> x, std::span<double> parts,
                   std::span<double> expected) const override {
     std::fill(parts.begin(), parts.end(), 0.0);
     std::fill(expected.begin(), expected.end(), 0.0);

@@ -45,13 +45,11 @@ class Iqr final : public RowDetector {
     for (size_t j = 0; j < d(); ++j) most = std::max(most, Beyond(j, x[j]));
     return most;
   }
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
-    for (size_t j = 0; j < d(); ++j) {
-      parts[j] = Beyond(j, x[j]);
-      expected[j] = median_[j];
-    }
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double>) const override {
+    for (size_t j = 0; j < d(); ++j) parts[j] = Beyond(j, x[j]);
     return true;
   }
+  std::span<const double> Usual() const override { return median_; }
   std::string_view space() const override { return "interquartile ranges beyond the quartiles"; }
   int64_t BlockRows() const override { return 4096; }
   void SaveState(ByteWriter& out) const override {

@@ -1,12 +1,14 @@
 // Kernel density estimate: minus the log of the mean of Gaussian kernels on the training rows (a training row counts
 // itself, as in PyOD). The bandwidth is in the data's own units.
+#include <absl/container/fixed_array.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 
 #include "outlier/cost.h"
-#include "outlier/kernels/fast_exp.h"
+#include "outlier/kernels/gaussian_means.h"
 #include "outlier/kernels/gaussian_sums.h"
 #include "outlier/kernels/row_blocks.h"
 #include "outlier/row_detector.h"
@@ -15,10 +17,7 @@
 namespace vedette::outlier {
 namespace {
 
-/// Kernels that are smaller than the nearest row's by this factor's exponential are left out: below rounding, up to 1e6
-/// rows.
-constexpr double kNegligible = -55;
-constexpr int kTogether = 4;  // rows
+constexpr int kTogether = GaussianMeans::kTogether;  // rows
 
 class Kde final : public RowDetector {
  public:
@@ -27,6 +26,7 @@ class Kde final : public RowDetector {
  private:
   absl::Status Learn(std::span<const double> rows, int64_t n, const Context&) override {
     rows_ = RowBlocks(rows, static_cast<size_t>(n), d());
+    means_ = GaussianMeans(rows_);
     return absl::OkStatus();
   }
   double Inverse() const {
@@ -70,24 +70,24 @@ class Kde final : public RowDetector {
 
   /// The gradient of the score along the way to the row's kernel-weighted mean: each feature's squared gap to that
   /// mean, in bandwidths.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
-                  std::span<double> expected) const override {
-    std::vector<double> squared(rows_.padded());
-    rows_.SquaredDistances(x.data(), squared.data());
-    const double nearest = *std::min_element(squared.begin(), squared.begin() + static_cast<int64_t>(rows_.rows()));
+  bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const override {
+    absl::FixedArray<double, 512> work(2 * kTogether * d());
+    double* const means = work.data() + kTogether * d();
+    const double* x[kTogether];
+    for (int q = 0; q < kTogether; ++q) x[q] = work.data() + static_cast<size_t>(q) * d();
     const double inverse = Inverse();
-    std::fill(expected.begin(), expected.end(), 0.0);
-    double total = 0;
-    for (size_t i = 0; i < rows_.rows(); ++i) {
-      const double exponent = (nearest - squared[i]) * inverse;
-      if (exponent < kNegligible) continue;
-      const double weight = ExpOfNegative(exponent);
-      total += weight;
-      for (size_t j = 0; j < d(); ++j) expected[j] += weight * rows_.at(i, j);
-    }
-    for (size_t j = 0; j < d(); ++j) {
-      expected[j] /= total;
-      parts[j] = (x[j] - expected[j]) * (x[j] - expected[j]) * inverse;
+    for (int64_t at = begin; at < end; at += kTogether) {
+      const auto count = static_cast<size_t>(std::min<int64_t>(kTogether, end - at));
+      for (size_t q = 0; q < count; ++q) unit().Read(X, at + static_cast<int64_t>(q), work.data() + q * d());
+      means_.Of(rows_, nullptr, inverse, x, static_cast<int>(count), means);
+      for (size_t j = 0; j < d(); ++j) {
+        const RowParts own = out.From(at - begin + static_cast<int64_t>(j) * out.stride);
+        for (size_t q = 0; q < count; ++q) {
+          const double usual = means[q * d() + j], gap = work[q * d() + j] - usual;
+          own.contributions[q] = Finite(gap * gap * inverse);
+          own.expected[q] = usual;
+        }
+      }
     }
     return true;
   }
@@ -111,11 +111,14 @@ class Kde final : public RowDetector {
     for (const double v : rows) {
       if (std::fabs(v) > RowUnit::kMaxValue) return in.Fail("a value is out of range");
     }
-    if (in.ok()) rows_ = RowBlocks(rows, static_cast<size_t>(n), d());
+    if (!in.ok()) return;
+    rows_ = RowBlocks(rows, static_cast<size_t>(n), d());
+    means_ = GaussianMeans(rows_);
   }
 
   double bandwidth_;
   RowBlocks rows_;
+  GaussianMeans means_;
 };
 
 constexpr ParamSpec kParams[] = {

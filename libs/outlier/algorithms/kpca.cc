@@ -127,7 +127,7 @@ class KernelPca final : public RowDetector {
   }
 
   /// Squared gaps to the reference rows nearby, by their kernels.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+  bool ExplainRow(std::span<const double> x, std::span<double> parts,
                   std::span<double> expected) const override {
     std::vector<double> squared(blocks_.padded());
     blocks_.SquaredDistances(x.data(), squared.data());

@@ -203,7 +203,7 @@ class Loda final : public TileDetector {
   }
 
   /// How much rarer the row is where a feature is part of a projection than where it is not (Pevny 2016, section 3.3).
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+  bool ExplainRow(std::span<const double> x, std::span<double> parts,
                   std::span<double> expected) const override {
     std::vector<double> with(d()), without(d()), count(d()), tile(d() * RowTile::kNarrow);
     for (size_t j = 0; j < d(); ++j) tile[j * RowTile::kNarrow] = x[j];

@@ -270,7 +270,7 @@ class Lscp final : public Detector {
     *weight += chosen;
     for (int64_t j = 0; j < d; ++j) {
       out->contributions(i, j) += chosen * (part.contributions(i, j) / most / sum);
-      out->expected(i, j) += chosen / *weight * part.expected(i, j) - chosen / *weight * out->expected(i, j);
+      out->expected(i, j) += chosen / *weight * part.Expected(i, j) - chosen / *weight * out->expected(i, j);
     }
   }
 

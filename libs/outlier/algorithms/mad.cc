@@ -60,15 +60,11 @@ class Mad final : public Detector {
   }
 
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
-    Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "robust standard deviations"};
-    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
-      const auto count = static_cast<size_t>(end - begin);
-      for (int64_t j = 0; j < X.cols; ++j) {
-        double* const parts = a.contributions.col(j).data() + begin;
-        columns_.Block(X, j, begin, {parts, count});
-        for (size_t i = 0; i < count; ++i) parts[i] = std::fabs(parts[i]);
-        std::fill_n(a.expected.col(j).data() + begin, count, columns_.Center(j));
-      }
+    Attribution a{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
+                  .expected = columns_.Centers(),
+                  .space = "robust standard deviations"};
+    RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+      columns_.Sizes(X, begin, end - begin, 1, a.contributions.data() + begin, X.rows);
     }));
     return a;
   }

@@ -1,6 +1,8 @@
 // Squared Mahalanobis distance with a shrunk covariance (Ledoit, Wolf 2004): on standardised columns, the covariance is
 // drawn towards a multiple of the identity by as much as its own error calls for, so that it has an inverse even when
 // columns outnumber rows.
+#include <absl/container/fixed_array.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -8,6 +10,7 @@
 #include "outlier/cholesky.h"
 #include "outlier/columns.h"
 #include "outlier/cost.h"
+#include "outlier/kernels/row_parts.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
@@ -63,10 +66,6 @@ class Mahalanobis final : public TileDetector {
     return W_.empty() ? Internal("mahalanobis: the shrunk covariance has no inverse") : absl::OkStatus();
   }
 
-  void Standardise(std::span<const double> x, std::vector<double>* z) const {
-    z->resize(d());
-    for (size_t j = 0; j < d(); ++j) (*z)[j] = std::clamp((x[j] - mean_[j]) * scale_[j], -1e100, 1e100);
-  }
   void ScoreTile(const RowTile& tile, double* scores) const override {
     const auto lanes = static_cast<size_t>(tile.lanes);
     static thread_local std::vector<double> z, zero;
@@ -84,19 +83,13 @@ class Mahalanobis final : public TileDetector {
     WhitenedSquares(W_, z.data(), tile.lanes, zero.data(), d(), scores);
   }
   /// z_j (P z)_j: parts that add up to the squared distance.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
-                  std::span<double> expected) const override {
-    std::vector<double> z, whitened(d()), pz(d());
-    const std::vector<double> zero(d(), 0);
-    Standardise(x, &z);
-    WhitenedSquare(W_, z.data(), zero.data(), d(), whitened.data());
-    ApplyPrecision(W_, whitened.data(), d(), pz.data());
-    for (size_t j = 0; j < d(); ++j) {
-      parts[j] = z[j] * pz[j];
-      expected[j] = mean_[j];
-    }
+  bool ExplainTile(const RowTile& tile, const RowParts& out) const override {
+    absl::FixedArray<double, 1024> work(2 * d() * static_cast<size_t>(tile.lanes));
+    const QuadraticForm form{.A = W_.data(), .center = mean_.data(), .scale = scale_.data(), .d = features()};
+    QuadraticParts(form, tile.values, tile.lanes, work.data(), out.contributions, out.stride);
     return true;
   }
+  std::span<const double> Usual() const override { return mean_; }
   int64_t BlockRows() const override {
     return std::clamp<int64_t>(50'000'000 / static_cast<int64_t>(d() * d() + 1) / 16 * 16, 16, 1024);
   }

@@ -82,7 +82,7 @@ class OneClassSvm final : public RowDetector {
   }
 
   /// Squared gaps to the mean of the support vectors, weighed by their kernels on the row.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+  bool ExplainRow(std::span<const double> x, std::span<double> parts,
                   std::span<double> expected) const override {
     const std::span<const double> alpha = expansion_.weights();
     std::vector<double> row(expansion_.blocks().padded());

@@ -1,4 +1,6 @@
 // PCA as Shyu et al.: distances to the principal component vectors, each divided by its share of the variance.
+#include <absl/container/fixed_array.h>
+
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
@@ -7,6 +9,7 @@
 #include "outlier/cost.h"
 #include "outlier/detector.h"
 #include "outlier/eigen.h"
+#include "outlier/kernels/row_parts.h"
 #include "outlier/kernels/simd.h"
 #include "outlier/parallel.h"
 #include "outlier/projection.h"
@@ -72,6 +75,7 @@ class Pca final : public Detector {
       for (int64_t j = 0; j < d_; ++j) columns_.Add(1, 0, 1);
     }
     RETURN_IF_ERROR(FindComponents(X, ctx));
+    Derive();
     training_scores_.resize(static_cast<size_t>(X.rows));
     return Score(X, training_scores_, ctx);
   }
@@ -110,24 +114,38 @@ class Pca final : public Detector {
 
   /// |z - v| = sum over features of (z_f - v_f)^2 / |z - v|: parts that add up to the score.
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
-    Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
-    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
-      Eigen::ArrayXd z(d_), squares(d_), parts(d_);
-      for (int64_t i = begin; i < end; ++i) {
-        for (int64_t j = 0; j < d_; ++j) z[j] = columns_.Z(j, X(i, j));
-        parts.setZero();
-        for (int64_t c = 0; c < components(); ++c) {
-          const Eigen::Map<const Eigen::ArrayXd> v(vectors_.data() + c * d_, d_);
-          squares = (z - v).square();
-          if (!(v != 0).any()) squares += 1 / static_cast<double>(d_);  // without direction, for rounding's sake only
-          const double total = squares.sum();
-          if (total > 0) parts += squares * (weights_[static_cast<size_t>(c)] / std::sqrt(total));
+    Attribution a{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
+                  .expected = Matrix::ForOverwrite(1, X.cols),
+                  .space = "score"};
+    std::copy(usual_.begin(), usual_.end(), a.expected.data());
+    const Directions directions{.vectors = vectors_.data(),
+                                .squares = squares_.data(),
+                                .weights = weights_.data(),
+                                .count = components(),
+                                .d = d_};
+    RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+      constexpr int64_t kNarrow = 4;
+      const int64_t lanes = end - begin <= kNarrow ? kNarrow : kTile;
+      absl::FixedArray<double, 1024> work(static_cast<size_t>((2 * d_ + components()) * lanes));
+      double* const z = work.data();
+      double* const last = z + d_ * lanes;  // parts of a tile that is not full
+      double* const factors = last + d_ * lanes;
+      for (int64_t row = begin; row < end; row += lanes) {
+        const int64_t count = std::min(lanes, end - row);
+        if (lanes == kTile) {
+          columns_.Tile(X, row, z);
+        } else {
+          for (int64_t j = 0; j < d_; ++j) {
+            for (int64_t r = 0; r < lanes; ++r) z[j * lanes + r] = r < count ? columns_.Z(j, X(row + r, j)) : 0;
+          }
         }
-        for (int64_t j = 0; j < d_; ++j) a.contributions(i, j) = parts[j];
-      }
-      for (int64_t j = 0; j < d_; ++j) {
-        const double usual = columns_.Unscaled(j, mean_[static_cast<size_t>(j)]);
-        std::fill(a.expected.col(j).data() + begin, a.expected.col(j).data() + end, usual);
+        double* const out = a.contributions.data() + row;
+        if (count == lanes) {
+          DirectionParts(directions, z, static_cast<int>(lanes), factors, out, X.rows);
+          continue;
+        }
+        DirectionParts(directions, z, static_cast<int>(lanes), factors, last, lanes);
+        for (int64_t j = 0; j < d_; ++j) std::copy_n(last + j * lanes, count, out + j * X.rows);
       }
     }));
     return a;
@@ -158,6 +176,7 @@ class Pca final : public Detector {
           std::all_of(mean_.begin(), mean_.end(), [](double m) { return std::fabs(m) <= Standardizer::kMaxZ; }))) {
       in.Fail("a component is out of range");
     }
+    if (in.ok()) Derive();
     return in.status();
   }
 
@@ -165,6 +184,19 @@ class Pca final : public Detector {
 
  private:
   int64_t components() const { return static_cast<int64_t>(weights_.size()); }
+
+  void Derive() {
+    usual_.clear();
+    for (int64_t j = 0; j < d_; ++j) usual_.push_back(columns_.Unscaled(j, mean_[static_cast<size_t>(j)]));
+    squares_.assign(vectors_.size(), 0);
+    for (int64_t c = 0; c < components(); ++c) {
+      const double* const v = vectors_.data() + c * d_;
+      const bool directed = std::any_of(v, v + d_, [](double part) { return part != 0; });
+      for (int64_t j = 0; j < d_; ++j) {
+        squares_[static_cast<size_t>(c * d_ + j)] = directed ? v[j] * v[j] : 1 / static_cast<double>(d_);
+      }
+    }
+  }
 
   /// f(begin, z): z is the matrix (kTile x d, one row of `z` per feature) of every tile of rows.
   template <typename F>
@@ -307,6 +339,8 @@ class Pca final : public Detector {
   std::vector<double> mean_;     ///< of the standardised columns (near 0, unless standardisation is off)
   std::vector<double> weights_;  ///< 1 / share of the variance
   std::vector<double> vectors_;  ///< components x d; all zero for a component that exists by rounding only
+  std::vector<double> usual_;    ///< derived: the means, in the data's own units
+  std::vector<double> squares_;  ///< derived: of the components' parts; all 1 / d without a direction
   std::vector<double> training_scores_;
 };
 

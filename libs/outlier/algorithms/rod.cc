@@ -192,7 +192,7 @@ class Rod final : public RowDetector {
   int64_t BlockRows() const override { return std::clamp<int64_t>(300'000 / static_cast<int64_t>(spaces_.size() + 1), 1, 1024); }
 
   /// Each space's score above that of the median row, shared out by the squared gaps to the geometric median.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected) const override {
     std::vector<double> z(d()), sum(d(), 0), count(d(), 0);
     for (size_t j = 0; j < d(); ++j) z[j] = Scaled(j, x[j]);
     std::fill(parts.begin(), parts.end(), 0.0);

@@ -222,7 +222,7 @@ class RobustPca final : public RowDetector {
     return std::isnan(sum) ? std::numeric_limits<double>::max() : sum;
   }
   /// Each column's error and its share of the low-rank part's cost: they add up to the score.
-  bool ExplainRow(std::span<const double> x, double, std::span<double> parts,
+  bool ExplainRow(std::span<const double> x, std::span<double> parts,
                   std::span<double> expected) const override {
     std::vector<double> own, low;
     Split(x, own, low);

@@ -8,6 +8,7 @@
 #include "outlier/kernels/aligned.h"
 #include "outlier/kernels/kmeans_kernels.h"
 #include "outlier/kernels/row_blocks.h"
+#include "outlier/kernels/row_parts.h"
 #include "outlier/kernels/simd.h"
 #include "outlier/parallel.h"
 
@@ -393,6 +394,13 @@ void NearestCenter::FindTile(const double* tile, int lanes, size_t clusters, dou
     Tile<4>(tile, clusters, squared, nearest);
   else
     Tile<1>(tile, clusters, squared, nearest);
+}
+
+void NearestCenter::PartsTile(const double* tile, int lanes, size_t clusters, double unscale, double* parts,
+                              double* expected, int64_t stride) const {
+  const CenterBlocks centers{
+      .values = values_.data(), .count = static_cast<int64_t>(clusters), .d = static_cast<int64_t>(d_)};
+  CenterParts(centers, tile, lanes, unscale, parts, expected, stride);
 }
 
 absl::StatusOr<KMeansFit> KMeans(std::span<const double> rows, int64_t n, int64_t d, const KMeansOptions& options,

@@ -15,6 +15,7 @@ namespace vedette::outlier {
 
 #if VEDETTE_F64X4_AVX2
 struct F64x4 {
+  static constexpr int kLanes = 4;
   __m256d v;
   static F64x4 Zero() { return {_mm256_setzero_pd()}; }
   static F64x4 Set(double x) { return {_mm256_set1_pd(x)}; }
@@ -36,6 +37,11 @@ inline F64x4 Abs(F64x4 a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v)}
 inline F64x4 operator/(F64x4 a, F64x4 b) { return {_mm256_div_pd(a.v, b.v)}; }
 inline F64x4 Floor(F64x4 a) { return {_mm256_floor_pd(a.v)}; }
 inline F64x4 Sqrt(F64x4 a) { return {_mm256_sqrt_pd(a.v)}; }
+/// 1 / sqrt(a), off by at most 3.5%, for normal a > 0: half the exponent, by an integer (the constant is Lomont's and Robertson's).
+inline F64x4 RootGuess(F64x4 a) {
+  return {_mm256_castsi256_pd(
+      _mm256_sub_epi64(_mm256_set1_epi64x(0x5fe6eb50c7b537a9), _mm256_srli_epi64(_mm256_castpd_si256(a.v), 1)))};
+}
 /// a times 2^k, where `shifted` is k + 1.5 * 2^52 for a whole k; the result must be a normal number.
 inline F64x4 TimesPowerOfTwo(F64x4 a, F64x4 shifted) {
   return {_mm256_castsi256_pd(
@@ -47,6 +53,7 @@ inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
 }
 #else
 struct F64x4 {
+  static constexpr int kLanes = 4;
   double v[4];
   static F64x4 Zero() { return {}; }
   static F64x4 Set(double x) { return {{x, x, x, x}}; }
@@ -95,6 +102,10 @@ inline F64x4 Floor(F64x4 a) {
 }
 inline F64x4 Sqrt(F64x4 a) {
   for (double& x : a.v) x = std::sqrt(x);
+  return a;
+}
+inline F64x4 RootGuess(F64x4 a) {
+  for (double& x : a.v) x = std::bit_cast<double>(0x5fe6eb50c7b537a9U - (std::bit_cast<uint64_t>(x) >> 1));
   return a;
 }
 inline F64x4 TimesPowerOfTwo(F64x4 a, F64x4 shifted) {

@@ -157,7 +157,7 @@ TEST_CASE("An isolation forest explains a row with the same bits alone, in a bat
     REQUIRE(alone.ok());
     for (int64_t j = 0; j < 7; ++j) {
       wrong += alone->contributions(0, j) != batch->contributions(i, j) ? 1 : 0;
-      wrong += alone->expected(0, j) != batch->expected(i, j) ? 1 : 0;
+      wrong += alone->Expected(0, j) != batch->Expected(i, j) ? 1 : 0;
       wrong += i > 0 && alone->contributions(0, j) != beside->contributions(i, j) ? 1 : 0;
     }
   }

@@ -1,0 +1,106 @@
+// Native attributions in the frame of row_detector.h.
+#include <absl/container/fixed_array.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "outlier/parallel.h"
+#include "outlier/row_detector.h"
+
+namespace vedette::outlier {
+namespace {
+
+constexpr size_t kWork = 512;  // doubles on the stack, enough for a few rows of a table of usual width
+
+/// Rows [at, at + count) of X as a tile; lanes beyond hold the first row.
+void ReadTile(const RowUnit& unit, MatrixView X, int64_t at, int64_t count, int64_t lanes, double* values) {
+  if (count == RowTile::kWide) {  // a length that the compiler knows
+    for (int64_t j = 0; j < X.cols; ++j) unit.Column(X, j, at, RowTile::kWide, values + j * RowTile::kWide);
+    return;
+  }
+  for (int64_t j = 0; j < X.cols; ++j, values += lanes) {
+    double first;
+    unit.Column(X, j, at, 1, &first);
+    std::fill_n(values, lanes, first);
+    if (count > 1) unit.Column(X, j, at, count, values);
+  }
+}
+
+/// from[j * lanes + r] to to[j * stride + r], r < count.
+void CopyTile(const double* from, int64_t lanes, int64_t cols, int64_t count, double* to, int64_t stride) {
+  for (int64_t j = 0; j < cols; ++j, from += lanes, to += stride) {
+    to[0] = from[0];  // all there is of a row alone
+    if (count > 1) std::copy_n(from, count, to);
+  }
+}
+
+}  // namespace
+
+bool RowDetector::ExplainRow(std::span<const double>, std::span<double>, std::span<double>) const { return false; }
+
+bool RowDetector::ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const {
+  absl::FixedArray<double, kWork> work(3 * d());
+  const std::span<double> all(work.data(), work.size());
+  const std::span<double> x = all.first(d()), parts = all.subspan(d(), d()), expected = all.last(d());
+  for (int64_t i = begin; i < end; ++i) {
+    unit_.Read(X, i, x.data());
+    if (!ExplainRow(x, parts, expected)) return false;
+    const RowParts own = out.From(i - begin);
+    for (size_t j = 0; j < d(); ++j) {
+      const int64_t at = static_cast<int64_t>(j) * out.stride;
+      own.contributions[at] = Finite(parts[j]);
+      if (own.expected != nullptr) own.expected[at] = expected[j];
+    }
+  }
+  return true;
+}
+
+bool TileDetector::ExplainTile(const RowTile&, const RowParts&) const { return false; }
+
+bool TileDetector::ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const {
+  constexpr int64_t kWide = RowTile::kWide, kNarrow = RowTile::kNarrow;
+  const int64_t tile = X.cols * (end - begin <= kNarrow ? kNarrow : kWide);
+  absl::FixedArray<double, kWork> values(static_cast<size_t>(tile)), last(static_cast<size_t>(2 * tile));
+  for (int64_t at = begin; at < end; at += kWide) {
+    const int64_t count = std::min(kWide, end - at), lanes = count <= kNarrow ? kNarrow : kWide;
+    ReadTile(unit(), X, at, count, lanes, values.data());
+    const RowTile rows{values.data(), static_cast<int>(lanes)};
+    const RowParts own = out.From(at - begin);
+    if (count == lanes) {
+      if (!ExplainTile(rows, own)) return RowDetector::ExplainRows(X, begin, end, out);
+      continue;
+    }
+    const RowParts whole{last.data(), out.expected == nullptr ? nullptr : last.data() + tile, lanes};
+    if (!ExplainTile(rows, whole)) return RowDetector::ExplainRows(X, begin, end, out);
+    CopyTile(whole.contributions, lanes, X.cols, count, own.contributions, out.stride);
+    if (own.expected != nullptr) CopyTile(whole.expected, lanes, X.cols, count, own.expected, out.stride);
+  }
+  return true;
+}
+
+absl::StatusOr<Attribution> RowDetector::Explain(MatrixView X, const Context& ctx) const {
+  const std::span<const double> usual = Usual();
+  Attribution a{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
+                .expected = Matrix::ForOverwrite(usual.empty() ? X.rows : 1, X.cols),
+                .space = space()};
+  if (unit_.unit() == 1) {
+    std::copy(usual.begin(), usual.end(), a.expected.data());
+  } else {
+    for (size_t j = 0; j < usual.size(); ++j) a.expected(0, static_cast<int64_t>(j)) = unit_.Unscaled(usual[j]);
+  }
+  const RowParts all{a.contributions.data(), usual.empty() ? a.expected.data() : nullptr, X.rows};
+  std::atomic<bool> explained{true};
+  RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, BlockRows(), [&](int64_t begin, int64_t end) {
+    const RowParts out = all.From(begin);
+    if (!ExplainRows(X, begin, end, out)) return explained.store(false);
+    if (out.expected == nullptr || unit_.unit() == 1) return;
+    for (int64_t j = 0; j < X.cols; ++j) {
+      double* const column = out.expected + j * out.stride;
+      for (int64_t i = 0; i < end - begin; ++i) column[i] = unit_.Unscaled(column[i]);
+    }
+  }));
+  if (!explained) return Detector::Explain(X, ctx);
+  return a;
+}
+
+}  // namespace vedette::outlier
