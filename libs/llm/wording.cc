@@ -22,8 +22,13 @@ constexpr char kWordingSystem[] =
 /// A feature as it is told: cleaned, or under an alias.
 struct Told {
   const FeatureFact* fact;
-  std::string name, actual, expected;
+  std::string column;  ///< or its alias
+  std::string name;    ///< the column, and which row's value it is
+  std::string actual, expected;
 };
+
+/// "", " (1 row before)", " (3 rows before)".
+std::string RowsBefore(int lag) { return lag == 0 ? "" : fmt::format(" ({} row{} before)", lag, lag == 1 ? "" : "s"); }
 
 std::vector<Told> Tell(const WordingInput& input, const Privacy& privacy) {
   std::vector<Told> out;
@@ -32,15 +37,16 @@ std::vector<Told> Tell(const WordingInput& input, const Privacy& privacy) {
     if (!privacy.Allows(f.name)) continue;
     const std::string number = fmt::format("{}", out.size() + 1);
     Told told{
-        .fact = &f, .name = CleanText(f.name, privacy.max_cell_chars), .actual = f.actual, .expected = f.expected};
+        .fact = &f, .column = CleanText(f.name, privacy.max_cell_chars), .actual = f.actual, .expected = f.expected};
     if (!f.numeric) {
       told.actual = CleanText(f.actual, privacy.max_cell_chars);
       told.expected = CleanText(f.expected, privacy.max_cell_chars);
     }
     if (!privacy.raw_strings) {
-      told.name = "column_" + number;
+      told.column = "column_" + number;
       if (!f.numeric) told.actual = "text_" + number, told.expected = "usual_text_" + number;
     }
+    told.name = told.column + RowsBefore(f.lag);
     out.push_back(std::move(told));
   }
   return out;
@@ -52,8 +58,9 @@ Grounds GroundsOf(const WordingInput& input, const std::vector<Told>& told) {
   g.values.push_back(input.subject);
   g.values.push_back(input.detector);
   for (const Told& t : told) {
-    g.names.push_back(t.name);
+    g.names.push_back(t.column);
     g.values.push_back(t.fact->share);
+    if (t.fact->lag > 0) g.values.push_back(RowsBefore(t.fact->lag));
     auto& where = t.fact->numeric ? g.values : g.names;
     where.push_back(t.actual);
     where.push_back(t.expected);
@@ -123,7 +130,8 @@ std::string CheckWording(const Json& answer, const WordingInput& input, const Pr
   const auto told = Tell(input, privacy);
   for (const Json& f : answer["top_features"]) {
     const bool known = std::any_of(told.begin(), told.end(), [&](const Told& t) {
-      return t.name == f["name"].get_ref<const std::string&>() &&
+      const auto& name = f["name"].get_ref<const std::string&>();
+      return (t.name == name || t.column == name) &&
              t.fact->direction == f["direction"].get_ref<const std::string&>();
     });
     if (!known) return "ungrounded";
@@ -156,7 +164,7 @@ std::string Readable(std::string text, const WordingInput& input, const Privacy&
       replace(told[i].expected, CleanText(f.expected, privacy.max_cell_chars));
       replace(told[i].actual, CleanText(f.actual, privacy.max_cell_chars));
     }
-    replace(told[i].name, CleanText(f.name, privacy.max_cell_chars));
+    replace(told[i].column, CleanText(f.name, privacy.max_cell_chars));
   }
   return text;
 }

@@ -23,6 +23,7 @@ struct Privacy {
 
 struct FeatureFact {
   std::string name;       ///< from outside
+  int lag = 0;            ///< so many rows before is what it tells of
   std::string direction;  ///< high, low, different, missing or usual
   std::string actual;     ///< as shown to people
   std::string expected;

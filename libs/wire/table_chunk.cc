@@ -1,5 +1,6 @@
 #include "wire/table_chunk.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <string_view>
@@ -113,6 +114,10 @@ absl::StatusOr<table::PrepareOptions> FromProto(const common::v1::PrepareOptions
                           {{"one_hot", table::Encoding::kOneHot}, {"frequency", table::Encoding::kFrequency}, {"ordinal", table::Encoding::kOrdinal}, {"native", table::Encoding::kNative}});
   options.scaling = pick("scaling", in.scaling(), scaling_default,
                          {{"none", table::Scaling::kNone}, {"standard", table::Scaling::kStandard}, {"robust", table::Scaling::kRobust}});
+  if (in.window() < 0 || in.window() > table::kMaxWindow) {
+    wrong += fmt::format("{}prepare.window: {} is not within 1 and {} (0: 1)", wrong.empty() ? "" : "; ", in.window(), table::kMaxWindow);
+  }
+  options.window = std::max(1, in.window());
   if (!wrong.empty()) return InvalidArgument("{}", wrong);
   return options;
 }

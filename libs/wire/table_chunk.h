@@ -22,7 +22,7 @@ absl::StatusOr<table::Table> FromProto(const common::v1::TableChunk& chunk);
 common::v1::ColumnType ToProto(table::ColumnType type);
 
 /// Empty fields keep the defaults; `scaling_default` is what an empty scaling means here. INVALID_ARGUMENT names every
-/// unknown word at once.
+/// unknown word, and a window out of range, at once.
 absl::StatusOr<table::PrepareOptions> FromProto(const common::v1::PrepareOptions& options,
                                                 table::Scaling scaling_default = table::Scaling::kNone);
 

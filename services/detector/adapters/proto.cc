@@ -35,6 +35,7 @@ void ToProto(const outlier::FeatureContribution& f, common::v1::FeatureContribut
   if (std::isfinite(f.percentile)) out->set_percentile(f.percentile);
   if (std::isfinite(f.high)) out->set_high_contribution(f.high);
   if (std::isfinite(f.low)) out->set_low_contribution(f.low);
+  out->set_lag(f.lag);
 }
 
 namespace {

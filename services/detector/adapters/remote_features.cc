@@ -22,6 +22,7 @@ void ToProto(const table::PrepareOptions& options, common::v1::PrepareOptions* o
   out->set_imputation(kImputation[static_cast<int>(options.imputation)]);
   out->set_encoding(kEncoding[static_cast<int>(options.encoding)]);
   out->set_scaling(kScaling[static_cast<int>(options.scaling)]);
+  out->set_window(options.window);
 }
 
 /// Blocks of column-major values, put together into one matrix at the end.
@@ -39,6 +40,7 @@ class Collector {
     block_.row_index.insert(block_.row_index.end(), rows.row_index().begin(), rows.row_index().end());
     values_.emplace_back(rows.values().begin(), rows.values().end());
     if (!tables_) return absl::OkStatus();
+    if (rows.has_context()) RETURN_IF_ERROR(Context(rows.context()));
     ASSIGN_OR_RETURN(table::Table piece, wire::FromProto(rows.table()));
     if (piece.rows() != n) return DataLoss("{} table rows came with {} feature rows", piece.rows(), n);
     return table_.Append(piece);
@@ -59,6 +61,13 @@ class Collector {
   }
 
  private:
+  absl::Status Context(const common::v1::TableChunk& chunk) {
+    if (table_.rows() > 0) return absl::DataLossError("history came after the rows that it belongs to");
+    ASSIGN_OR_RETURN(const table::Table rows, wire::FromProto(chunk));
+    block_.context_rows = rows.rows();
+    return table_.Append(rows);
+  }
+
   absl::Status Header(const features::v1::StreamFeaturesResponse::Header& header) {
     cols_ = header.cols();
     block_.dataset_rows = header.dataset_rows();

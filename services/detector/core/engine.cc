@@ -251,7 +251,7 @@ absl::StatusOr<ScoreOutcome> Engine::Score(const ScoreQuery& query, const Remote
   ScoreOutcome out{.algorithm = std::string(model->descriptor().name), .space = {}, .threshold = model->scale().threshold(),
                    .rows_scored = block.features.rows(), .anomalies = {}};
   ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*model, block.features.view(), block.table, block.row_index, scores,
-                                                   query.top_features, ctx, &out.space));
+                                                   query.top_features, ctx, &out.space, block.context_rows));
   return out;
 }
 
@@ -277,6 +277,7 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
                .parameters = KeyParameters(params, options, spec.seed, 0), .feature_set = "", .feature_set_version = 0};
   key.parameters["prepare"] = fmt::format("{} {} {} {}", static_cast<int>(prepare.imputation), static_cast<int>(prepare.encoding),
                                           static_cast<int>(prepare.scaling), fmt::join(prepare.ignore_columns, "\n"));
+  if (prepare.window > 1) key.parameters["window"] = std::to_string(prepare.window);
   if (!spec.label_column.empty()) {
     key.parameters["label_column"] = spec.label_column;
     ASSIGN_OR_RETURN(options.labels, ReadLabels(table, spec.label_column, {}));
@@ -295,24 +296,26 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
 }
 
 absl::StatusOr<InlineOutcome> Engine::ScoreTable(const std::string& name, const table::Table& table, int top_features,
-                                                 const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx) {
+                                                 const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx,
+                                                 int64_t context_rows) {
   RETURN_IF_ERROR(Annotate(outlier::Check(decision), "decision"));
-  return ScoreInline(name, "", table, top_features, decision, remote, ctx);
+  return ScoreInline(name, "", table, top_features, decision, remote, ctx, context_rows);
 }
 
 absl::StatusOr<InlineOutcome> Engine::ScoreInline(const std::string& name, const std::string& source,
                                                   const table::Table& table, int top_features,
                                                   const outlier::DecisionOptions& decision, const Remote& remote,
-                                                  const Context& ctx) {
+                                                  const Context& ctx, int64_t context_rows) {
   InlineOutcome out;
   out.name = name;
   ASSIGN_OR_RETURN(out.model, Load(name, remote));
-  ASSIGN_OR_RETURN(const Matrix X, out.model->preparation().Apply(table));
+  ASSIGN_OR_RETURN(const Matrix X, out.model->preparation().Apply(table, context_rows));
   std::vector<int64_t> index(static_cast<size_t>(X.rows()));
   std::iota(index.begin(), index.end(), 0);
   ASSIGN_OR_RETURN(out.rows, out.model->ScoreRowsOf(source, index, X.view(), ctx));
   outlier::Decide(out.model->scale(), decision, out.rows);
-  ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*out.model, X.view(), table, index, out.rows, top_features, ctx, &out.space));
+  ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*out.model, X.view(), table, index, out.rows, top_features, ctx, &out.space,
+                                                   context_rows));
   return out;
 }
 

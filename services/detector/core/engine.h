@@ -123,9 +123,10 @@ class Engine {
   /// Fits on the table, or finds the model of an equal table, and scores it.
   absl::StatusOr<InlineOutcome> Detect(const table::Table& table, const std::string& content_hash, const DetectorSpec& spec,
                                        int top_features, const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx);
-  /// Scores a table with a stored model.
+  /// Scores a table with a stored model; the first `context_rows` rows are only history, for models with windows.
   absl::StatusOr<InlineOutcome> ScoreTable(const std::string& model, const table::Table& table, int top_features,
-                                           const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx);
+                                           const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx,
+                                           int64_t context_rows = 0);
 
  private:
   struct Plan;
@@ -133,7 +134,7 @@ class Engine {
   /// `source`: what the table was called when a model was fitted on it (empty: rows never seen).
   absl::StatusOr<InlineOutcome> ScoreInline(const std::string& model, const std::string& source, const table::Table& table,
                                             int top_features, const outlier::DecisionOptions& decision, const Remote& remote,
-                                            const Context& ctx);
+                                            const Context& ctx, int64_t context_rows = 0);
   absl::StatusOr<std::shared_ptr<const outlier::Model>> Load(const std::string& name, const Remote& remote);
   using Trainer = std::function<absl::StatusOr<std::unique_ptr<outlier::Model>>(const Context&)>;
   /// The model of `key`: from the cache, or trained by `train` under the lease and uploaded.

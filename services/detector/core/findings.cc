@@ -52,10 +52,12 @@ void Place(const table::Table& rows, int64_t row, Found* found) {
 absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model, MatrixView features,
                                                     const table::Table& table, std::span<const int64_t> row_index,
                                                     std::span<const outlier::RowScore> scores, int top_features,
-                                                    const Context& ctx, std::string* space) {
-  std::vector<int64_t> odd;
+                                                    const Context& ctx, std::string* space, int64_t context_rows) {
+  std::vector<int64_t> odd, cells;
   for (size_t i = 0; i < scores.size(); ++i) {
-    if (scores[i].anomaly) odd.push_back(static_cast<int64_t>(i));
+    if (!scores[i].anomaly) continue;
+    odd.push_back(static_cast<int64_t>(i));
+    cells.push_back(context_rows + odd.back());
   }
   std::vector<Found> found;
   if (odd.empty()) return found;
@@ -64,8 +66,8 @@ absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model,
   for (int64_t j = 0; j < features.cols; ++j) {
     for (size_t i = 0; i < odd.size(); ++i) picked(static_cast<int64_t>(i), j) = features(odd[i], j);
   }
-  const table::Table rows = table::TakeRows(table, odd);
-  ASSIGN_OR_RETURN(auto contributions, model.Explain(picked.view(), ctx, space, &rows));
+  const table::Table rows = table::TakeRows(table, cells);
+  ASSIGN_OR_RETURN(auto contributions, model.Explain(picked.view(), ctx, space, &table, cells));
   for (size_t i = 0; i < odd.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
     Found f;

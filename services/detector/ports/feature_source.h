@@ -34,7 +34,8 @@ struct FeatureBlock {
   table::Preparation preparation;
   std::vector<int64_t> row_index;
   Matrix features;     ///< one row for each of row_index
-  table::Table table;  ///< the same rows, when they were asked for
+  table::Table table;  ///< the same rows, when they were asked for, after those of their history
+  int64_t context_rows = 0;  ///< of the table, the first: only history
 };
 
 /// feature-engine, as one caller sees it.

@@ -40,6 +40,7 @@ outlier::FeatureContribution FromProto(const common::v1::FeatureContribution& f)
   if (f.has_percentile()) out.percentile = f.percentile();
   if (f.has_high_contribution()) out.high = f.high_contribution();
   if (f.has_low_contribution()) out.low = f.low_contribution();
+  out.lag = std::clamp(f.lag(), 0, table::kMaxWindow);
   return out;
 }
 

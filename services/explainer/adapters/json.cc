@@ -1,5 +1,6 @@
 #include "services/explainer/adapters/json.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -75,6 +76,7 @@ std::string ContributionsToJson(const std::vector<explain::Contribution>& contri
     Set(j, "standard_error", c.standard_error);
     Set(j, "high", c.high);
     Set(j, "low", c.low);
+    if (c.lag != 0) j["lag"] = c.lag;
     list.push_back(std::move(j));
   }
   return Dump(list);
@@ -96,6 +98,7 @@ std::vector<explain::Contribution> ContributionsFromJson(std::string_view text) 
     c.standard_error = Number(j, "standard_error");
     c.high = Number(j, "high");
     c.low = Number(j, "low");
+    c.lag = static_cast<int>(std::clamp<double>(Number(j, "lag", 0), 0, table::kMaxWindow));
     c.actual_text = Text(j, "actual_text");
     c.expected_text = Text(j, "expected_text");
     c.numeric = Flag(j, "numeric", true);

@@ -16,6 +16,7 @@ llm::WordingInput FactsOf(const Finding& finding, const Answer& answer) {
                           .no_single_driver = e.no_single_driver};
   for (const explain::Contribution& c : e.contributions) {
     llm::FeatureFact fact{.name = c.feature_name,
+                          .lag = c.lag,
                           .direction = std::string(explain::DirectionName(c.direction)),
                           .share = explain::FormatPercent(c.share)};
     // Numbers as we write them; whatever else a cell holds is text from outside.

@@ -28,6 +28,7 @@ void ToProto(const explain::Contribution& c, common::v1::FeatureContribution* ou
   if (std::isfinite(c.standard_error)) out->set_standard_error(c.standard_error);
   if (std::isfinite(c.high)) out->set_high_contribution(c.high);
   if (std::isfinite(c.low)) out->set_low_contribution(c.low);
+  out->set_lag(c.lag);
 }
 
 void ToProto(const WordedCounterfactual& c, v1::Counterfactual* out) {

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "services/explainer/adapters/nearby.h"
+#include "table/rows.h"
 #include "vedette/features/v1/features.grpc.pb.h"
 #include "vedette/modelcache/v1/model_cache.grpc.pb.h"
 #include "vedette/triage/v1/triage.grpc.pb.h"
@@ -74,6 +75,19 @@ absl::StatusOr<Downloaded> Download(runtime::Channels& channels, const runtime::
   return result;
 }
 
+/// The cells of a row, after those of its history. Without any when there is not one row.
+absl::StatusOr<table::Table> CellsOf(const features::v1::StreamFeaturesResponse::Rows& rows) {
+  table::TableBuilder cells;
+  if (rows.has_context()) {
+    ASSIGN_OR_RETURN(const table::Table before, wire::FromProto(rows.context()));
+    RETURN_IF_ERROR(cells.Append(before));
+  }
+  ASSIGN_OR_RETURN(const table::Table own, wire::FromProto(rows.table()));
+  if (own.rows() != 1) return table::Table{};
+  RETURN_IF_ERROR(cells.Append(own));
+  return cells.Take();
+}
+
 absl::StatusOr<ModelRow> ReadRow(runtime::Channels& channels, const runtime::Outgoing& out, const Finding& finding,
                                  Downloaded model) {
   ASSIGN_OR_RETURN(const auto channel, channels.Get("feature-engine"));
@@ -95,10 +109,10 @@ absl::StatusOr<ModelRow> ReadRow(runtime::Channels& channels, const runtime::Out
         }
         row.features = Matrix(1, cols);
         std::copy(part.rows().values().begin(), part.rows().values().end(), row.features.data());
-        ASSIGN_OR_RETURN(row.table, wire::FromProto(part.rows().table()));
+        ASSIGN_OR_RETURN(row.table, CellsOf(part.rows()));
         return absl::OkStatus();
       }));
-  if (row.features.rows() != 1 || row.table.rows() != 1) {
+  if (row.features.rows() != 1 || row.table.rows() == 0) {
     return NotFound("row {} of {} cannot be read any more", finding.row_index, finding.dataset);
   }
   return row;

@@ -54,6 +54,7 @@ std::string TextFor(const Finding& finding, const explain::Explanation& e, doubl
   for (const explain::Contribution& c : e.contributions) {
     outlier::FeatureContribution f;
     f.feature = c.feature_name;
+    f.lag = c.lag;
     f.contribution = c.contribution;
     f.actual = c.actual;
     f.expected = c.expected;

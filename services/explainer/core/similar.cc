@@ -21,8 +21,9 @@ double Norm(const Signature& s) {
 Signature SignatureOf(std::span<const explain::Contribution> contributions) {
   Signature out;
   for (const explain::Contribution& c : contributions) {  // the largest first
-    if (out.size() == kFeatures || !(c.share > 0)) break;
-    out[c.feature_name] = c.direction == explain::Direction::kLow ? -c.share : c.share;
+    if (!(c.share > 0)) break;
+    if (out.size() == kFeatures && !out.contains(c.feature_name)) continue;
+    out[c.feature_name] += c.direction == explain::Direction::kLow ? -c.share : c.share;
   }
   return out;
 }

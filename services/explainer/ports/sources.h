@@ -14,11 +14,11 @@
 
 namespace vedette::explainer {
 
-/// A finding's model, and its row as that model sees it (one row each).
+/// A finding's model, and its row as that model sees it.
 struct ModelRow {
   std::shared_ptr<const explain::PreparedModel> model;
-  Matrix features;
-  table::Table table;
+  Matrix features;     ///< one row
+  table::Table table;  ///< the row, after those of its history where the model has windows
 };
 
 struct Sources {

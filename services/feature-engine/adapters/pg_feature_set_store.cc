@@ -13,7 +13,7 @@ using storage::Tx;
 using Type = runtime::FilterField::Type;
 
 constexpr char kFeatureSetColumns[] =
-    "id, dataset_id, ignore_columns, imputation, encoding, scaling, features, notes, version, create_time";
+    "id, dataset_id, ignore_columns, imputation, encoding, scaling, window_rows, features, notes, version, create_time";
 /// Feature sets with thousands of columns are large: a page ends early rather than exceed what clients receive.
 constexpr size_t kPageBytes = 2 << 20;
 
@@ -45,6 +45,7 @@ FeatureSet FeatureSetOf(const Row& row) {
   out.options.encoding =
       Named(row.Text("encoding"), {Encoding::kOneHot, Encoding::kFrequency, Encoding::kOrdinal, Encoding::kNative});
   out.options.scaling = Named(row.Text("scaling"), {Scaling::kNone, Scaling::kStandard, Scaling::kRobust});
+  out.options.window = static_cast<int>(row.Int64("window_rows"));
   out.features = row.TextArray("features");
   out.notes = row.TextArray("notes");
   out.version = static_cast<int>(row.Int64("version"));
@@ -81,10 +82,10 @@ absl::StatusOr<FeatureSet> PgFeatureSetStore::Put(const std::string& tenant, con
     const table::PrepareOptions& options = feature_set.options;
     RETURN_IF_ERROR(
         tx.Exec("insert into feature_sets (tenant_id, id, dataset_id, ignore_columns, imputation, encoding, "
-                "scaling, features, notes, version, preparation) "
-                "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing",
+                "scaling, window_rows, features, notes, version, preparation) "
+                "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing",
                 {tenant, feature_set.id, feature_set.dataset, options.ignore_columns, Name(options.imputation),
-                 Name(options.encoding), Name(options.scaling), feature_set.features, feature_set.notes,
+                 Name(options.encoding), Name(options.scaling), int64_t{options.window}, feature_set.features, feature_set.notes,
                  feature_set.version, storage::Bytes{feature_set.preparation}})
             .status());
     ASSIGN_OR_RETURN(out, Find(tx, feature_set.id));

@@ -130,6 +130,7 @@ void ToProto(const FeatureSet& feature_set, features::v1::FeatureSet* out) {
   options->set_imputation(std::string(Name(feature_set.options.imputation)));
   options->set_encoding(std::string(Name(feature_set.options.encoding)));
   options->set_scaling(std::string(Name(feature_set.options.scaling)));
+  options->set_window(feature_set.options.window);
   for (const std::string& name : feature_set.features) out->add_features(name);
   for (const std::string& note : feature_set.notes) out->add_notes(note);
   ToProto(feature_set.create_time, out->mutable_create_time());
@@ -180,6 +181,7 @@ void ToProto(const FeatureRows& rows, features::v1::StreamFeaturesResponse* out)
   r->mutable_values()->Assign(values, values + rows.values.rows() * rows.values.cols());
   // first_row is that of the first row here; with a sample, row_index tells all of them.
   if (rows.table) wire::ToProto(rows.row_index.front(), *rows.table, r->mutable_table());
+  if (rows.context) wire::ToProto(rows.row_index.front() - rows.context->rows(), *rows.context, r->mutable_context());
 }
 
 }  // namespace vedette::feature_engine

@@ -1,6 +1,7 @@
 #include "services/feature-engine/core/engine.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/status.h"
@@ -23,7 +24,7 @@ absl::Status CheckIgnored(const DatasetInfo& info, const std::vector<std::string
   return InvalidArgument("ignore_columns: dataset {} has no column {}", info.id, unknown);
 }
 
-// Collects rows and hands them on as features, in messages of about the size wanted.
+// Collects rows, with those before them that windows reach, and hands them on as features, in messages of about the size wanted.
 class Outlet {
  public:
   Outlet(const table::Preparation& preparation, const FeatureSink& sink, int64_t message_bytes,
@@ -32,18 +33,24 @@ class Outlet {
         sink_(sink),
         message_bytes_(message_bytes),
         include_table_(query.include_table),
-        columns_(query.table_columns) {}
+        wants_context_(query.include_table && query.sample_rows == 0),
+        columns_(query.table_columns),
+        pending_(preparation.history()) {}
 
-  absl::Status Add(std::vector<int64_t> row_index, const table::Table& rows) {
-    if (rows.rows() == 0) return absl::OkStatus();
+  // The rows `chosen` of `run`, whose row 0 is row `first` of the dataset.
+  absl::Status Add(const table::Table& run, int64_t first, std::span<const int64_t> chosen) {
+    if (chosen.empty()) return absl::OkStatus();
     const int64_t features = static_cast<int64_t>(preparation_.features().size());
-    const int64_t row_bytes = 8 * (features + 1) + (include_table_ ? table::TableBytes(rows) / rows.rows() : 0);
+    const int64_t row_bytes = 8 * (features + 1) + (include_table_ ? table::TableBytes(run) / run.rows() : 0);
     const int64_t step = std::max<int64_t>(1, message_bytes_ / row_bytes);
-    for (int64_t begin = 0; begin < rows.rows();) {
-      const int64_t count = std::min(rows.rows() - begin, std::max<int64_t>(1, step - pending_.rows()));
-      RETURN_IF_ERROR(pending_.Append(table::SliceRows(rows, begin, count)));
-      row_index_.insert(row_index_.end(), row_index.begin() + begin, row_index.begin() + begin + count);
-      begin += count;
+    for (size_t at = 0; at < chosen.size();) {
+      const auto room = static_cast<size_t>(std::max<int64_t>(1, step - pending_.rows()));
+      size_t end = at + 1;  // as many as follow each other
+      while (end < chosen.size() && end - at < room && chosen[end] == chosen[end - 1] + 1) ++end;
+      const auto count = static_cast<int64_t>(end - at);
+      RETURN_IF_ERROR(pending_.Append(run, first, chosen[at], count));
+      for (int64_t i = 0; i < count; ++i) row_index_.push_back(first + chosen[at] + i);
+      at = end;
       if (pending_.rows() >= step) RETURN_IF_ERROR(Flush());
     }
     return absl::OkStatus();
@@ -51,16 +58,21 @@ class Outlet {
 
   absl::Status Flush() {
     if (pending_.rows() == 0) return absl::OkStatus();
-    table::Table rows = pending_.Take();
+    table::WindowRows::Picked picked = pending_.Take();
+    table::Table& table = picked.table;
+    const auto count = static_cast<int64_t>(picked.rows.size());
     FeatureRows out;
     out.row_index = std::exchange(row_index_, {});
-    ASSIGN_OR_RETURN(out.values, preparation_.Apply(rows));
+    const bool all = count == table.rows();
+    ASSIGN_OR_RETURN(out.values, all ? preparation_.Apply(table) : preparation_.ApplyRows(table, picked.rows));
     if (include_table_ && !columns_.empty()) {
-      std::erase_if(rows.columns, [this](const table::Column& c) {
+      std::erase_if(table.columns, [this](const table::Column& c) {
         return std::find(columns_.begin(), columns_.end(), c.name) == columns_.end();
       });
     }
-    if (include_table_) out.table = std::move(rows);
+    if (std::exchange(wants_context_, false) && picked.rows[0] > 0)
+      out.context = table::SliceRows(table, 0, picked.rows[0]);
+    if (include_table_) out.table = all ? std::move(table) : table::TakeRows(table, picked.rows);
     return sink_.rows(std::move(out));
   }
 
@@ -69,8 +81,9 @@ class Outlet {
   const FeatureSink& sink_;
   int64_t message_bytes_;
   bool include_table_;
+  bool wants_context_;
   const std::vector<std::string>& columns_;
-  table::TableBuilder pending_;
+  table::WindowRows pending_;
   std::vector<int64_t> row_index_;
 };
 
@@ -148,18 +161,19 @@ absl::Status Engine::StreamFeatures(const std::string& tenant, const FeatureQuer
 
   SequentialSampler sampler(count, query.sample_rows == 0 ? count : query.sample_rows, query.seed);
   Outlet outlet(preparation, sink, options_.message_bytes, query);
+  table::RowHistory history(preparation.history());
+  const int64_t begin = std::max<int64_t>(0, query.first_row - preparation.history());
   const auto take = [&](int64_t first_row, table::Table&& rows) -> absl::Status {
     RETURN_IF_ERROR(context.Check());
-    std::vector<int64_t> chosen, row_index;
-    for (int64_t i = 0; i < rows.rows(); ++i) {
-      if (!sampler.Take()) continue;
-      chosen.push_back(i);
-      row_index.push_back(first_row + i);
+    ASSIGN_OR_RETURN(const table::RowHistory::Run run, history.Next(std::move(rows)));
+    std::vector<int64_t> chosen;
+    const int64_t first = first_row - run.context_rows;
+    for (int64_t i = std::max(run.context_rows, query.first_row - first); i < run.table.rows(); ++i) {
+      if (sampler.Take()) chosen.push_back(i);
     }
-    const bool all = static_cast<int64_t>(chosen.size()) == rows.rows();
-    return outlet.Add(std::move(row_index), all ? std::move(rows) : table::TakeRows(rows, chosen));
+    return outlet.Add(run.table, first, chosen);
   };
-  RETURN_IF_ERROR(source.Read(info.id, query.first_row, count, take));
+  RETURN_IF_ERROR(source.Read(info.id, begin, query.first_row - begin + count, take));
   return outlet.Flush();
 }
 

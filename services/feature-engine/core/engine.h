@@ -47,6 +47,7 @@ struct FeatureRows {
   std::vector<int64_t> row_index;
   Matrix values;
   std::optional<table::Table> table;
+  std::optional<table::Table> context = {};  ///< rows just before these, in the first of a range that has some
 };
 
 /// What StreamFeatures gives: the header once, then rows in order. An error ends the stream and is returned.

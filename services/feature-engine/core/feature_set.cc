@@ -67,6 +67,7 @@ std::string FeatureSetId(const std::string& tenant, const std::string& dataset, 
   out.U8(canonical.drop_constant ? 1 : 0);
   out.U64(canonical.ignore_columns.size());
   for (const std::string& name : canonical.ignore_columns) out.String(name);
+  if (canonical.window > 1) out.I64(canonical.window);  // 1 is what there was before windows
   return Sha256Hex(out.bytes()).substr(0, 32);
 }
 

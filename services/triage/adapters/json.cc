@@ -1,5 +1,6 @@
 #include "services/triage/adapters/json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace vedette::triage {
@@ -27,6 +28,7 @@ std::string FeaturesToJson(const std::vector<Feature>& features) {
               {"expected", Clean(f.expected)}};
     if (f.actual_number) j["actual_number"] = *f.actual_number;
     if (f.expected_number) j["expected_number"] = *f.expected_number;
+    if (f.lag != 0) j["lag"] = f.lag;
     list.push_back(std::move(j));
   }
   return Dump(list);
@@ -50,6 +52,7 @@ std::vector<Feature> FeaturesFromJson(std::string_view text) {
     f.expected = j.value("expected", "");
     f.actual_number = number(j, "actual_number");
     f.expected_number = number(j, "expected_number");
+    f.lag = static_cast<int>(std::clamp(number(j, "lag").value_or(0), 0.0, 1e6));
     features.push_back(std::move(f));
   }
   return features;

@@ -26,6 +26,7 @@ void ParseStruct(const std::string& json, google::protobuf::Struct* out) {
 
 Feature FromProto(const common::v1::FeatureContribution& f) {
   Feature out{.name = f.feature_name(),
+              .lag = std::max(0, f.lag()),
               .contribution = f.contribution(),
               .share = f.share(),
               .actual = f.actual_value(),
@@ -82,6 +83,7 @@ void ToProto(const Anomaly& a, v1::Anomaly* out) {
   for (const Feature& f : a.features) {
     auto* p = out->add_anomalous_features();
     p->set_feature_name(f.name);
+    p->set_lag(f.lag);
     p->set_contribution(f.contribution);
     p->set_share(f.share);
     p->set_actual_value(f.actual);

@@ -24,6 +24,7 @@ Status StatusAfter(Verdict verdict);
 
 struct Feature {
   std::string name;
+  int lag = 0;  ///< so many rows before is what the values tell of
   double contribution = 0;
   double share = 0;
   std::string actual;

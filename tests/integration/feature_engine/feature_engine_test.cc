@@ -1,6 +1,7 @@
 // feature-engine and ingest, both real, over gRPC.
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "integration/ingest/ingest_app.h"
 #include "services/feature-engine/wiring.h"
@@ -193,6 +194,57 @@ TEST_CASE("wrong requests are refused with a reason") {
   CHECK(absl::IsInvalidArgument(s.Create(s.ingest.Acme(), dataset, "huge").status()));
   CHECK(absl::IsInvalidArgument(s.Create(s.ingest.Acme(), "dataset/x").status()));
   CHECK(absl::IsNotFound(s.Create(s.ingest.Acme(), "datasets/018f4e1c-0000-7000-8000-000000000001").status()));
+}
+
+TEST_CASE("windows: kept with the feature set, and rows before a range come along") {
+  Setup s;
+  const std::string text = Shop(3000);
+  features::v1::CreateFeatureSetRequest create;
+  create.set_dataset(s.Upload(text));
+  for (const int32_t wrong : {-1, 1001, 1000000000, std::numeric_limits<int32_t>::min()}) {
+    create.mutable_options()->set_window(wrong);
+    const auto refused = runtime::Call(*s.stub, &Stub::CreateFeatureSet, s.ingest.Acme(), create);
+    CHECK(absl::IsInvalidArgument(refused.status()));
+    CHECK(Message(refused.status()).find("prepare.window") != std::string_view::npos);
+  }
+  create.mutable_options()->set_window(4);
+  const auto set = runtime::Call(*s.stub, &Stub::CreateFeatureSet, s.ingest.Acme(), create);
+  INFO(set.status().ToString());
+  REQUIRE(set.ok());
+  CHECK(set->options().window() == 4);
+  features::v1::GetFeatureSetRequest get;
+  get.set_name(set->name());
+  CHECK(runtime::Call(*s.stub, &Stub::GetFeatureSet, s.ingest.Acme(), get)->options().window() == 4);
+  const auto plain = s.Create(s.ingest.Acme(), create.dataset());
+  CHECK(plain->options().window() == 1);
+  CHECK(plain->name() != set->name());
+  CHECK(4 * plain->features_size() == set->features_size());
+
+  const auto local_table = table::ReadCsvText(text);
+  const auto local = table::Preparation::Fit(local_table->table, {.window = 4});
+  REQUIRE(local.ok());
+  const Matrix wanted = *local->Apply(local_table->table);
+  features::v1::StreamFeaturesRequest request;
+  request.set_feature_set(set->name());
+  request.set_include_table(true);
+  for (const int64_t first : {0, 2, 1700}) {
+    request.set_first_row(first);
+    request.set_row_count(40);
+    Stream got;
+    int64_t context = -1;
+    const auto take = [&](const features::v1::StreamFeaturesResponse& m) {
+      if (m.has_rows() && context < 0) {
+        context = m.rows().context().rows();
+        if (context > 0) CHECK(m.rows().context().first_row() == first - context);
+      }
+      return got.Take(m);
+    };
+    REQUIRE(runtime::CallStream(*s.stub, &Stub::StreamFeatures, s.ingest.Acme(), request, take).ok());
+    REQUIRE(got.rows.size() == 40);
+    CHECK(context == std::min<int64_t>(3, first));
+    for (int64_t j = 0; j < wanted.cols(); ++j)
+      CHECK(std::memcmp(got.columns[static_cast<size_t>(j)].data(), wanted.col(j).data() + first, 40 * 8) == 0);
+  }
 }
 
 TEST_CASE("profile and baselines") {

@@ -39,7 +39,7 @@ Anomaly Make(int64_t row, double score, int severity = 2) {
   a.probability = 0.5;
   a.confidence = 0.9;
   a.severity = severity;
-  a.features = {{.name = "colour", .contribution = 2, .share = 0.6, .actual = "gr\xffn\tx", .expected = "red"},
+  a.features = {{.name = "colour", .lag = 3, .contribution = 2, .share = 0.6, .actual = "gr\xffn\tx", .expected = "red"},
                 {.name = "price", .contribution = 1, .share = 0.4, .actual = "940", .actual_number = 940, .expected = "12", .expected_number = 12}};
   a.summary = "Row is odd.";
   a.detection_methods = {"iforest", "with \"quote\", comma"};
@@ -66,6 +66,8 @@ TEST_CASE("an anomaly comes back as it went in, whatever its cells hold") {
   CHECK(a->raw_data.at("note") == "line\nbreak \\ tab\t");
   CHECK(a->raw_data.at("colour") == "ab");
   CHECK(a->features.at(1).actual_number == 940);
+  CHECK(a->features.at(0).lag == 3);
+  CHECK(a->features.at(1).lag == 0);
   CHECK_FALSE(a->features.at(0).actual_number.has_value());
   CHECK(a->ActualValue() == 940);
   CHECK(a->ExpectedValue() == 12);

@@ -40,6 +40,37 @@ struct Fixture {
 
 }  // namespace
 
+TEST_CASE("windows: every method names the column and how many rows before, and a counterfactual leaves those alone") {
+  for (const std::string algorithm : {"knn", "iforest"}) {
+    World world(algorithm, 3);
+    FakeStore store;
+    FakeQueue queue;
+    Explainer explainer(&store, &queue, {});
+    for (const explain::Method& method : explain::Methods()) {
+      if (method.name == "integrated_gradients" || method.name == "exact") continue;  // of networks; of up to 13 players
+      if (algorithm == "knn" && (method.name == "tree_shap" || method.name == "diffi")) continue;
+      if (method.name == "counterfactual") continue;
+      CAPTURE(algorithm, std::string(method.name));
+      const auto made = explainer.Explain(kTenant, DerivedUuid("202"), {.method = std::string(method.name), .options = {}},
+                                          world.SourcesFor(), {});
+      INFO(made.status());
+      REQUIRE(made.ok());
+      const explain::Explanation& e = made->explanation.explanation;
+      REQUIRE(e.contributions.size() == 18);
+      REQUIRE(made->explanation.counterfactual);
+      for (const auto& change : made->explanation.counterfactual->changes) CHECK(change.feature != "c");
+      if (method.name == "lime" && algorithm == "iforest") continue;  // so far out a forest's score is flat
+      CHECK(e.contributions[0].feature_name == "c");
+      CHECK(e.contributions[0].lag == 2);
+      CHECK(e.contributions[0].actual > 8);  // what the cell said two rows before
+      CHECK(e.text.find("c 2 rows before is ") != std::string::npos);
+    }
+    for (const auto& [tenant, kept] : store.explanations) {
+      if (kept.explanation.method == "native") CHECK(kept.explanation.contributions[0].lag == 2);
+    }
+  }
+}
+
 TEST_CASE("every method explains the planted column, says what it explains, and is stored once") {
   for (const std::string algorithm : {"knn", "iforest"}) {
     Fixture f(algorithm);

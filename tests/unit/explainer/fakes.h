@@ -109,20 +109,21 @@ class FakeQueue final : public TaskQueue {
   absl::Status status;
 };
 
-/// 200 usual rows of five numbers and a colour, then one whose third number is far off, and a model of them.
+/// 200 usual rows of five numbers and a colour, then one whose third number is far off, and a model of them; with a window,
+/// then as many usual ones as its windows are in.
 class World {
  public:
-  explicit World(const std::string& algorithm) {
+  explicit World(const std::string& algorithm, int window = 1) {
     Rng rng(7);
     std::string text = "a,b,c,d,e,colour\n";
-    for (int i = 0; i < 201; ++i) {
+    for (int i = 0; i < 200 + window; ++i) {
       for (int j = 0; j < 5; ++j) text += fmt::format("{:.4f},", rng.Normal() + (i == 200 && j == 2 ? 12 : 0));
       text += i % 3 == 0 ? "red\n" : "blue\n";
     }
     const auto parsed = table::ReadCsvText(text, {});
     REQUIRE(parsed.ok());
     table_ = parsed->table;
-    auto preparation = table::Preparation::Fit(table_, {.scaling = table::Scaling::kStandard});
+    auto preparation = table::Preparation::Fit(table_, {.scaling = table::Scaling::kStandard, .window = window});
     REQUIRE(preparation.ok());
     matrix_ = *preparation->Apply(table_);
     const outlier::Catalog catalog({outlier::AllAlgorithms()});
@@ -164,7 +165,8 @@ class World {
       RETURN_IF_ERROR(row_status);
       ++rows_read;
       const int64_t row = f.row_index % matrix_.rows();
-      return ModelRow{.model = prepared, .features = RowOf(row), .table = table::SliceRows(table_, row, 1)};
+      const int64_t first = std::max<int64_t>(0, row - model->preparation().history());
+      return ModelRow{.model = prepared, .features = RowOf(row), .table = table::SliceRows(table_, first, row - first + 1)};
     };
     s.changes = [this](const Finding&) -> absl::StatusOr<std::vector<ChangeEvent>> {
       RETURN_IF_ERROR(near_status);

@@ -19,6 +19,12 @@ TEST_CASE("numbers that JSON has no words for are left out, and whatever a text 
   CHECK(std::isnan(back[0].actual));
   CHECK(std::isnan(back[0].percentile));
   CHECK(back[0].share == 0.5);
+  CHECK(back[0].lag == 0);
+  c.lag = 7;
+  CHECK(ContributionsFromJson(ContributionsToJson({c}))[0].lag == 7);
+  CHECK(ContributionsFromJson("[{\"feature\": \"a\", \"lag\": -3}]")[0].lag == 0);
+  CHECK(ContributionsFromJson("[{\"feature\": \"a\", \"lag\": 1e300}]")[0].lag == 1000);
+  CHECK(ContributionsFromJson("[{\"feature\": \"a\", \"lag\": \"x\"}]")[0].lag == 0);
 }
 
 TEST_CASE("details and counterfactuals come back as they went in") {

@@ -38,6 +38,20 @@ TEST_CASE("a signature has the features that push, with a sign for the direction
   CHECK(SignatureOf(many).size() == 16);
 }
 
+TEST_CASE("windows: one incident looks the same from every row whose window it is in") {
+  const auto seen_from = [](int lag) {
+    std::vector<explain::Contribution> parts = {Part("price", 0.6), Part("price", 0.2), Part("units", 0.2, explain::Direction::kLow)};
+    parts[0].lag = lag;
+    parts[1].lag = lag + 1;
+    return SignatureOf(parts);
+  };
+  const Signature s = seen_from(0);
+  REQUIRE(s.size() == 2);
+  CHECK(s.at("price") == Approx(0.8));
+  CHECK(s.at("units") == Approx(-0.2));
+  CHECK(s == seen_from(3));
+}
+
 TEST_CASE("similarity is the cosine, less for another entity, nothing without a signature") {
   const Finding high = Incident("a", {{"price", 1}}).finding, low = Incident("b", {{"price", -1}}).finding;
   CHECK(Similarity(high, high) == Approx(1));

@@ -212,6 +212,68 @@ TEST_CASE("what is wrong is said") {
       s.engine.StreamFeatures("acme", {.feature_set = set->id}, s.source, {.stop = stop.get_token()}, got.Sink())));
 }
 
+TEST_CASE("windows: the matrix of any range and sample is that of the whole table, with the true rows before") {
+  for (const int64_t run : {7, 64, 1000}) {
+    Setup s(300, {.message_bytes = 900});
+    s.source = FakeSource(s.shop, run);
+    const table::PrepareOptions options{.imputation = table::Imputation::kMean, .window = 5};
+    const auto set = s.engine.CreateFeatureSet("acme", "d1", options, s.source, {});
+    REQUIRE(set.ok());
+    CHECK(set->options.window == 5);
+    const auto local = table::Preparation::Fit(s.shop, options);
+    REQUIRE(local.ok());
+    const Matrix wanted = *local->Apply(s.shop);
+    CHECK(set->features.size() == static_cast<size_t>(wanted.cols()));
+    struct Asked {
+      int64_t first, count, sample;
+    };
+    for (const Asked a : {Asked{0, 0, 0}, {0, 3, 0}, {2, 1, 0}, {4, 90, 0}, {63, 2, 0}, {299, 1, 0}, {0, 0, 40}, {50, 200, 30}, {1, 299, 300}}) {
+      CAPTURE(run, a.first, a.count, a.sample);
+      Collected got;
+      std::optional<table::Table> context;
+      FeatureSink sink = got.Sink();
+      sink.rows = [&got, &context, take = sink.rows](FeatureRows&& r) {
+        if (r.context) {
+          CHECK(got.rows.empty());  // only with the first rows
+          CHECK_FALSE(context);
+          context = r.context;
+        }
+        return take(std::move(r));
+      };
+      const FeatureQuery query{.feature_set = set->id, .first_row = a.first, .row_count = a.count, .sample_rows = a.sample, .seed = 3, .include_table = true};
+      REQUIRE(s.engine.StreamFeatures("acme", query, s.source, {}, sink).ok());
+      const int64_t range = a.count == 0 ? 300 - a.first : a.count;
+      REQUIRE(static_cast<int64_t>(got.rows.size()) == (a.sample == 0 ? range : std::min(range, a.sample)));
+      CHECK(got.rows.front() >= a.first);
+      CHECK(got.rows.back() < a.first + range);
+      for (int64_t j = 0; j < wanted.cols(); ++j) {
+        for (size_t i = 0; i < got.rows.size(); ++i) {
+          const double x = got.columns[static_cast<size_t>(j)][i], y = wanted(got.rows[i], j);
+          REQUIRE(std::memcmp(&x, &y, sizeof x) == 0);
+        }
+      }
+      const table::Table table = got.table.Take();
+      REQUIRE(table.rows() == static_cast<int64_t>(got.rows.size()));
+      for (size_t i = 0; i < got.rows.size(); ++i) CHECK(table.columns[0].values[i] == static_cast<double>(got.rows[i] + 1));
+      const int64_t before = a.sample > 0 ? 0 : std::min<int64_t>(4, a.first);
+      REQUIRE((context ? context->rows() : 0) == before);
+      for (int64_t i = 0; i < before; ++i)
+        CHECK(context->columns[0].values[static_cast<size_t>(i)] == static_cast<double>(a.first - before + i + 1));
+    }
+  }
+}
+
+TEST_CASE("windows: part of a feature set's identity; without them ids are what they were") {
+  CHECK(FeatureSetId("acme", "d1", {.window = 2}) != FeatureSetId("acme", "d1", {}));
+  CHECK(FeatureSetId("acme", "d1", {.window = 2}) != FeatureSetId("acme", "d1", {.window = 3}));
+  CHECK(FeatureSetId("acme", "d1", {.window = 1}) == FeatureSetId("acme", "d1", {}));
+  CHECK(FeatureSetId("acme", "d1", {}) == "c97b71be2892a458831fae91732e7703");
+  Setup s(50);
+  for (const int window : {0, -1, 1001, 1000000000}) {
+    CHECK(absl::IsInvalidArgument(s.engine.CreateFeatureSet("acme", "d1", {.window = window}, s.source, {}).status()));
+  }
+}
+
 TEST_CASE("baselines of columns and series") {
   Setup s(1000);
   const auto b = s.engine.CreateBaseline("acme", {.scope = "datasets/d1", .metric = "counter"}, "", s.source, {});

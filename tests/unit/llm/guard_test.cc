@@ -71,6 +71,30 @@ TEST_CASE("without raw strings nothing from outside is sent, and the reader stil
   CHECK(Word(*b.client, "t", input, privacy, absl::InfiniteFuture()).text == "bytes_out is 940,000, above its usual 12,000");
 }
 
+TEST_CASE("a value of an earlier row is told with its row, under its name and under an alias") {
+  WordingInput input = Finding();
+  input.features[0].lag = 3;
+  input.features.push_back({.name = "bytes_out", .lag = 1, .direction = "low", .actual = "7", .expected = "12", .share = "20%"});
+  const auto answer = [](const std::string& name, const std::string& headline) {
+    return Json{{"headline", headline}, {"top_features", {{{"name", name}, {"direction", "high"}}}}, {"severity", "high"}, {"confidence", 1}};
+  };
+  for (const bool raw : {true, false}) {
+    const Privacy privacy{.raw_strings = raw};
+    const std::string name = raw ? "bytes_out" : "column_1";
+    CAPTURE(name);
+    const std::string data = EncodeData(WordingRequest(input, privacy).data);
+    CHECK(data.find(name + " (3 rows before)") != std::string::npos);
+    CHECK(data.find((raw ? name : "column_2") + " (1 row before)") != std::string::npos);
+    for (const std::string& text : {name + " (3 rows before) is 940,000, above its usual 12,000", name + " was 940,000 some 3 rows before"}) {
+      CHECK(CheckWording(answer(name, text), input, privacy).empty());
+      CHECK(CheckWording(answer(name + " (3 rows before)", text), input, privacy).empty());
+      CHECK(Readable(text, input, privacy).starts_with("bytes_out "));
+    }
+    CHECK(CheckWording(answer(name, name + " was 940,000 some 4 rows before"), input, privacy) == "ungrounded");
+    CHECK(CheckWording(answer(name + " (4 rows before)", name + " is 940,000"), input, privacy) == "ungrounded");
+  }
+}
+
 TEST_CASE("columns that are not allowed are not mentioned, and a finding about one is not sent") {
   WordingInput input = Finding();
   input.features.push_back({.name = "salary", .direction = "low", .actual = "3", .expected = "5", .share = "20%"});

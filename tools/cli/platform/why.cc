@@ -65,7 +65,8 @@ std::vector<std::string> Nearby(const Explanation& e) {
 }  // namespace
 
 std::string Phrase(const common::v1::FeatureContribution& f) {
-  return fmt::format("{} {}, expected {}", explain::SafeText(f.feature_name(), 24), Cell(f.actual_value()),
+  const std::string before = f.lag() <= 0 ? "" : fmt::format(" {} row{} before:", f.lag(), f.lag() == 1 ? "" : "s");
+  return fmt::format("{}{} {}, expected {}", explain::SafeText(f.feature_name(), 24), before, Cell(f.actual_value()),
                      explain::SafeText(f.expected_value(), 24));
 }
 

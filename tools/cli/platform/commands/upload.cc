@@ -67,6 +67,7 @@ constexpr Flag kModel[] = {
      .value_name = "A,B",
      .doc = "columns not to look at",
      .letter = 'x'},
+    kWindowFlag,
 };
 
 void Check(const Args& args, std::vector<std::string>* mistakes) {
@@ -152,6 +153,7 @@ absl::StatusOr<jobs::v1::Job> Analyze(const Platform& platform, const std::strin
   detector->set_label_column(args.Text("label-column"));
   detector->set_seed(static_cast<uint64_t>(args.Int("seed")));
   for (const std::string& column : args.List("ignore-columns")) detector->mutable_prepare()->add_ignore_columns(column);
+  detector->mutable_prepare()->set_window(static_cast<int32_t>(args.Int("window")));
   return runtime::Call(*stub, &jobs::v1::JobService::Stub::AnalyzeDataset, platform.Out(), request);
 }
 
