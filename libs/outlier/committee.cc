@@ -81,20 +81,19 @@ Cost MembersCost(const absl::StatusOr<std::vector<MemberSpec>>& specs, int64_t n
   return sum;
 }
 
-Matrix Committee::Input(const Member& member, MatrixView X) const {
-  std::vector<int32_t> columns = member.spec.columns;
-  if (columns.empty()) {
-    for (int32_t j = 0; j < X.cols; ++j) columns.push_back(j);
-  }
-  Matrix out(X.rows, static_cast<int64_t>(columns.size()));
-  for (size_t c = 0; c < columns.size(); ++c) {
-    const std::span<const double> from = X.col(columns[c]);
-    std::copy(from.begin(), from.end(), out.col(static_cast<int64_t>(c)).begin());
-  }
-  if (!member.spec.standardised || member.scaling.size() == 0) return out;
-  for (int64_t j = 0; j < out.cols(); ++j) {
-    for (double& x : out.col(j)) x = member.scaling.Z(j, x);
-  }
+absl::StatusOr<Matrix> Committee::Input(const Member& member, MatrixView X, const Context& ctx) const {
+  const std::vector<int32_t>& columns = member.spec.columns;
+  const bool scaled = member.spec.standardised && member.scaling.size() > 0;
+  const int64_t width = columns.empty() ? X.cols : static_cast<int64_t>(columns.size());
+  Matrix out = Matrix::ForOverwrite(X.rows, width);
+  RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, RowsPerLook(2 * width), [&](int64_t begin, int64_t end) {
+    for (int64_t c = 0; c < width; ++c) {
+      const double* const from = X.col(columns.empty() ? c : columns[static_cast<size_t>(c)]).data();
+      double* const to = out.col(c).data();
+      std::copy(from + begin, from + end, to + begin);
+      for (int64_t i = begin; i < end && scaled; ++i) to[i] = member.scaling.Z(c, to[i]);
+    }
+  }));
   return out;
 }
 
@@ -102,10 +101,10 @@ absl::Status Committee::FitMember(Member& member, MatrixView X, const Context& c
   Matrix own;
   MatrixView input = X;
   if (!SeesAll(member)) {
-    own = Input(member, X);
+    ASSIGN_OR_RETURN(own, Input(member, X, ctx));
     if (member.spec.standardised) {
       RETURN_IF_ERROR(member.scaling.FitMeanAndDeviation(own, ctx));
-      own = Input(member, X);
+      ASSIGN_OR_RETURN(own, Input(member, X, ctx));
     }
     input = own;
   }
@@ -172,24 +171,39 @@ void Committee::Keep(std::span<const size_t> members) {
   members_ = std::move(kept);
 }
 
+absl::Status Committee::ScoreMember(const Member& member, MatrixView X, std::span<double> scores,
+                                    const Context& ctx) const {
+  if (SeesAll(member)) return member.detector->Score(X, scores, ctx);
+  const int64_t together = std::max<int64_t>(16384, RowsPerLook(X.cols));  // rows: what a member sees of them is a copy
+  for (int64_t at = 0; at < X.rows; at += together) {
+    const MatrixView some = X.Rows(at, std::min(together, X.rows - at));
+    ASSIGN_OR_RETURN(const Matrix own, Input(member, some, ctx));
+    const auto part = scores.subspan(static_cast<size_t>(at), static_cast<size_t>(some.rows));
+    RETURN_IF_ERROR(member.detector->Score(own, part, ctx));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Matrix> Committee::Score(MatrixView X, const Context& ctx) const {
   RETURN_IF_ERROR(ctx.Check());
-  Matrix out(X.rows, static_cast<int64_t>(members_.size()));
+  Matrix out = Matrix::ForOverwrite(X.rows, static_cast<int64_t>(members_.size()));
   for (size_t m = 0; m < members_.size(); ++m) {
     const Member& member = members_[m];
     if (const size_t first = First(m); first != m) {
       std::ranges::copy(out.col(static_cast<int64_t>(first)), out.col(static_cast<int64_t>(m)).begin());
       continue;
     }
-    const Matrix own = SeesAll(member) ? Matrix() : Input(member, X);
-    RETURN_IF_ERROR(member.detector->Score(SeesAll(member) ? X : own.view(), out.col(static_cast<int64_t>(m)), ctx));
+    RETURN_IF_ERROR(ScoreMember(member, X, out.col(static_cast<int64_t>(m)), ctx));
   }
   return out;
 }
 
 absl::StatusOr<Attribution> Committee::Explain(size_t index, MatrixView X, const Context& ctx) const {
   const Member& member = members_[index];
-  const Matrix own = SeesAll(member) ? Matrix() : Input(member, X);
+  Matrix own;
+  if (!SeesAll(member)) {
+    ASSIGN_OR_RETURN(own, Input(member, X, ctx));
+  }
   ASSIGN_OR_RETURN(Attribution part, member.detector->Explain(SeesAll(member) ? X : own.view(), ctx));
   if (SeesAll(member)) return part;
   Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), part.space};

@@ -68,7 +68,8 @@ class Committee {
     double mean = 0, inverse = 1;
   };
   /// The member's columns, scaled as it wants them.
-  Matrix Input(const Member& member, MatrixView X) const;
+  absl::StatusOr<Matrix> Input(const Member& member, MatrixView X, const Context& ctx) const;
+  absl::Status ScoreMember(const Member& member, MatrixView X, std::span<double> scores, const Context& ctx) const;
   void LoadMembers(ByteReader& in);
   absl::Status FitMember(Member& member, MatrixView X, const Context& ctx) const;
   /// The first member with the same detector: `member` itself where there is none before it.

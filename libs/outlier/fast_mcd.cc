@@ -41,10 +41,16 @@ double LogDeterminant(const Eigen::LLT<MatrixXd>& llt, double largest) {
 std::vector<int64_t> Nearest(const VectorXd& distances, int64_t h) {
   std::vector<std::pair<double, int64_t>> keyed(static_cast<size_t>(distances.size()));
   for (Eigen::Index i = 0; i < distances.size(); ++i) keyed[static_cast<size_t>(i)] = {distances[i], i};
-  if (h < distances.size()) std::nth_element(keyed.begin(), keyed.begin() + h, keyed.end());
-  std::vector<int64_t> rows(static_cast<size_t>(h));
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = keyed[i].second;
-  std::sort(rows.begin(), rows.end());
+  std::pair<double, int64_t> last = {std::numeric_limits<double>::infinity(), distances.size()};
+  if (h < distances.size()) {
+    std::nth_element(keyed.begin(), keyed.begin() + h, keyed.end());
+    last = keyed[static_cast<size_t>(h)];  // the first that is too far
+  }
+  std::vector<int64_t> rows;
+  rows.reserve(static_cast<size_t>(h));
+  for (int64_t i = 0; i < distances.size(); ++i) {
+    if (std::pair(distances[i], i) < last) rows.push_back(i);
+  }
   return rows;
 }
 
@@ -165,7 +171,10 @@ RobustFit FitRows(const MatrixXd& Z, const std::vector<int64_t>& rows, const Con
   const auto count = static_cast<double>(rows.size());
   RobustFit fit;
   fit.location = VectorXd::Zero(Z.rows());
-  for (const int64_t i : rows) fit.location += Z.col(i);
+  for (size_t r = 0; r < rows.size(); ++r) {
+    if (r % kChunk == 0 && !ctx.Check().ok()) break;
+    fit.location += Z.col(rows[r]);
+  }
   fit.location /= count;
   fit.covariance = MatrixXd::Zero(Z.rows(), Z.rows());
   for (size_t begin = 0; begin < rows.size() && ctx.Check().ok(); begin += kChunk) {

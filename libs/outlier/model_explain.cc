@@ -79,9 +79,9 @@ struct Places {
   void ReadCells(int64_t at, std::vector<FeatureContribution>& row) const {
     for (size_t p = 0; p < row.size(); ++p) {
       if (cells[p] == nullptr) continue;
-      const int64_t cell = at - lags[p];
-      row[p].actual_text = cell < 0 ? "" : cells[p]->Text(cell);
-      if (cell < 0 || cells[p]->IsMissing(cell)) row[p].actual = row[p].percentile = row[p].high = row[p].low = kNone;
+      const int64_t cell = std::max<int64_t>(0, at - lags[p]);
+      row[p].actual_text = cells[p]->Text(cell);
+      if (cells[p]->IsMissing(cell)) row[p].actual = row[p].percentile = row[p].high = row[p].low = kNone;
     }
   }
 };

@@ -1,8 +1,9 @@
-// Blocks of rows or columns in parallel, with the context asked before each block.
+// Blocks of rows or columns, in parallel or one after the other, with the context asked before each block.
 #pragma once
 
 #include <absl/status/status.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -40,6 +41,22 @@ absl::Status FewOrParallelBlocks(const Context& ctx, int64_t n, int64_t grain, c
   absl::Status check = ctx.Check();
   if (check.ok() && n > 0) body(int64_t{0}, n);
   return check;
+}
+
+/// ParallelBlocks on the calling thread alone, one piece after the other.
+template <typename Body>
+absl::Status Blocks(const Context& ctx, int64_t n, int64_t grain, const Body& body) {
+  for (int64_t begin = 0; begin < n; begin += grain) {
+    RETURN_IF_ERROR(ctx.Check());
+    body(begin, std::min(n, begin + grain));
+  }
+  return absl::OkStatus();
+}
+
+/// Rows between two looks at the context where a row costs as much as `cells` plain steps of a nanosecond or a few:
+/// milliseconds of work, however wide the rows are.
+inline int64_t RowsPerLook(int64_t cells) {
+  return std::max<int64_t>(1, (int64_t{1} << 20) / std::max<int64_t>(1, cells));
 }
 
 }  // namespace vedette::outlier

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "outlier/columns.h"
+#include "outlier/kernels/aligned.h"
 #include "outlier/parallel.h"
 #include "outlier/state.h"
 
@@ -15,32 +16,38 @@ double RowDetector::Finite(double score) {
   return score > kMost ? kMost : (score < -kMost ? -kMost : score);
 }
 
-void RowUnit::Fit(MatrixView X) {
+absl::Status RowUnit::Fit(MatrixView X, const Context& ctx) {
   double most = 0;
   for (int64_t j = 0; j < X.cols; ++j) {
-    const Range range = RangeOf(X.col(j));
-    most = std::max({most, std::fabs(range.low), std::fabs(range.high)});
+    RETURN_IF_ERROR(Blocks(ctx, X.rows, RowsPerLook(1), [&](int64_t begin, int64_t end) {
+      const Range range = RangeOf(X.Rows(begin, end - begin).col(j));
+      most = std::max({most, std::fabs(range.low), std::fabs(range.high)});
+    }));
   }
   unit_ = UnitFor(most);
   features_ = X.cols;
+  return absl::OkStatus();
 }
 
 void RowUnit::Read(MatrixView X, int64_t row, double* out) const {
   for (int64_t j = 0; j < features_; ++j) out[j] = std::clamp(X(row, j) * unit_, -kMaxValue, kMaxValue);
 }
 
-std::vector<double> RowUnit::ReadAll(MatrixView X) const {
+absl::StatusOr<std::vector<double>> RowUnit::ReadAll(MatrixView X, const Context& ctx) const {
   constexpr int64_t kBlock = 128;  // columns of a block of rows stay in cache while they are turned into rows
-  std::vector<double> rows(static_cast<size_t>(X.rows * X.cols));
+  std::vector<double> rows;
+  rows.reserve(static_cast<size_t>(X.rows * X.cols));  // memory that is touched block by block, not here
+  PreferLargePages(rows.data(), rows.capacity() * sizeof(double));
   double column[kBlock];
-  for (int64_t begin = 0; begin < X.rows; begin += kBlock) {
-    const int64_t count = std::min(kBlock, X.rows - begin);
+  RETURN_IF_ERROR(Blocks(ctx, X.rows, kBlock, [&](int64_t begin, int64_t end) {
+    const int64_t count = end - begin;
+    rows.resize(static_cast<size_t>(end * X.cols));
     for (int64_t j = 0; j < X.cols; ++j) {
       Column(X, j, begin, count, column);
       double* out = rows.data() + begin * X.cols + j;
       for (int64_t i = 0; i < count; ++i, out += X.cols) *out = column[i];
     }
-  }
+  }));
   return rows;
 }
 
@@ -63,7 +70,7 @@ void RowUnit::Load(ByteReader& in) {
 
 absl::Status RowDetector::Fit(MatrixView X, const Context& ctx) {
   RETURN_IF_ERROR(ctx.Check());
-  unit_.Fit(X);
+  RETURN_IF_ERROR(unit_.Fit(X, ctx));
   training_scores_.clear();
   RETURN_IF_ERROR(LearnFrom(X, ctx));
   if (!training_scores_.empty()) return ctx.Check();
@@ -76,7 +83,7 @@ absl::Status RowDetector::Learn(std::span<const double>, int64_t, const Context&
 }
 
 absl::Status RowDetector::LearnFrom(MatrixView X, const Context& ctx) {
-  const std::vector<double> rows = unit_.ReadAll(X);
+  ASSIGN_OR_RETURN(const std::vector<double> rows, unit_.ReadAll(X, ctx));
   RETURN_IF_ERROR(Learn(rows, X.rows, ctx));
   ASSIGN_OR_RETURN(training_scores_, TrainingScores(rows, X.rows, ctx));
   return absl::OkStatus();

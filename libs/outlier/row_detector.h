@@ -2,6 +2,9 @@
 // the fit, the score of a row, and its parts.
 #pragma once
 
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,7 +21,7 @@ class RowUnit {
  public:
   static constexpr double kMaxValue = 1e100;
 
-  void Fit(MatrixView X);
+  absl::Status Fit(MatrixView X, const Context& ctx);
   double unit() const { return unit_; }
   int64_t features() const { return features_; }
   void Read(MatrixView X, int64_t row, double* out) const;
@@ -32,7 +35,7 @@ class RowUnit {
     }
   }
   /// All rows of X, row-major.
-  std::vector<double> ReadAll(MatrixView X) const;
+  absl::StatusOr<std::vector<double>> ReadAll(MatrixView X, const Context& ctx) const;
   /// A value, or a distance, in the data's own units, bounded to finite doubles.
   double Unscaled(double value) const;
 

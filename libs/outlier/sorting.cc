@@ -22,29 +22,40 @@ constexpr size_t kSmall = 768;  // below this a comparison sort is faster than c
 
 uint32_t Digit(uint64_t packed, int pass) { return static_cast<uint32_t>(packed >> (32 + pass * kDigitBits)) & (kBuckets - 1); }
 
-/// Stable sort by the upper 32 bits.
-void RadixSort(std::vector<uint64_t>& packed, std::vector<uint64_t>& scratch) {
-  const size_t n = packed.size();
-  std::array<std::array<uint32_t, kBuckets>, kPasses> counts{};
-  for (const uint64_t p : packed) {
-    for (int pass = 0; pass < kPasses; ++pass) ++counts[static_cast<size_t>(pass)][Digit(p, pass)];
-  }
-  scratch.resize(n);
-  for (int pass = 0; pass < kPasses; ++pass) {
-    auto& count = counts[static_cast<size_t>(pass)];
-    if (count[Digit(packed[0], pass)] == n) continue;  // all values agree in this digit
-    uint32_t start = 0;
-    for (uint32_t& c : count) start += std::exchange(c, start);
-    for (const uint64_t p : packed) scratch[count[Digit(p, pass)]++] = p;
-    packed.swap(scratch);
-  }
+constexpr int64_t kPerLook = int64_t{1} << 19;  // values between two looks at the context
+
+/// f(i) for all i below n.
+template <typename F>
+absl::Status Each(size_t n, const Context& ctx, const F& f) {
+  return Blocks(ctx, static_cast<int64_t>(n), kPerLook, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) f(i);
+  });
 }
 
 }  // namespace
 
-void ColumnSorter::Order(std::span<const double> values, std::span<uint32_t> order) {
+/// Stable sort by the upper 32 bits.
+absl::Status ColumnSorter::RadixSort(const Context& ctx) {
+  const size_t n = packed_.size();
+  std::array<std::array<uint32_t, kBuckets>, kPasses> counts{};
+  RETURN_IF_ERROR(Each(n, ctx, [&](size_t i) {
+    for (int pass = 0; pass < kPasses; ++pass) ++counts[static_cast<size_t>(pass)][Digit(packed_[i], pass)];
+  }));
+  scratch_.resize(n);
+  for (int pass = 0; pass < kPasses; ++pass) {
+    auto& count = counts[static_cast<size_t>(pass)];
+    if (count[Digit(packed_[0], pass)] == n) continue;  // all values agree in this digit
+    uint32_t start = 0;
+    for (uint32_t& c : count) start += std::exchange(c, start);
+    RETURN_IF_ERROR(Each(n, ctx, [&](size_t i) { scratch_[count[Digit(packed_[i], pass)]++] = packed_[i]; }));
+    packed_.swap(scratch_);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ColumnSorter::Order(std::span<const double> values, std::span<uint32_t> order, const Context& ctx) {
   const size_t n = values.size();
-  if (n == 0) return;
+  if (n == 0) return absl::OkStatus();
   uint64_t low = std::numeric_limits<uint64_t>::max(), high = 0;
   for (const double x : values) {
     const uint64_t bits = OrderedBits(x);
@@ -53,15 +64,21 @@ void ColumnSorter::Order(std::span<const double> values, std::span<uint32_t> ord
   }
   const int shift = std::max(0, static_cast<int>(std::bit_width(high - low)) - 32);
   packed_.resize(n);
-  for (size_t i = 0; i < n; ++i) packed_[i] = ((OrderedBits(values[i]) - low) >> shift) << 32 | i;
+  RETURN_IF_ERROR(Each(n, ctx, [&](size_t i) { packed_[i] = ((OrderedBits(values[i]) - low) >> shift) << 32 | i; }));
   if (n <= kSmall) {
     std::sort(packed_.begin(), packed_.end());
   } else {
-    RadixSort(packed_, scratch_);
+    RETURN_IF_ERROR(RadixSort(ctx));
   }
-  for (size_t i = 0; i < n; ++i) order[i] = static_cast<uint32_t>(packed_[i]);
-  if (shift == 0) return;
-  for (size_t begin = 0; begin < n;) {  // runs that agree in the leading bits
+  RETURN_IF_ERROR(Each(n, ctx, [&](size_t i) { order[i] = static_cast<uint32_t>(packed_[i]); }));
+  if (shift > 0) SortRuns(values, order);
+  return absl::OkStatus();
+}
+
+/// Runs that agree in the leading bits.
+void ColumnSorter::SortRuns(std::span<const double> values, std::span<uint32_t> order) const {
+  const size_t n = values.size();
+  for (size_t begin = 0; begin < n;) {
     size_t end = begin + 1;
     bool sorted = true;
     while (end < n && packed_[end] >> 32 == packed_[begin] >> 32) {
@@ -76,9 +93,10 @@ void ColumnSorter::Order(std::span<const double> values, std::span<uint32_t> ord
   }
 }
 
-void ColumnSorter::Sort(std::span<const double> values, std::span<uint32_t> order, std::span<double> sorted) {
-  Order(values, order);
-  for (size_t i = 0; i < values.size(); ++i) sorted[i] = values[order[i]];
+absl::Status ColumnSorter::Sort(std::span<const double> values, std::span<uint32_t> order, std::span<double> sorted,
+                                const Context& ctx) {
+  RETURN_IF_ERROR(Order(values, order, ctx));
+  return Each(values.size(), ctx, [&](size_t i) { sorted[i] = values[order[i]]; });
 }
 
 }  // namespace vedette::outlier

@@ -19,6 +19,15 @@ Tails MakeTails(double left, double right, int skew_sign) {
   return {left, right, skew_sign < 0 ? left : (skew_sign > 0 ? right : left + right)};
 }
 
+/// out[k] = -log(k / total) for 0 < k <= most.
+absl::Status MinusLogs(int64_t most, int64_t total, std::vector<double>& out, const Context& ctx) {
+  out.resize(static_cast<size_t>(most) + 1);
+  return Blocks(ctx, most, RowsPerLook(8), [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin + 1; k <= end; ++k)
+      out[static_cast<size_t>(k)] = -std::log(static_cast<double>(k) / static_cast<double>(total));
+  });
+}
+
 constexpr int kTogether = 4;  // searches
 
 /// For kSearches values at once (their steps do not wait for each other), each in a sorted run of n of its own, without
@@ -90,32 +99,32 @@ int EmpiricalTails::SkewSignWith(const Shape& shape, double x) const {
   return SkewSign(with, n1);
 }
 
-void EmpiricalTails::Derive() {
-  const auto total = static_cast<double>(rows_ + 1);
-  minus_log_.resize(static_cast<size_t>(rows_) + 2);
-  for (size_t k = 1; k < minus_log_.size(); ++k) minus_log_[k] = -std::log(static_cast<double>(k) / total);
+absl::Status EmpiricalTails::Derive(const Context& ctx) {
+  RETURN_IF_ERROR(MinusLogs(rows_ + 1, rows_ + 1, minus_log_, ctx));
   median_.clear();
   for (int64_t j = 0; j < cols_; ++j) {
     const std::span<const double> sorted = Sorted(j);
     median_.push_back(std::midpoint(sorted[(sorted.size() - 1) / 2], sorted[sorted.size() / 2]));
   }
+  return absl::OkStatus();
 }
 
 absl::Status EmpiricalTails::Fit(MatrixView X, std::vector<double>& training_scores, const Context& ctx) {
+  RETURN_IF_ERROR(ctx.Check());
   if (X.rows >= int64_t{1} << 32) return absl::InvalidArgumentError("more than 4294967295 rows");
   rows_ = X.rows;
   cols_ = X.cols;
-  sorted_.resize(static_cast<size_t>(rows_ * cols_));
+  sorted_ = {};
+  sorted_.reserve(static_cast<size_t>(rows_ * cols_));  // memory that is touched column by column, not here
   shapes_.assign(static_cast<size_t>(cols_), {});
   RETURN_IF_ERROR(ScoreTraining(X, training_scores, ctx));
-  Derive();
-  return absl::OkStatus();
+  return Derive(ctx);
 }
 
 absl::Status EmpiricalTails::ScoreTraining(MatrixView X, std::vector<double>& scores, const Context& ctx) {
   const auto n = static_cast<size_t>(rows_);
-  std::vector<double> minus_log(n + 1);  // of k / n
-  for (size_t k = 1; k <= n; ++k) minus_log[k] = -std::log(static_cast<double>(k) / static_cast<double>(n));
+  std::vector<double> minus_log;  // of k / n
+  RETURN_IF_ERROR(MinusLogs(rows_, rows_, minus_log, ctx));
   scores.assign(n, 0);
   // As many columns at a time as there are threads; their parts are added in the order of columns whatever that number
   // is.
@@ -128,12 +137,13 @@ absl::Status EmpiricalTails::ScoreTraining(MatrixView X, std::vector<double>& sc
   std::vector<Lane> lanes(static_cast<size_t>(group));
   for (int64_t first = 0; first < cols_; first += group) {
     const int64_t count = std::min(group, cols_ - first);
+    sorted_.resize(static_cast<size_t>((first + count) * rows_));
     RETURN_IF_ERROR(ParallelBlocks(ctx, count, 1, [&](int64_t c, int64_t) {
       Lane& lane = lanes[static_cast<size_t>(c)];
       const int64_t j = first + c;
       double* const sorted = sorted_.data() + j * rows_;
       lane.order.resize(n);
-      lane.sorter.Sort(X.col(j), lane.order, {sorted, n});
+      if (!lane.sorter.Sort(X.col(j), lane.order, {sorted, n}, ctx).ok()) return;
       Shape& shape = shapes_[static_cast<size_t>(j)];
       shape = ShapeOf({sorted, n});
       const int sign = SkewSign(shape, static_cast<double>(n));
@@ -155,7 +165,7 @@ absl::Status EmpiricalTails::ScoreTraining(MatrixView X, std::vector<double>& sc
       for (size_t i = 0; i < n; ++i) scores[i] += part[i];
     }
   }
-  return absl::OkStatus();
+  return ctx.Check();
 }
 
 double EmpiricalTails::CellScoreAt(int64_t column, double x, size_t low, size_t high) const {
@@ -249,8 +259,7 @@ absl::Status EmpiricalTails::Load(ByteReader& in) {
     }
     shapes_.push_back(ShapeOf(Sorted(j)));
   }
-  Derive();
-  return absl::OkStatus();
+  return Derive({});
 }
 
 }  // namespace vedette::outlier

@@ -59,7 +59,7 @@ class EmpiricalTails {
   /// out[j * stride] = CellScore of the row's value of column j.
   void RowCellScores(MatrixView X, int64_t row, double* out, int64_t stride) const;
   double CellScoreAt(int64_t column, double x, size_t low, size_t high) const;
-  void Derive();
+  absl::Status Derive(const Context& ctx);
   absl::Status ScoreTraining(MatrixView X, std::vector<double>& scores, const Context& ctx);
 
   CombineTails combine_;

@@ -64,25 +64,25 @@ class Abod final : public Detector {
     for (int64_t j = 0; j < X.cols(); ++j) {
       for (int64_t i = 0; i < X.rows(); ++i) X(i, j) = index_.Value(i, j);
     }
-    unit_.Fit(X);
-    rows_ = unit_.ReadAll(X);
-    d_ = static_cast<size_t>(X.cols());
-    return IndexPlaces(X, {});
+    return Take(X, {});
   }
   int64_t features() const override { return index_.features(); }
 
  private:
   absl::Status Prepare(MatrixView X, const Context& ctx) {
     RETURN_IF_ERROR(index_.Build(X, {}, ctx));
-    unit_.Fit(X);
-    rows_ = unit_.ReadAll(X);
+    return Take(X, ctx);
+  }
+  absl::Status Take(MatrixView X, const Context& ctx) {
+    RETURN_IF_ERROR(unit_.Fit(X, ctx));
+    ASSIGN_OR_RETURN(rows_, unit_.ReadAll(X, ctx));
     d_ = static_cast<size_t>(X.cols);
     return IndexPlaces(X, ctx);
   }
 
   /// An index of the distinct rows, if so many are equal that a search among all rows may find too few others.
   absl::Status IndexPlaces(MatrixView X, const Context& ctx) {
-    equal_ = UniqueRows::Of(X, 1);
+    ASSIGN_OR_RETURN(equal_, UniqueRows::Of(X, 1, ctx));
     size_t most = 0;
     for (int32_t p = 0; p < equal_.locations(); ++p) most = std::max(most, equal_.members(p).size());
     places_.reset();
@@ -146,7 +146,7 @@ class Abod final : public Detector {
     for (int64_t j = 0; j < X.cols; ++j) {
       for (size_t r = 0; r < rows.size(); ++r) asked(static_cast<int64_t>(r), j) = X(rows[r], j);
     }
-    const UniqueRows asked_once = UniqueRows::Of(asked, 1);
+    ASSIGN_OR_RETURN(const UniqueRows asked_once, UniqueRows::Of(asked, 1, ctx));
     Matrix queries(asked_once.locations(), X.cols);
     for (int64_t j = 0; j < X.cols; ++j) {
       for (int32_t q = 0; q < asked_once.locations(); ++q) queries(q, j) = asked(asked_once.members(q)[0], j);

@@ -7,6 +7,7 @@
 // had joined the training rows: h / (1 + h) and r / (1 + h) are then its leverage and residual.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/status.h"
 #include "outlier/cholesky.h"
@@ -31,26 +32,39 @@ class CooksDistance final : public RowDetector {
     const auto count = static_cast<size_t>(n);
     mean_.assign(d(), 0);
     scale_.assign(d(), 1);
-    for (size_t i = 0; i < count; ++i) {
-      for (size_t j = 0; j < d(); ++j) mean_[j] += rows[i * d() + j] / static_cast<double>(n);
-    }
+    std::vector<double> square(d(), 0);
+    RETURN_IF_ERROR(EachRow(n, ctx, [&](size_t i) {
+      const double* const x = rows.data() + i * d();
+      for (size_t j = 0; j < d(); ++j) {
+        mean_[j] += x[j] / static_cast<double>(n);
+        square[j] += x[j] * x[j];
+      }
+    }));
     for (size_t j = 0; j < d(); ++j) {
-      double square = 0;
-      for (size_t i = 0; i < count; ++i) square += rows[i * d() + j] * rows[i * d() + j];
-      const double norm = std::sqrt(square / static_cast<double>(n));
+      const double norm = std::sqrt(square[j] / static_cast<double>(n));
       if (norm > 1e-140)
         scale_[j] = 1 / norm;  // columns of unit norm: the result does not change, the inverse is better
     }
-    std::vector<double> scaled(rows.size());
-    for (size_t i = 0; i < rows.size(); ++i) scaled[i] = rows[i] * scale_[i % d()];
+    std::vector<double> scaled;
+    scaled.reserve(rows.size());
+    RETURN_IF_ERROR(EachRow(n, ctx, [&](size_t i) {
+      for (size_t j = 0; j < d(); ++j) scaled.push_back(rows[i * d() + j] * scale_[j]);
+    }));
     for (size_t j = 0; j < d(); ++j) mean_[j] *= scale_[j];
-    RETURN_IF_ERROR(ctx.Check());
     const std::vector<double> zero(d(), 0), ones(count, 1);
     ASSIGN_OR_RETURN(const std::vector<double> about_mean, Covariance(scaled, ones, 1, mean_.data(), d(), ctx));
     ASSIGN_OR_RETURN(centred_, Inverse(about_mean, ctx));
     ASSIGN_OR_RETURN(const std::vector<double> about_zero, Covariance(scaled, ones, 1, zero.data(), d(), ctx));
     ASSIGN_OR_RETURN(gram_, Inverse(about_zero, ctx));
     return Scale(scaled, count, ctx);
+  }
+
+  /// f(i) for all rows, in their order.
+  template <typename F>
+  absl::Status EachRow(int64_t n, const Context& ctx, const F& f) const {
+    return Blocks(ctx, n, RowsPerLook(4 * features()), [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) f(i);
+    });
   }
 
   /// The inverse, with a ridge where it needs one.
@@ -79,7 +93,8 @@ class CooksDistance final : public RowDetector {
     low_.assign(d(), 0);
     range_.assign(d(), 1);
     std::vector<double> residual(d()), leverage(d()), rss(d(), 0), spread(d(), 0);
-    std::vector<std::vector<double>> distance(d(), std::vector<double>(n));
+    std::vector<double> distance;  // of each row, one per column
+    distance.reserve(n * d());
     const size_t often = std::clamp<size_t>(20'000'000 / (d() * d()), 1, 4096);
     for (size_t i = 0; i < n; ++i) {
       if (i % often == 0) RETURN_IF_ERROR(ctx.Check());
@@ -90,36 +105,42 @@ class CooksDistance final : public RowDetector {
         // A row that alone decides a coefficient (the only one of its category) has leverage 1 and no residual, 0 / 0:
         // its influence is as large as can be, and counts as the largest of the others (see below).
         const double left = 1 - leverage[j];
-        distance[j][i] = left > 1e-9 ? residual[j] * residual[j] * leverage[j] / (left * left) : kDecides;
+        distance.push_back(left > 1e-9 ? residual[j] * residual[j] * leverage[j] / (left * left) : kDecides);
       }
     }
-    for (auto& column : distance) {
-      double most = 0;
-      for (const double v : column) most = v == kDecides ? most : std::max(most, v);
-      std::replace(column.begin(), column.end(), kDecides, most);
-    }
+    const auto rows = static_cast<int64_t>(n);
+    std::vector<double> least(d(), std::numeric_limits<double>::infinity()), most(d(), 0);
+    RETURN_IF_ERROR(EachRow(rows, ctx, [&](size_t i) {
+      for (size_t j = 0; j < d(); ++j) {
+        const double v = distance[i * d() + j];
+        most[j] = std::max(most[j], v);  // kDecides is below
+        least[j] = v == kDecides ? least[j] : std::min(least[j], v);
+      }
+    }));
     const double regressors = std::max(1.0, static_cast<double>(d() - 1));
     const double freedom = std::max(1.0, static_cast<double>(n) - regressors);
     for (size_t j = 0; j < d(); ++j) {
       const double mse = rss[j] / freedom;
       if (!(rss[j] > kDetermined * spread[j])) continue;
       weight_[j] = 1 / (mse * regressors);
-      const auto [least, most] = std::minmax_element(distance[j].begin(), distance[j].end());
-      low_[j] = *least * weight_[j];
-      range_[j] = (*most - *least) * weight_[j];
+      least[j] = std::min(least[j], most[j]);
+      low_[j] = least[j] * weight_[j];
+      range_[j] = (most[j] - least[j]) * weight_[j];
       if (!(range_[j] > 0) || !std::isfinite(weight_[j]) || !std::isfinite(range_[j]))
         weight_[j] = 0, low_[j] = 0, range_[j] = 1;
     }
     // Training scores are made of these: a row is then part of the fit already.
     training_.assign(n, 0);
-    for (size_t i = 0; i < n; ++i) {
+    return EachRow(rows, ctx, [&](size_t i) {
       double sum = 0, columns = 0;
       for (size_t j = 0; j < d(); ++j) {
-        if (weight_[j] > 0) sum += (distance[j][i] * weight_[j] - low_[j]) / range_[j], columns += 1;
+        if (!(weight_[j] > 0)) continue;
+        const double v = distance[i * d() + j];
+        sum += ((v == kDecides ? most[j] : v) * weight_[j] - low_[j]) / range_[j];
+        columns += 1;
       }
       training_[i] = columns > 0 ? sum / columns : 0;
-    }
-    return absl::OkStatus();
+    });
   }
 
   absl::StatusOr<std::vector<double>> TrainingScores(std::span<const double>, int64_t, const Context&) override {

@@ -26,7 +26,7 @@ class Cof final : public Detector {
 
   absl::Status Fit(MatrixView X, const Context& ctx) override {
     RETURN_IF_ERROR(index_.Build(X, {}, ctx));
-    Take(X);
+    RETURN_IF_ERROR(Take(X, ctx));
     const auto n = static_cast<size_t>(X.rows), k = static_cast<size_t>(std::min(k_, X.rows - 1));
     chain_.assign(n, 0);
     std::vector<int32_t> neighbors(n * k);
@@ -36,8 +36,10 @@ class Cof final : public Detector {
       chain_[i] = Chain(rows_.data() + i * d_, rows);
     }));
     training_scores_.assign(n, 1);
-    for (size_t i = 0; i < n; ++i) training_scores_[i] = Factor(chain_[i], {neighbors.data() + i * k, k});
-    return ctx.Check();
+    return ParallelBlocks(ctx, X.rows, RowsPerLook(4 * k_), [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+        training_scores_[i] = Factor(chain_[i], {neighbors.data() + i * k, k});
+    });
   }
   std::span<const double> training_scores() const override { return training_scores_; }
 
@@ -67,16 +69,16 @@ class Cof final : public Detector {
     for (int64_t j = 0; j < X.cols(); ++j) {
       for (int64_t i = 0; i < X.rows(); ++i) X(i, j) = index_.Value(i, j);
     }
-    Take(X);
-    return absl::OkStatus();
+    return Take(X, {});
   }
   int64_t features() const override { return index_.features(); }
 
  private:
-  void Take(MatrixView X) {
-    unit_.Fit(X);
-    rows_ = unit_.ReadAll(X);
+  absl::Status Take(MatrixView X, const Context& ctx) {
     d_ = static_cast<size_t>(X.cols);
+    RETURN_IF_ERROR(unit_.Fit(X, ctx));
+    ASSIGN_OR_RETURN(rows_, unit_.ReadAll(X, ctx));
+    return absl::OkStatus();
   }
   /// The average chaining distance of x over its neighbours, nearest first.
   double Chain(const double* x, std::span<const int32_t> rows) const {

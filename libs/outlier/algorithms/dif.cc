@@ -54,7 +54,7 @@ class DeepIsolationForest final : public Detector {
           "dif: {} networks on {} columns hold more than {} weights; fewer networks or neurons are needed",
           networks_wanted_, X.cols, kMostWeights);
     }
-    FitScaling(X);
+    RETURN_IF_ERROR(FitScaling(X, ctx));
     RETURN_IF_ERROR(DrawNetworks(ctx));
     const int64_t reference = std::min(X.rows, kReferenceRows);
     Matrix rows(reference, X.cols);
@@ -154,14 +154,16 @@ class DeepIsolationForest final : public Detector {
   /// A last tile of few rows takes half the work; a row's bits do not depend on it.
   static int LanesFor(int64_t rows_left) { return rows_left > 8 ? 16 : 8; }
 
-  void FitScaling(MatrixView X) {
+  absl::Status FitScaling(MatrixView X, const Context& ctx) {
     scaling_ = Standardizer();
     for (int64_t j = 0; j < X.cols; ++j) {
+      RETURN_IF_ERROR(ctx.Check());
       const Range range = RangeOf(X.col(j));
       const double unit = UnitFor(std::max(std::fabs(range.low), std::fabs(range.high)));
       const double width = range.high * unit - range.low * unit;
       scaling_.Add(unit, range.low * unit, width > 1e-300 ? 1 / width : 1);
     }
+    return absl::OkStatus();
   }
 
   absl::Status DrawNetworks(const Context& ctx) {

@@ -9,7 +9,9 @@
 #include "outlier/combination.h"
 #include "outlier/committee.h"
 #include "outlier/cost.h"
+#include "outlier/parallel.h"
 #include "outlier/registry.h"
+#include "outlier/sorting.h"
 #include "outlier/state.h"
 
 namespace vedette::outlier {
@@ -58,29 +60,22 @@ class Ensemble final : public Detector {
     RETURN_IF_ERROR(committee_.Fit(std::move(specs), X, ctx));
     sorted_.clear();
     const auto n = static_cast<size_t>(X.rows);
+    ColumnSorter sorter;
+    std::vector<uint32_t> order(n);
     for (size_t m = 0; m < committee_.size(); ++m) {
-      sorted_.emplace_back(committee_.training_scores(m).begin(), committee_.training_scores(m).end());
-      std::sort(sorted_.back().begin(), sorted_.back().end());
+      sorted_.emplace_back(n);
+      RETURN_IF_ERROR(sorter.Sort(committee_.training_scores(m), order, sorted_.back(), ctx));
     }
     SetThresholds();
     training_scores_.resize(n);
-    std::vector<double> raw(committee_.size());
-    for (size_t i = 0; i < n; ++i) {
-      for (size_t m = 0; m < raw.size(); ++m) raw[m] = committee_.training_scores(m)[i];
-      training_scores_[i] = Combined(raw);
-    }
-    return ctx.Check();
+    return Combine([&](int64_t i, size_t m) { return committee_.training_scores(m)[static_cast<size_t>(i)]; },
+                   training_scores_, ctx);
   }
   std::span<const double> training_scores() const override { return training_scores_; }
 
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
     ASSIGN_OR_RETURN(const Matrix raw, committee_.Score(X, ctx));
-    std::vector<double> row(committee_.size());
-    for (int64_t i = 0; i < X.rows; ++i) {
-      for (size_t m = 0; m < row.size(); ++m) row[m] = raw(i, static_cast<int64_t>(m));
-      scores[static_cast<size_t>(i)] = Combined(row);
-    }
-    return absl::OkStatus();
+    return Combine([&](int64_t i, size_t m) { return raw(i, static_cast<int64_t>(m)); }, scores, ctx);
   }
 
   /// Shares of the members' own contributions, weighed by how high each ranks the row.
@@ -172,6 +167,17 @@ class Ensemble final : public Detector {
     }
   }
 
+  /// raw(row, member) of all members become a score, for every row.
+  template <typename F>
+  absl::Status Combine(const F& raw, std::span<double> scores, const Context& ctx) const {
+    return ParallelBlocks(ctx, std::ssize(scores), 1024, [&](int64_t begin, int64_t end) {
+      std::vector<double> row(committee_.size());
+      for (int64_t i = begin; i < end; ++i) {
+        for (size_t m = 0; m < row.size(); ++m) row[m] = raw(i, m);
+        scores[static_cast<size_t>(i)] = Combined(row);
+      }
+    });
+  }
   double Combined(std::span<const double> raw) const {
     if (combine_ == "majority_vote") return MajorityVote(raw, thresholds_);
     std::vector<double> v(raw.size());

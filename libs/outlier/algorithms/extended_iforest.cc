@@ -122,7 +122,9 @@ class ExtendedForest final : public RowDetector {
     const double scale = MeanDepth(static_cast<double>(psi_));
     return scale > 0 ? std::exp2(-depth / static_cast<double>(trees_) / scale) : 0.5;
   }
-  int64_t BlockRows() const override { return 128; }
+  int64_t BlockRows() const override {
+    return std::clamp<int64_t>(8'000'000 / (trees_ * 16 * (features() + 8)), 1, 128);
+  }
 
   void SaveState(ByteWriter& out) const override {
     out.I64(psi_);

@@ -5,6 +5,7 @@
 #include "outlier/combination.h"
 #include "outlier/committee.h"
 #include "outlier/cost.h"
+#include "outlier/parallel.h"
 #include "outlier/state.h"
 
 namespace vedette::outlier {
@@ -30,23 +31,14 @@ class FeatureBagging final : public Detector {
     }
     RETURN_IF_ERROR(committee_.Fit(std::move(specs), X, ctx));
     training_scores_.resize(static_cast<size_t>(X.rows));
-    std::vector<double> factors(committee_.size());
-    for (size_t i = 0; i < training_scores_.size(); ++i) {
-      for (size_t m = 0; m < factors.size(); ++m) factors[m] = committee_.training_scores(m)[i];
-      training_scores_[i] = Combined(factors);
-    }
-    return absl::OkStatus();
+    return Combine([&](int64_t i, size_t m) { return committee_.training_scores(m)[static_cast<size_t>(i)]; },
+                   training_scores_, ctx);
   }
   std::span<const double> training_scores() const override { return training_scores_; }
 
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
     ASSIGN_OR_RETURN(const Matrix raw, committee_.Score(X, ctx));
-    std::vector<double> factors(committee_.size());
-    for (int64_t i = 0; i < X.rows; ++i) {
-      for (size_t m = 0; m < factors.size(); ++m) factors[m] = raw(i, static_cast<int64_t>(m));
-      scores[static_cast<size_t>(i)] = Combined(factors);
-    }
-    return absl::OkStatus();
+    return Combine([&](int64_t i, size_t m) { return raw(i, static_cast<int64_t>(m)); }, scores, ctx);
   }
 
   /// The mean of the members' parts, each over its own size.
@@ -86,7 +78,18 @@ class FeatureBagging final : public Detector {
   int64_t features() const override { return committee_.features(); }
 
  private:
-  double Combined(std::span<const double> factors) const { return maximum_ ? Maximum(factors) : Average(factors); }
+  /// factor(row, member) of all members become a score, for every row.
+  template <typename F>
+  absl::Status Combine(const F& factor, std::span<double> scores, const Context& ctx) const {
+    const auto members = static_cast<int64_t>(committee_.size());
+    return ParallelBlocks(ctx, std::ssize(scores), RowsPerLook(8 * members), [&](int64_t begin, int64_t end) {
+      std::vector<double> factors(committee_.size());
+      for (int64_t i = begin; i < end; ++i) {
+        for (size_t m = 0; m < factors.size(); ++m) factors[m] = factor(i, m);
+        scores[static_cast<size_t>(i)] = maximum_ ? Maximum(factors) : Average(factors);
+      }
+    });
+  }
 
   int64_t estimators_, neighbors_;
   bool maximum_;

@@ -29,24 +29,24 @@ class HalfSpaceTrees final : public Detector {
 
   absl::Status Fit(MatrixView X, const Context& ctx) override {
     RETURN_IF_ERROR(ctx.Check());
-    unit_.Fit(X);
-    const std::vector<double> rows = unit_.ReadAll(X);
+    RETURN_IF_ERROR(unit_.Fit(X, ctx));
     const auto d = static_cast<size_t>(X.cols);
     low_.assign(d, 0);
     span_.assign(d, 1);
     median_.assign(d, 0);
-    for (size_t j = 0; j < d; ++j) {
-      std::vector<double> column(static_cast<size_t>(X.rows));
-      for (size_t i = 0; i < column.size(); ++i) column[i] = rows[i * d + j];
-      const auto [least, most] = std::minmax_element(column.begin(), column.end());
-      low_[j] = *least;
-      span_[j] = *most > *least ? *most - *least : 1;
-      std::nth_element(column.begin(), column.begin() + static_cast<int64_t>(column.size() / 2), column.end());
-      median_[j] = column[column.size() / 2];
-    }
-    Grow(ctx.seed, d);
+    RETURN_IF_ERROR(ParallelBlocks(ctx, X.cols, 1, [&](int64_t column, int64_t) {
+      const auto j = static_cast<size_t>(column);
+      const Range range = RangeOf(X.col(column));
+      const double found[3] = {range.low, range.high, ValueOfRank(X.col(column), static_cast<size_t>(X.rows / 2))};
+      double read[3];
+      unit_.Column({found, 3, 1, 3}, 0, 0, 3, read);
+      low_[j] = read[0];
+      span_[j] = read[1] > read[0] ? read[1] - read[0] : 1;
+      median_[j] = read[2];
+    }));
+    RETURN_IF_ERROR(Grow(ctx, d));
     std::vector<double> counts(feature_.size() + Leaves(), 0);
-    RETURN_IF_ERROR(Count(rows, X.rows, counts, ctx));
+    RETURN_IF_ERROR(Count(X, counts, ctx));
     for (double& c : counts) c /= static_cast<double>(X.rows);
     mass_ = std::move(counts);
     latest_.assign(mass_.size(), 0);
@@ -145,12 +145,12 @@ class HalfSpaceTrees final : public Detector {
                         : static_cast<size_t>(trees_) * inner + (static_cast<size_t>(tree) << height_) + (node - inner);
   }
 
-  void Grow(uint64_t seed, size_t d) {
+  absl::Status Grow(const Context& ctx, size_t d) {
     const size_t inner = InnerPerTree();
     feature_.assign(static_cast<size_t>(trees_) * inner, 0);
     cut_.assign(feature_.size(), 0);
-    for (int64_t t = 0; t < trees_; ++t) {
-      Rng rng(seed, static_cast<uint64_t>(t));
+    return ParallelBlocks(ctx, trees_, 1, [&](int64_t t, int64_t) {
+      Rng rng(ctx.seed, static_cast<uint64_t>(t));
       // The work range of a column reaches beyond its values, further on one side (section 3.1 of the paper).
       std::vector<std::vector<double>> low(inner + 1, std::vector<double>()), high = low;
       low[0].resize(d);
@@ -174,7 +174,7 @@ class HalfSpaceTrees final : public Detector {
         low[node].clear();
         high[node].clear();
       }
-    }
+    });
   }
 
   size_t Child(const double* x, int64_t tree, size_t node) const {
@@ -190,12 +190,14 @@ class HalfSpaceTrees final : public Detector {
       counts[Cell(tree, node)] += 1;
     }
   }
-  absl::Status Count(const std::vector<double>& rows, int64_t n, std::vector<double>& counts, const Context& ctx) const {
-    // A tree counts into its own cells only.
-    const auto d = static_cast<size_t>(unit_.features());
-    for (int64_t from = 0; from < n; from += 4096) {
+  absl::Status Count(MatrixView X, std::vector<double>& counts, const Context& ctx) const {
+    constexpr int64_t kRows = 4096;  // row by row, and then tree by tree: a tree counts into its own cells only
+    const auto d = static_cast<size_t>(X.cols);
+    for (int64_t from = 0; from < X.rows; from += kRows) {
+      const MatrixView some = X.Rows(from, std::min(kRows, X.rows - from));
+      ASSIGN_OR_RETURN(const std::vector<double> rows, unit_.ReadAll(some, ctx));
       RETURN_IF_ERROR(ParallelBlocks(ctx, trees_, 1, [&](int64_t tree, int64_t) {
-        for (int64_t i = from; i < std::min(n, from + 4096); ++i) CountRow(rows.data() + static_cast<size_t>(i) * d, tree, counts);
+        for (size_t i = 0; i < static_cast<size_t>(some.rows); ++i) CountRow(rows.data() + i * d, tree, counts);
       }));
     }
     return absl::OkStatus();

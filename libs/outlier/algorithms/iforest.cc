@@ -197,6 +197,7 @@ absl::Status CheckCategories(MatrixView X, std::span<const int32_t> categories) 
 absl::Status IsolationForest::FitMixed(MatrixView X, std::span<const int32_t> categories, const Context& ctx) {
   RETURN_IF_ERROR(CheckCategories(X, categories));
   map_ = FloatMap::Fit(X);
+  RETURN_IF_ERROR(ctx.Check());
   psi_ = std::min(max_samples_, X.rows);
   categories_.assign(categories.begin(), categories.end());
   trees_.clear();

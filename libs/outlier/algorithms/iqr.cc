@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "outlier/columns.h"
 #include "outlier/cost.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
@@ -11,31 +12,31 @@
 namespace vedette::outlier {
 namespace {
 
-/// numpy's default: linear between order statistics.
-double Quantile(const std::vector<double>& sorted, double q) {
-  const double at = q * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(at);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
 class Iqr final : public RowDetector {
  private:
-  absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
+  absl::Status LearnFrom(MatrixView X, const Context& ctx) override {
     first_.assign(d(), 0);
     third_ = median_ = spread_ = first_;
     return ParallelBlocks(ctx, features(), 1, [&](int64_t column, int64_t) {
       const auto j = static_cast<size_t>(column);
-      std::vector<double> sorted(static_cast<size_t>(n));
-      for (size_t i = 0; i < sorted.size(); ++i) sorted[i] = rows[i * d() + j];
-      std::sort(sorted.begin(), sorted.end());
-      first_[j] = Quantile(sorted, 0.25);
-      median_[j] = Quantile(sorted, 0.5);
-      third_[j] = Quantile(sorted, 0.75);
+      // numpy's default: linear between order statistics.
+      const auto quantile = [&](double q) {
+        const double at = q * static_cast<double>(X.rows - 1);
+        const auto below = static_cast<size_t>(at);
+        if (!ctx.Check().ok()) return 0.0;  // what comes of it is thrown away
+        const double found[2] = {ValueOfRank(X.col(column), below),
+                                 ValueOfRank(X.col(column), std::min(below + 1, static_cast<size_t>(X.rows - 1)))};
+        double read[2];
+        unit().Column({found, 2, 1, 2}, 0, 0, 2, read);
+        return read[0] + (at - static_cast<double>(below)) * (read[1] - read[0]);
+      };
+      first_[j] = quantile(0.25);
+      median_[j] = quantile(0.5);
+      third_[j] = quantile(0.75);
       spread_[j] = third_[j] - first_[j];
       // Half of the values are equal: the spread of nine tenths, then of all, in its place; a constant column has its own unit.
-      if (!(spread_[j] > 0)) spread_[j] = Quantile(sorted, 0.95) - Quantile(sorted, 0.05);
-      if (!(spread_[j] > 0)) spread_[j] = sorted.back() - sorted.front();
+      if (!(spread_[j] > 0)) spread_[j] = quantile(0.95) - quantile(0.05);
+      if (!(spread_[j] > 0)) spread_[j] = quantile(1) - quantile(0);
       if (!(spread_[j] > 0)) spread_[j] = 1;
     });
   }
@@ -79,9 +80,11 @@ const Descriptor k_iqr = {
     .paper = "J. W. Tukey, Exploratory data analysis, Addison-Wesley, 1977",
     .params = {},
     .deterministic = true,
-    .fit_cost = "O(n log n d)",
+    .fit_cost = "O(n d)",
     .score_cost = "O(d)",
-    .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost { return PassCost(n, d, 70, 2, 32.0 * static_cast<double>(d)); },
+    .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
+      return PassCost(n, d, 70, 2, 32.0 * static_cast<double>(d));
+    },
     .make = [](const ParamSet&) -> std::unique_ptr<Detector> { return std::make_unique<Iqr>(); },
 };
 

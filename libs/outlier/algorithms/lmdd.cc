@@ -17,6 +17,7 @@
 #include "outlier/kernels/prefix_sums.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
+#include "outlier/sorting.h"
 #include "outlier/state.h"
 
 namespace vedette::outlier {
@@ -55,15 +56,15 @@ class Lmdd final : public RowDetector {
     }
     FindExpected(values);
     std::vector<double> sorted = values;
-    std::sort(sorted.begin(), sorted.end());
-    RETURN_IF_ERROR(ctx.Check());
+    RETURN_IF_ERROR(SortWatched(sorted, ctx));
     center_ = sorted[sorted.size() / 2];  // dissimilarities do not change with it, and rounding errors are smaller around 0
     for (double& v : sorted) v -= center_;
     for (double& v : values) v -= center_;
     std::vector<int32_t> ranks(values.size());
-    for (size_t i = 0; i < values.size(); ++i) {
-      ranks[i] = static_cast<int32_t>(std::lower_bound(sorted.begin(), sorted.end(), values[i]) - sorted.begin());
-    }
+    RETURN_IF_ERROR(ParallelBlocks(ctx, std::ssize(values), RowsPerLook(64), [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+        ranks[i] = static_cast<int32_t>(std::lower_bound(sorted.begin(), sorted.end(), values[i]) - sorted.begin());
+    }));
     const auto wanted = static_cast<size_t>(orders_wanted_);
     std::vector<Order> orders(wanted);
     std::vector<std::vector<double>> rises(wanted);

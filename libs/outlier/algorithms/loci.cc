@@ -79,8 +79,8 @@ class Loci final : public Detector {
  private:
   /// The sample's distances, each row's in ascending order.
   absl::Status Take(MatrixView sample, const Context& ctx) {
-    unit_.Fit(sample);
-    rows_ = unit_.ReadAll(sample);
+    RETURN_IF_ERROR(unit_.Fit(sample, ctx));
+    ASSIGN_OR_RETURN(rows_, unit_.ReadAll(sample, ctx));
     n_ = static_cast<size_t>(sample.rows);
     d_ = static_cast<size_t>(sample.cols);
     sorted_.resize(n_ * (n_ + 1));

@@ -33,9 +33,10 @@ struct Subspace {
   NeighborIndex index;
 };
 
-Matrix Pick(MatrixView X, std::span<const int32_t> columns) {
-  Matrix out(X.rows, static_cast<int64_t>(columns.size()));
+absl::StatusOr<Matrix> Pick(MatrixView X, std::span<const int32_t> columns, const Context& ctx) {
+  Matrix out = Matrix::ForOverwrite(X.rows, static_cast<int64_t>(columns.size()));
   for (size_t c = 0; c < columns.size(); ++c) {
+    RETURN_IF_ERROR(ctx.Check());
     const std::span<const double> from = X.col(columns[c]);
     std::copy(from.begin(), from.end(), out.col(static_cast<int64_t>(c)).begin());
   }
@@ -54,7 +55,10 @@ class Lscp final : public Detector {
     ASSIGN_OR_RETURN(std::vector<MemberSpec> specs, ParseMembers(members_, "lscp"));
     RETURN_IF_ERROR(committee_.Fit(std::move(specs), X, ctx));
     DrawSubspaces(X.cols, ctx.seed);
-    for (Subspace& s : subspaces_) RETURN_IF_ERROR(s.index.Build(Pick(X, s.columns), Metric(), ctx));
+    for (Subspace& s : subspaces_) {
+      ASSIGN_OR_RETURN(const Matrix own, Pick(X, s.columns, ctx));
+      RETURN_IF_ERROR(s.index.Build(own, Metric(), ctx));
+    }
     z_.resize(static_cast<size_t>(X.rows) * committee_.size());
     largest_.resize(static_cast<size_t>(X.rows));
     for (size_t i = 0; i < largest_.size(); ++i) {
@@ -196,7 +200,8 @@ class Lscp final : public Detector {
     for (const Subspace& s : subspaces_) {
       const int64_t k = std::min(region_, s.index.rows());
       std::vector<int32_t>& rows = out.emplace_back(static_cast<size_t>(X.rows * k), -1);
-      RETURN_IF_ERROR(s.index.Of(Pick(X, s.columns), k, ctx, [&](int64_t i, std::span<const double>, std::span<const int32_t> found) {
+      ASSIGN_OR_RETURN(const Matrix own, Pick(X, s.columns, ctx));
+      RETURN_IF_ERROR(s.index.Of(own, k, ctx, [&](int64_t i, std::span<const double>, std::span<const int32_t> found) {
         std::copy(found.begin(), found.begin() + std::min<int64_t>(k, static_cast<int64_t>(found.size())), rows.begin() + i * k);
       }));
     }

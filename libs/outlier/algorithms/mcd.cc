@@ -52,17 +52,18 @@ class Mcd final : public Detector {
     RETURN_IF_ERROR(columns_.FitMeanAndDeviation(X, ctx));
     const int64_t n = X.rows;
     MatrixXd Z(d_, n);
-    for (int64_t row = 0; row < n; row += kTile) {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    low_.assign(static_cast<size_t>(d_), kInfinity);
+    high_.assign(static_cast<size_t>(d_), -kInfinity);
+    Eigen::Map<VectorXd> low(low_.data(), d_), high(high_.data(), d_);
+    RETURN_IF_ERROR(Blocks(ctx, n, kTile, [&](int64_t row, int64_t end) {
       MatrixXd tile(kTile, d_);
       columns_.Tile(X, row, tile.data());
-      Z.middleCols(row, std::min(kTile, n - row)) = tile.topRows(std::min(kTile, n - row)).transpose();
-    }
-    low_.assign(static_cast<size_t>(d_), 0);
-    high_.assign(static_cast<size_t>(d_), 0);
-    for (int64_t j = 0; j < d_; ++j) {
-      low_[static_cast<size_t>(j)] = Z.row(j).minCoeff();
-      high_[static_cast<size_t>(j)] = Z.row(j).maxCoeff();
-    }
+      const auto rows = tile.topRows(end - row);
+      Z.middleCols(row, end - row) = rows.transpose();
+      low = low.cwiseMin(rows.colwise().minCoeff().transpose());
+      high = high.cwiseMax(rows.colwise().maxCoeff().transpose());
+    }));
     RETURN_IF_ERROR(FitStandardized(Z, ctx));
     training_scores_.resize(static_cast<size_t>(n));
     return Score(X, training_scores_, ctx);
@@ -171,8 +172,11 @@ class Mcd final : public Detector {
       // Only when something is split off are the rows turned into the remaining directions: Mahalanobis distances do
       // not depend on the basis.
       const MatrixXd basis = none == 0 ? MatrixXd(MatrixXd::Identity(d_, d_)) : MatrixXd(directions.rightCols(rank));
-      const MatrixXd turned = none == 0 ? Z : MatrixXd(basis.transpose() * Z);
-      ASSIGN_OR_RETURN(const RobustFit fit, Reweighted(turned, ctx));
+      MatrixXd turned(rank, none == 0 ? 0 : Z.cols());
+      RETURN_IF_ERROR(Blocks(ctx, turned.cols(), kBlockRows, [&](int64_t begin, int64_t end) {
+        turned.middleCols(begin, end - begin).noalias() = basis.transpose() * Z.middleCols(begin, end - begin);
+      }));
+      ASSIGN_OR_RETURN(const RobustFit fit, Reweighted(none == 0 ? Z : turned, ctx));
       ASSIGN_OR_RETURN(const MatrixXd inverse_root, InverseRoot(fit.covariance, ctx));
       root.middleCols(none, inverse_root.cols()) = basis * inverse_root;
       used += inverse_root.cols();

@@ -26,7 +26,6 @@ namespace {
 
 constexpr double kMaxZ = 1e6;  // standard deviations; keeps products of rows finite
 constexpr int64_t kBlock = 4;  // rows between two looks at the context
-constexpr size_t kSolvesUnwatched = 32;
 
 /// Where a walk goes from a row: to which rows, with what shares (their sum is 1, or there are none).
 struct Steps {
@@ -239,7 +238,7 @@ absl::StatusOr<double> RGraph::ScoreNew(Work& work, const Context& ctx) const {
   work.replaced.assign(m(), -1);
   bool comes = false;
   for (size_t c = 0; c < changed.size(); ++c) {
-    if (c % kSolvesUnwatched == kSolvesUnwatched - 1) RETURN_IF_ERROR(ctx.Check());
+    RETURN_IF_ERROR(ctx.Check());
     SparseCoder::Problem problem = ProblemOf(Row(changed[c]), work, z.data());
     problem.left_out = static_cast<int64_t>(changed[c]);
     work.coder.Solve(problem);

@@ -15,6 +15,7 @@
 #include "outlier/cost.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
+#include "outlier/sorting.h"
 #include "outlier/state.h"
 
 namespace vedette::outlier {
@@ -23,10 +24,11 @@ namespace {
 constexpr double kHalfPi = std::numbers::pi / 2;
 constexpr uint64_t kDrawSeed = 42;
 
-double Quantile(std::vector<double>& sorted, double q) {
-  const double at = q * static_cast<double>(sorted.size() - 1);
+double Quantile(std::span<const double> values, double q) {
+  const double at = q * static_cast<double>(values.size() - 1);
   const auto below = static_cast<size_t>(at);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[std::min(below + 1, sorted.size() - 1)] - sorted[below]);
+  const double low = ValueOfRank(values, below), high = ValueOfRank(values, std::min(below + 1, values.size() - 1));
+  return low + (at - static_cast<double>(below)) * (high - low);
 }
 
 /// Three columns, and what was learned of them.
@@ -47,18 +49,32 @@ class Rod final : public RowDetector {
     const auto count = static_cast<size_t>(n);
     center_.assign(d(), 0);
     scale_.assign(d(), 1);
-    std::vector<double> Z(rows.begin(), rows.end());
-    for (size_t j = 0; j < d() && d() > 3; ++j) {
-      std::vector<double> sorted(count);
-      for (size_t i = 0; i < count; ++i) sorted[i] = rows[i * d() + j];
-      std::sort(sorted.begin(), sorted.end());
-      center_[j] = Quantile(sorted, 0.5);
-      const double spread = Quantile(sorted, 0.75) - Quantile(sorted, 0.25);
+    RETURN_IF_ERROR(ParallelBlocks(ctx, d() > 3 ? features() : 0, 1, [&](int64_t column, int64_t) {
+      const auto j = static_cast<size_t>(column);
+      std::vector<double> values(count);
+      for (size_t i = 0; i < count; ++i) values[i] = rows[i * d() + j];
+      center_[j] = Quantile(values, 0.5);
+      const double spread = Quantile(values, 0.75) - Quantile(values, 0.25);
       if (spread > 1e-150) scale_[j] = 1 / spread;
-    }
-    for (size_t i = 0; i < Z.size(); ++i) Z[i] = Scaled(i % d(), rows[i]);
+    }));
+    std::vector<double> Z;
+    Z.reserve(rows.size());
+    RETURN_IF_ERROR(EachRow(count, 4 * features(), ctx, [&](size_t i) {
+      for (size_t j = 0; j < d(); ++j) Z.push_back(Scaled(j, rows[i * d() + j]));
+    }));
     Choose();
-    return ParallelBlocks(ctx, static_cast<int64_t>(spaces_.size()), 1, [&](int64_t s, int64_t) { Fit(spaces_[static_cast<size_t>(s)], Z, count, ctx); });
+    RETURN_IF_ERROR(ParallelBlocks(ctx, static_cast<int64_t>(spaces_.size()), 1, [&](int64_t s, int64_t) {
+      (void)Fit(spaces_[static_cast<size_t>(s)], Z, count, ctx);  // fails where ctx says so
+    }));
+    return ctx.Check();
+  }
+
+  /// f(i) for all rows, in their order.
+  template <typename F>
+  static absl::Status EachRow(size_t n, int64_t cells, const Context& ctx, const F& f) {
+    return Blocks(ctx, static_cast<int64_t>(n), RowsPerLook(cells), [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) f(i);
+    });
   }
 
   double Scaled(size_t j, double x) const {
@@ -97,37 +113,40 @@ class Rod final : public RowDetector {
   }
   static double Norm(const double* v) { return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]); }
 
-  void Fit(Space& space, const std::vector<double>& Z, size_t n, const Context& ctx) const {
+  absl::Status Fit(Space& space, const std::vector<double>& Z, size_t n, const Context& ctx) const {
     std::vector<double> points(3 * n);
-    for (size_t i = 0; i < n; ++i) Take(space, Z.data() + i * d(), points.data() + 3 * i);
-    GeometricMedian(points, space.center, ctx);
-    std::vector<double> angle(n), volume(n);
-    for (size_t i = 0; i < n; ++i) {
-      double v[3];
+    RETURN_IF_ERROR(EachRow(n, 16, ctx, [&](size_t i) { Take(space, Z.data() + i * d(), points.data() + 3 * i); }));
+    RETURN_IF_ERROR(GeometricMedian(points, space.center, ctx));
+    RETURN_IF_ERROR(EachRow(n, 64, ctx, [&](size_t i) {
+      double v[3], angle = 0;
       for (int k = 0; k < 3; ++k) v[k] = points[3 * i + static_cast<size_t>(k)] - space.center[k];
-      if (!Angle(space, v, &angle[i])) continue;
-      double* const range = angle[i] <= kHalfPi ? space.acute : space.obtuse;
-      range[0] = std::min(range[0], angle[i]);
-      range[1] = std::max(range[1], angle[i]);
-    }
-    for (size_t i = 0; i < n; ++i) volume[i] = Volume(space, points.data() + 3 * i);
+      if (!Angle(space, v, &angle)) return;
+      double* const range = angle <= kHalfPi ? space.acute : space.obtuse;
+      range[0] = std::min(range[0], angle);
+      range[1] = std::max(range[1], angle);
+    }));
+    std::vector<double> volume(n);
+    RETURN_IF_ERROR(EachRow(n, 128, ctx, [&](size_t i) { volume[i] = Volume(space, points.data() + 3 * i); }));
     std::vector<double> work = volume;
     space.median = MedianInPlace(work);
     for (double& w : work) w = std::fabs(w - space.median);
+    RETURN_IF_ERROR(ctx.Check());
     space.deviation = MedianInPlace(work);
+    return absl::OkStatus();
   }
 
   /// Weiszfeld's iteration as amended by Vardi and Zhang (2000), over the distinct points.
-  static void GeometricMedian(const std::vector<double>& points, double* center, const Context& ctx) {
+  static absl::Status GeometricMedian(const std::vector<double>& points, double* center, const Context& ctx) {
     std::vector<std::array<double, 3>> distinct(points.size() / 3);
     for (size_t i = 0; i < distinct.size(); ++i) distinct[i] = {points[3 * i], points[3 * i + 1], points[3 * i + 2]};
-    std::sort(distinct.begin(), distinct.end());
+    RETURN_IF_ERROR(SortWatched(distinct, ctx));
     distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
     for (int k = 0; k < 3; ++k) {
       center[k] = 0;
       for (const auto& p : distinct) center[k] += p[static_cast<size_t>(k)] / static_cast<double>(distinct.size());
     }
-    for (int round = 0; round < 1000 && ctx.Check().ok(); ++round) {
+    for (int round = 0; round < 1000; ++round) {
+      RETURN_IF_ERROR(ctx.Check());
       double weights = 0, target[3] = {0, 0, 0}, here = 0;
       for (const auto& p : distinct) {
         const double v[3] = {p[0] - center[0], p[1] - center[1], p[2] - center[2]}, distance = Norm(v);
@@ -138,7 +157,7 @@ class Rod final : public RowDetector {
         weights += 1 / distance;
         for (int k = 0; k < 3; ++k) target[k] += p[static_cast<size_t>(k)] / distance;
       }
-      if (!(weights > 0)) return;
+      if (!(weights > 0)) return absl::OkStatus();
       double pull[3], next[3], step[3];
       for (int k = 0; k < 3; ++k) {
         target[k] /= weights;
@@ -150,8 +169,9 @@ class Rod final : public RowDetector {
         step[k] = next[k] - center[k];
         center[k] = next[k];
       }
-      if (Norm(step) < 1e-5) return;
+      if (Norm(step) < 1e-5) break;
     }
+    return absl::OkStatus();
   }
 
   static bool Angle(const Space& space, const double* v, double* angle) {
@@ -189,7 +209,9 @@ class Rod final : public RowDetector {
     for (const Space& space : spaces_) sum += SpaceScore(space, z.data());
     return sum / static_cast<double>(spaces_.size());
   }
-  int64_t BlockRows() const override { return std::clamp<int64_t>(300'000 / static_cast<int64_t>(spaces_.size() + 1), 1, 1024); }
+  int64_t BlockRows() const override {
+    return std::clamp<int64_t>(100'000 / static_cast<int64_t>(spaces_.size() + 1), 1, 1024);
+  }
 
   /// Each space's score above that of the median row, shared out by the squared gaps to the geometric median.
   bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected) const override {

@@ -140,15 +140,16 @@ class RobustPca final : public RowDetector {
  private:
   absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
     if (d() > kMaxDimension) return InvalidArgument("rpca: {} columns are more than {}", d(), kMaxDimension);
-    Standardise(rows, static_cast<size_t>(n));
+    RETURN_IF_ERROR(Standardise(rows, static_cast<size_t>(n), ctx));
     const int64_t used = std::min(n, most_rows_);
     std::vector<double> table;
     table.reserve(static_cast<size_t>(used) * d());
-    for (int64_t i = 0; i < used; ++i) {
-      const double* const row = rows.data() + i * n / used * features();
-      for (size_t j = 0; j < d(); ++j) table.push_back(std::clamp(Z(j, row[j]), -kMostFitted, kMostFitted));
-    }
-    RETURN_IF_ERROR(ctx.Check());
+    RETURN_IF_ERROR(Blocks(ctx, used, RowsPerLook(4 * features()), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const double* const row = rows.data() + i * n / used * features();
+        for (size_t j = 0; j < d(); ++j) table.push_back(std::clamp(Z(j, row[j]), -kMostFitted, kMostFitted));
+      }
+    }));
     Pursuit pursuit(std::move(table), static_cast<size_t>(used), d());
     ASSIGN_OR_RETURN(const std::vector<double> gram, pursuit.Run(rounds_, tolerance_, ctx));
     ASSIGN_OR_RETURN(const SymmetricEigen eigen, EigenOf(gram, d(), ctx));
@@ -165,11 +166,12 @@ class RobustPca final : public RowDetector {
   }
 
   /// Robustly: the errors that are to be found would widen a deviation.
-  void Standardise(std::span<const double> rows, size_t n) {
+  absl::Status Standardise(std::span<const double> rows, size_t n, const Context& ctx) {
     median_.assign(d(), 0);
     scale_.assign(d(), 1);
-    std::vector<double> column(n);
-    for (size_t j = 0; j < d(); ++j) {
+    return ParallelBlocks(ctx, features(), 1, [&](int64_t at, int64_t) {
+      const auto j = static_cast<size_t>(at);
+      std::vector<double> column(n);
       for (size_t i = 0; i < n; ++i) column[i] = rows[i * d() + j];
       const double deviation = std::sqrt(MomentsOf(column, 1).variance);
       median_[j] = MedianInPlace(column);
@@ -177,7 +179,7 @@ class RobustPca final : public RowDetector {
       double spread = 1.4826 * MedianInPlace(column);
       if (!(spread > 1e-3 * deviation)) spread = deviation;  // most values are equal
       if (spread > 1e-13 * std::fabs(median_[j]) && spread > 1e-150) scale_[j] = 1 / spread;
-    }
+    });
   }
   double Z(size_t j, double x) const { return std::clamp((x - median_[j]) * scale_[j], -kMostScored, kMostScored); }
 
@@ -233,7 +235,7 @@ class RobustPca final : public RowDetector {
     return true;
   }
   int64_t BlockRows() const override {
-    return std::clamp<int64_t>(1'000'000 / static_cast<int64_t>(d() * d() + 20), 1, 256);
+    return std::clamp<int64_t>(300'000 / static_cast<int64_t>(d() * d() + 20), 1, 256);
   }
 
   void SaveState(ByteWriter& out) const override {

@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "base/status.h"
+#include "outlier/columns.h"
 #include "outlier/cost.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
@@ -238,22 +239,23 @@ class RandomCutForest final : public Detector {
 
   absl::Status Fit(MatrixView X, const Context& ctx) override {
     RETURN_IF_ERROR(ctx.Check());
-    unit_.Fit(X);
+    RETURN_IF_ERROR(unit_.Fit(X, ctx));
     seed_ = ctx.seed;
-    const std::vector<double> rows = unit_.ReadAll(X);
     const auto d = static_cast<size_t>(X.cols);
     forest_.assign(static_cast<size_t>(trees_), CutTree(d, static_cast<size_t>(size_)));
     median_.assign(d, 0);
-    for (size_t j = 0; j < d; ++j) {
-      std::vector<double> column(static_cast<size_t>(X.rows));
-      for (size_t i = 0; i < column.size(); ++i) column[i] = rows[i * d + j];
-      std::nth_element(column.begin(), column.begin() + static_cast<int64_t>(column.size() / 2), column.end());
-      median_[j] = column[column.size() / 2];
-    }
+    RETURN_IF_ERROR(ParallelBlocks(ctx, X.cols, 1, [&](int64_t j, int64_t) {
+      const double middle = ValueOfRank(X.col(j), static_cast<size_t>(X.rows / 2));
+      unit_.Column({&middle, 1, 1, 1}, 0, 0, 1, &median_[static_cast<size_t>(j)]);
+    }));
     RETURN_IF_ERROR(ParallelBlocks(ctx, trees_, 1, [&](int64_t t, int64_t) {
       Rng rng(seed_, static_cast<uint64_t>(t));
       int32_t slot = 0;
-      for (const int64_t row : rng.Sample(X.rows, size_)) forest_[static_cast<size_t>(t)].Insert(slot++, rows.data() + static_cast<size_t>(row) * d, rng);
+      std::vector<double> x(d);
+      for (const int64_t row : rng.Sample(X.rows, size_)) {
+        unit_.Read(X, row, x.data());
+        forest_[static_cast<size_t>(t)].Insert(slot++, x.data(), rng);
+      }
     }));
     seen_ = X.rows;
     training_scores_.resize(static_cast<size_t>(X.rows));

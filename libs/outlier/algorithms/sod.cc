@@ -30,7 +30,7 @@ class Sod final : public Detector {
     RETURN_IF_ERROR(index_.OfTrainingRows(k_, ctx, [&](int64_t row, auto, std::span<const int32_t> rows) {
       std::copy(rows.begin(), rows.end(), neighbors_.begin() + row * static_cast<int64_t>(near_));
     }));
-    Take(X);
+    RETURN_IF_ERROR(Take(X, ctx));
     training_scores_.assign(n, 0);
     return ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
       Shares shares(rows_count_);
@@ -80,8 +80,7 @@ class Sod final : public Detector {
     for (int64_t j = 0; j < X.cols(); ++j) {
       for (int64_t i = 0; i < X.rows(); ++i) X(i, j) = index_.Value(i, j);
     }
-    Take(X);
-    return absl::OkStatus();
+    return Take(X, {});
   }
   int64_t features() const override { return index_.features(); }
 
@@ -95,19 +94,25 @@ class Sod final : public Detector {
   };
 
   /// The rows, and for each row the rows that have it as a neighbour.
-  void Take(MatrixView X) {
-    unit_.Fit(X);
-    rows_ = unit_.ReadAll(X);
+  absl::Status Take(MatrixView X, const Context& ctx) {
+    RETURN_IF_ERROR(unit_.Fit(X, ctx));
+    ASSIGN_OR_RETURN(rows_, unit_.ReadAll(X, ctx));
     d_ = static_cast<size_t>(X.cols);
     rows_count_ = static_cast<size_t>(X.rows);
     begin_.assign(rows_count_ + 1, 0);
-    for (const int32_t row : neighbors_) ++begin_[static_cast<size_t>(row) + 1];
+    const auto cells = static_cast<int64_t>(neighbors_.size());
+    RETURN_IF_ERROR(Blocks(ctx, cells, RowsPerLook(4), [&](int64_t begin, int64_t end) {
+      for (auto p = static_cast<size_t>(begin); p < static_cast<size_t>(end); ++p)
+        ++begin_[static_cast<size_t>(neighbors_[p]) + 1];
+    }));
     for (size_t i = 0; i < rows_count_; ++i) begin_[i + 1] += begin_[i];
     owners_.assign(neighbors_.size(), 0);
     std::vector<int64_t> at(begin_.begin(), begin_.end() - 1);
-    for (size_t p = 0; p < neighbors_.size(); ++p) {
-      owners_[static_cast<size_t>(at[static_cast<size_t>(neighbors_[p])]++)] = static_cast<int32_t>(p / near_);
-    }
+    return Blocks(ctx, cells, RowsPerLook(8), [&](int64_t begin, int64_t end) {
+      for (auto p = static_cast<size_t>(begin); p < static_cast<size_t>(end); ++p) {
+        owners_[static_cast<size_t>(at[static_cast<size_t>(neighbors_[p])]++)] = static_cast<int32_t>(p / near_);
+      }
+    });
   }
 
   template <typename F>

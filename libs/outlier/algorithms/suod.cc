@@ -10,6 +10,7 @@
 #include "outlier/combination.h"
 #include "outlier/committee.h"
 #include "outlier/cost.h"
+#include "outlier/parallel.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
 
@@ -26,37 +27,34 @@ class Suod final : public Detector {
 
   absl::Status Fit(MatrixView X, const Context& ctx) override {
     RETURN_IF_ERROR(ctx.Check());
-    unit_.Fit(X);
+    RETURN_IF_ERROR(unit_.Fit(X, ctx));
     projection_.clear();
     if (project_ && X.cols >= kLeastColumns) Draw(X.cols, ctx.seed);
+    ASSIGN_OR_RETURN(const Matrix projected, Projected(X, ctx));
     RETURN_IF_ERROR(near_.Fit({{.algorithm = "lof", .params = {{"n_neighbors", "15"}}},
                                {.algorithm = "lof", .params = {{"n_neighbors", "20"}}},
                                {.algorithm = "lof", .params = {{"n_neighbors", "25"}}}},
-                              Projected(X), ctx));
+                              projected, ctx));
     RETURN_IF_ERROR(whole_.Fit({{.algorithm = "copod"}, {.algorithm = "iforest"}}, X, ctx));
     training_scores_.resize(static_cast<size_t>(X.rows));
-    std::vector<double> z;
-    for (size_t i = 0; i < training_scores_.size(); ++i) {
-      z.clear();
-      for (size_t m = 0; m < near_.size(); ++m) z.push_back(near_.Standardised(m, near_.training_scores(m)[i]));
-      for (size_t m = 0; m < whole_.size(); ++m) z.push_back(whole_.Standardised(m, whole_.training_scores(m)[i]));
-      training_scores_[i] = maximum_ ? Maximum(z) : Average(z);
-    }
-    return absl::OkStatus();
+    return Combine([&](int64_t i, size_t m) { return near_.training_scores(m)[static_cast<size_t>(i)]; },
+                   [&](int64_t i, size_t m) { return whole_.training_scores(m)[static_cast<size_t>(i)]; },
+                   training_scores_, ctx);
   }
   std::span<const double> training_scores() const override { return training_scores_; }
 
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
-    ASSIGN_OR_RETURN(const Matrix near, near_.Score(Projected(X), ctx));
-    ASSIGN_OR_RETURN(const Matrix whole, whole_.Score(X, ctx));
-    std::vector<double> z;
-    for (int64_t i = 0; i < X.rows; ++i) {
-      z.clear();
-      for (size_t m = 0; m < near_.size(); ++m) z.push_back(near_.Standardised(m, near(i, static_cast<int64_t>(m))));
-      for (size_t m = 0; m < whole_.size(); ++m) z.push_back(whole_.Standardised(m, whole(i, static_cast<int64_t>(m))));
-      scores[static_cast<size_t>(i)] = maximum_ ? Maximum(z) : Average(z);
+    const int64_t together = std::max<int64_t>(16384, RowsPerLook(X.cols));  // rows: their projections are held
+    for (int64_t at = 0; at < X.rows; at += together) {
+      const MatrixView some = X.Rows(at, std::min(together, X.rows - at));
+      ASSIGN_OR_RETURN(const Matrix projected, Projected(some, ctx));
+      ASSIGN_OR_RETURN(const Matrix near, near_.Score(projected, ctx));
+      ASSIGN_OR_RETURN(const Matrix whole, whole_.Score(some, ctx));
+      RETURN_IF_ERROR(Combine([&](int64_t i, size_t m) { return near(i, static_cast<int64_t>(m)); },
+                              [&](int64_t i, size_t m) { return whole(i, static_cast<int64_t>(m)); },
+                              scores.subspan(static_cast<size_t>(at), static_cast<size_t>(some.rows)), ctx));
     }
-    return absl::OkStatus();
+    return ctx.Check();
   }
 
   /// The tail probabilities of copod, which sees the columns as they are.
@@ -99,22 +97,40 @@ class Suod final : public Detector {
     Rng rng(seed, 4711);
     for (int64_t i = 0; i < width * columns; ++i) projection_.push_back(rng.Normal() / std::sqrt(static_cast<double>(width)));
   }
-  Matrix Projected(MatrixView X) const {
-    const auto d = static_cast<size_t>(X.cols);
-    if (projection_.empty()) {
-      Matrix out(X.rows, X.cols);
-      for (int64_t j = 0; j < X.cols; ++j) std::copy(X.col(j).begin(), X.col(j).end(), out.col(j).begin());
-      return out;
-    }
-    Matrix out(X.rows, static_cast<int64_t>(projection_.size() / d));
-    for (int64_t c = 0; c < out.cols(); ++c) {
-      const std::span<double> to = out.col(c);
-      for (size_t j = 0; j < d; ++j) {
-        const double w = projection_[static_cast<size_t>(c) * d + j] * unit_.unit();
-        const std::span<const double> from = X.col(static_cast<int64_t>(j));
-        for (size_t i = 0; i < to.size(); ++i) to[i] += std::clamp(w * from[i], -1e100, 1e100);
+  /// near(row, member) and whole(row, member) of all members become a score, for every row.
+  template <typename Near, typename Whole>
+  absl::Status Combine(const Near& near, const Whole& whole, std::span<double> scores, const Context& ctx) const {
+    return ParallelBlocks(ctx, std::ssize(scores), 4096, [&](int64_t begin, int64_t end) {
+      std::vector<double> z;
+      for (int64_t i = begin; i < end; ++i) {
+        z.clear();
+        for (size_t m = 0; m < near_.size(); ++m) z.push_back(near_.Standardised(m, near(i, m)));
+        for (size_t m = 0; m < whole_.size(); ++m) z.push_back(whole_.Standardised(m, whole(i, m)));
+        scores[static_cast<size_t>(i)] = maximum_ ? Maximum(z) : Average(z);
       }
-    }
+    });
+  }
+  absl::StatusOr<Matrix> Projected(MatrixView X, const Context& ctx) const {
+    const auto d = static_cast<size_t>(X.cols);
+    const int64_t width = projection_.empty() ? X.cols : static_cast<int64_t>(projection_.size() / d);
+    Matrix out = Matrix::ForOverwrite(X.rows, width);
+    // Blocks of rows that stay in cache while all their projections are made.
+    const int64_t grain = std::min<int64_t>(512, RowsPerLook(X.cols * width));
+    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t c = 0; c < width; ++c) {
+        double* const to = out.col(c).data();
+        if (projection_.empty()) {
+          std::copy(X.col(c).data() + begin, X.col(c).data() + end, to + begin);
+          continue;
+        }
+        std::fill(to + begin, to + end, 0.0);
+        for (size_t j = 0; j < d; ++j) {
+          const double w = projection_[static_cast<size_t>(c) * d + j] * unit_.unit();
+          const double* const from = X.col(static_cast<int64_t>(j)).data();
+          for (int64_t i = begin; i < end; ++i) to[i] += std::clamp(w * from[i], -1e100, 1e100);
+        }
+      }
+    }));
     return out;
   }
 

@@ -21,6 +21,7 @@ constexpr int64_t kChunkFloats = 16 << 10;  // of panels: 64 KiB stay in the sec
 constexpr int64_t kSeedRows = 1024;         // at most, for a seed
 constexpr int64_t kSeedFloats = 256 << 10;  // of their panels at most
 constexpr int64_t kMostGroup = 12;          // queries of any kernel's tile
+constexpr int64_t kRowsPerLook = 256;       // at the context, while the panels are made
 
 /// Bit r is set where values[r] <= bound, for kPanelRows values.
 inline uint32_t NotAbove(const float* values, float bound) {
@@ -159,35 +160,44 @@ std::span<const DenseKernel> DenseKernels() {
   return kernels;
 }
 
-DenseSearch::DenseSearch(const UniqueRows& rows) : rows_(&rows) {
-  const int64_t m = rows.locations(), d = rows.features();
-  margin_ = 1.01 * static_cast<double>(d + 8) * 0x1p-23;
+/// The mean of the rows, and the scale; false when stopped.
+bool DenseSearch::FindCenter(const StopFn& stop) {
+  const int64_t m = rows_->locations(), d = rows_->features();
   center_.assign(d, 0);
   for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < d; ++j) center_[j] += rows.at(i)[j];
+    if (i % kRowsPerLook == 0 && stop()) return false;
+    for (int64_t j = 0; j < d; ++j) center_[j] += rows_->at(i)[j];
   }
   for (double& c : center_) c /= static_cast<double>(m);
   // The median norm becomes about 1, so that a few far rows do not cost the others their digits.
   std::vector<double> norms;
   for (int64_t i = 0; i < m; i += std::max<int64_t>(1, m / 1024)) {
     double sum = 0;
-    for (int64_t j = 0; j < d; ++j) sum += (rows.at(i)[j] - center_[j]) * (rows.at(i)[j] - center_[j]);
+    for (int64_t j = 0; j < d; ++j) sum += (rows_->at(i)[j] - center_[j]) * (rows_->at(i)[j] - center_[j]);
     if (sum > 0 && std::isfinite(sum)) norms.push_back(sum);
   }
   if (!norms.empty()) {
     std::nth_element(norms.begin(), norms.begin() + static_cast<int64_t>(norms.size() / 2), norms.end());
     scale_ = std::ldexp(1.0, -std::ilogb(norms[norms.size() / 2]) / 2);
   }
+  return true;
+}
+
+DenseSearch::DenseSearch(const UniqueRows& rows, const StopFn& stop) : rows_(&rows) {
+  const int64_t m = rows.locations(), d = rows.features();
+  margin_ = 1.01 * static_cast<double>(d + 8) * 0x1p-23;
+  if (!FindCenter(stop)) return;
   slots_.resize(m);
   for (int64_t i = 0; i < m; ++i) slots_[i] = static_cast<int32_t>(i);
   Rng(0).Shuffle(slots_);
   panel_count_ = (m + kPanelRows - 1) / kPanelRows;
   panels_ = AlignedArray<float>(panel_count_ * kPanelRows * d);
   norms_ = AlignedArray<float>(panel_count_ * kPanelRows);
-  std::fill_n(panels_.get(), panels_.size(), 0.0F);
-  std::fill_n(norms_.get(), norms_.size(),
-              std::numeric_limits<float>::infinity());  // beyond the last row: never enters
+  const int64_t last = (panel_count_ - 1) * kPanelRows;  // beyond the last row: never enters
+  std::fill(panels_.get() + last * d, panels_.get() + panels_.size(), 0.0F);
+  std::fill(norms_.get() + last, norms_.get() + norms_.size(), std::numeric_limits<float>::infinity());
   for (int64_t i = 0; i < m; ++i) {
+    if (i % kRowsPerLook == 0 && stop()) return;
     const double norm =
         Pack(rows.at(slots_[i]), 1, kPanelRows, panels_.get() + i / kPanelRows * kPanelRows * d + i % kPanelRows);
     largest_norm_ = std::max(largest_norm_, norm);

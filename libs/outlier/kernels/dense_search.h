@@ -70,8 +70,8 @@ class DenseSearch {
   static constexpr int64_t kFewQueries = 4;
 
   DenseSearch() = default;
-  /// Keeps a reference to `rows`.
-  explicit DenseSearch(const UniqueRows& rows);
+  /// Keeps a reference to `rows`. Not to be searched if `stop` was true on the way.
+  DenseSearch(const UniqueRows& rows, const StopFn& stop);
 
   /// Offers to tops[i] every location that may be among the best of queries[i] (rows of rows.stride() doubles,
   /// aligned).
@@ -79,6 +79,7 @@ class DenseSearch {
               const DenseKernel* kernel = nullptr) const;
 
  private:
+  bool FindCenter(const StopFn& stop);
   /// Writes (row - center) * scale as float32 to out[j * step] times `factor`; returns its squared norm, or infinity
   /// when it is out of float32's safe range (then zeros are written).
   double Pack(const double* row, float factor, int64_t step, float* out) const;

@@ -9,16 +9,14 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 }
 
-KdTree::KdTree(const UniqueRows& rows, Metric metric) : rows_(&rows), metric_(metric) {
+KdTree::KdTree(const UniqueRows& rows, Metric metric, const StopFn& stop) : rows_(&rows), metric_(metric) {
   slack_ = 1 - 4.5e-16 * static_cast<double>(rows.features() + 8);
   order_.resize(rows.locations());
   for (size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<int32_t>(i);
-  root_ = Build({0, static_cast<int32_t>(order_.size())});
-  row_.resize(order_.size());
-  for (size_t i = 0; i < order_.size(); ++i) {
-    const std::span<const int32_t> members = rows.members(order_[i]);
-    row_[i] = members.size() == 1 ? members[0] : -1 - order_[i];
-  }
+  column_.resize(order_.size());
+  root_ = Build({0, static_cast<int32_t>(order_.size())}, stop);
+  column_ = {};
+  FillLeaves(stop);
 }
 
 void KdTree::Box(Range range, double* low, double* high) const {
@@ -36,9 +34,9 @@ void KdTree::Box(Range range, double* low, double* high) const {
 
 // Binary splits, the largest part first, until there are eight children: the same boxes as three levels of a binary
 // tree, but a search tests them together.
-int32_t KdTree::Build(Range range) {
+int32_t KdTree::Build(Range range, const StopFn& stop) {
   std::vector<Range> parts = {range}, final_parts;
-  while (!parts.empty() && parts.size() + final_parts.size() < kFan) {
+  while (!stop() && !parts.empty() && parts.size() + final_parts.size() < kFan) {
     const auto largest = std::max_element(parts.begin(), parts.end(),
                                           [](const Range& a, const Range& b) { return a.size() < b.size(); });
     Range left, right;
@@ -66,7 +64,9 @@ int32_t KdTree::Build(Range range) {
       box[j * 2 * kFan + kFan] = high[j];
     }
   };
-  for (const Range& part : parts) add(part, Build(part));
+  for (const Range& part : parts) {
+    if (!stop()) add(part, Build(part, stop));
+  }
   for (const Range& part : final_parts) add(part, AddLeaf(part));
   return index;
 }
@@ -100,27 +100,39 @@ int64_t KdTree::WidestFeature(Range range) const {
 // At the median of the widest feature, by value: rows with equal values stay together.
 bool KdTree::Split(Range range, Range* left, Range* right) {
   if (range.size() <= kLeafRows) return false;
-  const int64_t stride = rows_->stride();
-  std::vector<double> low(stride), high(stride);
-  Box(range, low.data(), high.data());
-  int64_t widest = WidestFeature(range);
-  if (widest < 0 || !(high[widest] > low[widest])) {  // equal but for rounding, or but for rows outside the sample
-    widest = 0;
-    for (int64_t j = 1; j < rows_->features(); ++j) {
-      if (high[j] - low[j] > high[widest] - low[widest]) widest = j;
+  // The values side by side with their locations: looking for the median walks over them several times.
+  const std::span column(column_.data() + range.begin, static_cast<size_t>(range.size()));
+  const auto read = [&](int64_t feature) {  // whether they differ
+    double low = kInfinity, high = -kInfinity;
+    for (int32_t i = 0; i < range.size(); ++i) {
+      const int32_t location = order_[range.begin + i];
+      const double value = rows_->at(location)[feature];
+      column[i] = {value, location};
+      low = std::min(low, value);
+      high = std::max(high, value);
     }
-    if (!(high[widest] > low[widest])) return false;
+    return high > low;
+  };
+  const int64_t widest = WidestFeature(range);
+  if (widest < 0 || !read(widest)) {  // equal but for rounding, or but for rows outside the sample
+    const int64_t stride = rows_->stride();
+    std::vector<double> low(stride), high(stride);
+    Box(range, low.data(), high.data());
+    int64_t other = 0;
+    for (int64_t j = 1; j < rows_->features(); ++j) {
+      if (high[j] - low[j] > high[other] - low[other]) other = j;
+    }
+    if (!read(other)) return false;
   }
-  const auto value = [&](int32_t location) { return rows_->at(location)[widest]; };
-  const auto begin = order_.begin() + range.begin, end = order_.begin() + range.end;
-  const auto middle = begin + range.size() / 2;
-  std::nth_element(begin, middle, end, [&](int32_t a, int32_t b) { return value(a) < value(b); });
-  const double at = value(*middle);
-  auto split = std::partition(begin, end, [&](int32_t a) { return value(a) < at; });
-  const auto above = std::partition(split, end, [&](int32_t a) { return value(a) <= at; });
+  const auto begin = column.begin(), end = column.end(), middle = begin + range.size() / 2;
+  std::nth_element(begin, middle, end, [](const auto& a, const auto& b) { return a.first < b.first; });
+  const double at = middle->first;
+  auto split = std::partition(begin, middle, [at](const auto& a) { return a.first < at; });
+  const auto above = std::partition(middle, end, [at](const auto& a) { return a.first <= at; });
   // The median may be a common value: cut on the side of it that is nearer to the middle.
   if (split == begin || (above != end && above - middle < middle - split)) split = above;
-  const auto cut = static_cast<int32_t>(split - order_.begin());
+  for (int32_t i = 0; i < range.size(); ++i) order_[range.begin + i] = column[i].second;
+  const int32_t cut = range.begin + static_cast<int32_t>(split - begin);
   *left = {range.begin, cut};
   *right = {cut, range.end};
   return true;
@@ -128,13 +140,28 @@ bool KdTree::Split(Range range, Range* left, Range* right) {
 
 int32_t KdTree::AddLeaf(Range range) {
   const int64_t lanes = (range.size() + 3) / 4 * 4;
-  leaves_.push_back({range, static_cast<int64_t>(values_.size())});
-  for (int64_t j = 0; j < rows_->stride(); ++j) {
-    for (int64_t i = 0; i < lanes; ++i) {
-      values_.push_back(rows_->at(order_[std::min<int64_t>(range.begin + i, range.end - 1)])[j]);
+  leaves_.push_back({range, value_count_});
+  value_count_ += lanes * rows_->stride();
+  return -static_cast<int32_t>(leaves_.size());
+}
+
+void KdTree::FillLeaves(const StopFn& stop) {
+  values_ = AlignedArray<double>(value_count_);
+  row_.resize(order_.size());
+  for (const Leaf& leaf : leaves_) {
+    if (stop()) return;
+    const Range range = leaf.range;
+    const int64_t lanes = (range.size() + 3) / 4 * 4;
+    double* const block = values_.get() + leaf.block;
+    for (int64_t i = 0; i < lanes; ++i) {  // the last lanes repeat the last row
+      const double* const row = rows_->at(order_[std::min<int64_t>(range.begin + i, range.end - 1)]);
+      for (int64_t j = 0; j < rows_->stride(); ++j) block[j * lanes + i] = row[j];
+    }
+    for (int32_t i = range.begin; i < range.end; ++i) {
+      const std::span<const int32_t> members = rows_->members(order_[i]);
+      row_[i] = members.size() == 1 ? members[0] : -1 - order_[i];
     }
   }
-  return -static_cast<int32_t>(leaves_.size());
 }
 
 // kFeatures > 0: known when compiled, so that the query stays in registers; 0: any number.
@@ -142,7 +169,7 @@ template <MetricKind kKind, int kFeatures>
 void KdTree::ScanLeaf(const Leaf& leaf, const double* query, TopK& top) const {
   const RankOf<kKind> rank{metric_.p};
   const int64_t count = leaf.range.size(), lanes = (count + 3) / 4 * 4;
-  const double* block = values_.data() + leaf.block;
+  const double* block = values_.get() + leaf.block;
   for (int64_t i = 0; i < lanes; i += 4) {
     F64x4 sums[4] = {};  // over the features with the same index modulo 4, as everywhere
     if constexpr (kFeatures > 0) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "outlier/kernels/metric.h"
@@ -21,11 +22,12 @@ class KdTree {
   static constexpr int64_t kLeafRows = 24;
 
   KdTree() = default;
-  /// Keeps a reference to `rows`.
-  KdTree(const UniqueRows& rows, Metric metric);
+  /// Keeps a reference to `rows`, at least one. Not to be searched if `stop` was true on the way.
+  KdTree(const UniqueRows& rows, Metric metric, const StopFn& stop);
 
   /// Locations in tree order: neighbouring queries share what is in cache.
   std::span<const int32_t> order() const { return order_; }
+  int64_t leaves() const { return static_cast<int64_t>(leaves_.size()); }
   /// The leaf whose box holds the query or is near it, in tree order: puts new queries in such an order, too.
   int32_t LeafNear(const double* query) const;
 
@@ -58,11 +60,12 @@ class KdTree {
     int64_t block = 0;  ///< first double of its values
   };
 
-  int32_t Build(Range range);
+  int32_t Build(Range range, const StopFn& stop);
   int64_t WidestFeature(Range range) const;
   bool Split(Range range, Range* left, Range* right);
   void Box(Range range, double* low, double* high) const;
   int32_t AddLeaf(Range range);
+  void FillLeaves(const StopFn& stop);
   template <MetricKind kKind>
   void SearchAll(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop, Work& work) const;
   template <typename Rank>
@@ -78,12 +81,14 @@ class KdTree {
   Metric metric_;
   double slack_ = 1;  // just below 1: a box's rank is summed in another order than a row's
   std::vector<int32_t> order_;
+  std::vector<std::pair<double, int32_t>> column_;  // of a range, while the tree is built
   std::vector<int32_t> row_;  // in tree order: the only row of the location, or -1 - location where there are more
   std::vector<Inner> inner_;
   std::vector<Leaf> leaves_;
   int32_t root_ = 0;
   std::vector<double> boxes_;   // per inner node: low[8], high[8] of each feature
-  std::vector<double> values_;  // per leaf: [feature][rows rounded up to 4]
+  int64_t value_count_ = 0;
+  AlignedArray<double> values_;  // per leaf: [feature][rows rounded up to 4]
 };
 
 }  // namespace vedette::outlier

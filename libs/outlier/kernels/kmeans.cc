@@ -1,6 +1,7 @@
 #include "outlier/kernels/kmeans.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -36,6 +37,15 @@ double LaneSquared(const double* a, const double* b, size_t d) {
   return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
+/// f(i) for all rows, in their order.
+template <typename F>
+absl::Status EachRow(size_t n, size_t d, const Context& ctx, const F& f) {
+  const int64_t grain = RowsPerLook(static_cast<int64_t>(2 * d));
+  return Blocks(ctx, static_cast<int64_t>(n), grain, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) f(i);
+  });
+}
+
 /// Sum in eight lanes.
 double LaneSum(const double* values, size_t n) {
   double sum[8] = {};
@@ -57,21 +67,25 @@ class Screen {
         d_(d),
         middle_(d, 0),
         values_(static_cast<int64_t>((n + kTileRows - 1) / kTileRows * kTileRows * d)),
-        doubt_((n + kTileRows - 1) / kTileRows * kTileRows, 0.0F) {
-    for (size_t i = 0; i < n; ++i) {
+        doubt_((n + kTileRows - 1) / kTileRows * kTileRows, 0.0F) {}
+
+  absl::Status Fill(const Context& ctx) {
+    const std::span<const double> rows = rows_;
+    const size_t n = n_, d = d_;
+    RETURN_IF_ERROR(EachRow(n, d, ctx, [&](size_t i) {
       for (size_t j = 0; j < d; ++j) middle_[j] += rows[i * d + j];
-    }
+    }));
     for (double& m : middle_) m /= static_cast<double>(n);
     double most = 0;
-    for (size_t i = 0; i < n; ++i) {
+    RETURN_IF_ERROR(EachRow(n, d, ctx, [&](size_t i) {
       for (size_t j = 0; j < d; ++j) most = std::max(most, std::fabs(rows[i * d + j] - middle_[j]));
-    }
+    }));
     scale_ = most > 0 ? std::ldexp(1.0, std::clamp(-std::ilogb(most), -400, 400)) : 1;
     // Of |x|^2 + |c|^2 that much, at most, is lost on the way to |c|^2 - 2 x.c: each of the d terms and what is rounded
     // before and after them by 2^-23 of it (see dense_search.h).
     lost_ = 1.01 * static_cast<double>(d + 12) * 0x1p-23;
-    std::fill_n(values_.get(), values_.size(), 0.0F);
-    for (size_t i = 0; i < n; ++i) {
+    std::fill(values_.get() + n / kTileRows * kTileRows * d, values_.get() + values_.size(), 0.0F);
+    return EachRow(n, d, ctx, [&](size_t i) {
       double norm = 0;
       for (size_t j = 0; j < d; ++j) {
         const double v = (rows[i * d + j] - middle_[j]) * scale_;
@@ -79,7 +93,7 @@ class Screen {
         norm += v * v;
       }
       doubt_[i] = static_cast<float>(2 * lost_ * norm + kUnderflow);
-    }
+    });
   }
 
   /// Centers as Nearest takes them.
@@ -122,9 +136,16 @@ class Screen {
           F32x8::LoadAny(found.first + r) + F32x8::LoadAny(found.doubt + r) + F32x8::LoadAny(doubt_.data() + begin + r);
       doubtful |= F32x8::LoadAny(found.second + r).NotAbove(most) << r;
     }
-    for (size_t r = 0; r < count; ++r) {
-      labels[r] =
-          k > 1 && (doubtful >> r & 1U) != 0 ? Exactly(begin + r, centers, k) : static_cast<int32_t>(found.center[r]);
+    int32_t nearest[kTileRows];
+    for (size_t r = 0; r < kTileRows; ++r) nearest[r] = static_cast<int32_t>(found.center[r]);
+    for (doubtful &= k > 1 ? (1U << count) - 1 : 0; doubtful != 0; doubtful &= doubtful - 1) {
+      const auto r = static_cast<size_t>(std::countr_zero(doubtful));
+      nearest[r] = Exactly(begin + r, centers, k);
+    }
+    if (count == kTileRows) {
+      std::copy_n(nearest, kTileRows, labels);  // a length that the compiler knows
+    } else {
+      std::copy_n(nearest, count, labels);
     }
   }
 
@@ -168,7 +189,11 @@ struct Run {
     const auto padded = static_cast<int64_t>(blocks.padded());
     std::vector<double> nearest(blocks.padded()), best(blocks.padded());
     const AlignedArray<double> trial(kTogether * padded);
-    blocks.SquaredDistances(first, nearest.data());
+    const auto grain = static_cast<size_t>(RowsPerLook(static_cast<int64_t>(2 * d)) + 7) / 8 * 8;
+    for (size_t at = 0; at < blocks.padded(); at += grain) {
+      RETURN_IF_ERROR(ctx.Check());
+      blocks.SquaredDistances(first, at, std::min(blocks.padded(), at + grain), nearest.data());
+    }
     const int trials = 2 + static_cast<int>(std::log(static_cast<double>(options.clusters)));
     while (static_cast<int64_t>(centers.size() / d) < options.clusters) {
       RETURN_IF_ERROR(ctx.Check());
@@ -185,13 +210,13 @@ struct Run {
         size_t at[kTogether];
         for (int q = 0; q < kTogether; ++q)
           at[q] = q < count ? Drawn(rng.Uniform() * total, share, nearest) : at[count - 1];
-        CandidateBlocks candidates = Candidates(at, nearest, trial.get());
+        ASSIGN_OR_RETURN(const CandidateBlocks candidates, Candidates(at, nearest, trial.get()));
+        const double* improved = nullptr;
         for (int q = 0; q < count; ++q) {
           const double sum = TrialSum(candidates, static_cast<size_t>(q));
-          if (!(sum < least)) continue;
-          least = sum, chosen = at[q];
-          std::copy_n(candidates.trial[q], padded, best.begin());
+          if (sum < least) least = sum, chosen = at[q], improved = candidates.trial[q];
         }
+        if (improved != nullptr) std::copy_n(improved, padded, best.begin());
       }
       nearest.swap(best);
       centers.insert(centers.end(), Row(chosen), Row(chosen) + d);
@@ -200,19 +225,30 @@ struct Run {
   }
 
   /// Distances to the nearest center if the rows `at` were centers, too: four times padded() in `trial`.
-  CandidateBlocks Candidates(const size_t* at, const std::vector<double>& nearest, double* trial) const {
-    CandidateBlocks out{.values = blocks.block(0), .features = d, .blocks = n / 8, .nearest = nearest.data()};
+  absl::StatusOr<CandidateBlocks> Candidates(const size_t* at, const std::vector<double>& nearest,
+                                             double* trial) const {
+    CandidateBlocks out{.features = d};
     for (size_t q = 0; q < CandidateBlocks::kCandidates; ++q) {
       out.candidates[q] = Row(at[q]);
       out.trial[q] = trial + q * blocks.padded();
     }
-    FastestKMeansKernel().candidates(out);
+    const auto some = [&](CandidateBlocks piece, size_t first, size_t count) {
+      piece.values = blocks.block(first);
+      piece.blocks = count;
+      piece.nearest = nearest.data() + first * 8;
+      for (double*& to : piece.trial) to += first * 8;
+      FastestKMeansKernel().candidates(piece);
+      return piece;
+    };
+    const auto grain = static_cast<size_t>(RowsPerLook(static_cast<int64_t>(16 * d)) + 1) / 2 * 2;  // blocks
+    for (size_t first = 0; first < n / 8; first += grain) {
+      RETURN_IF_ERROR(ctx.Check());
+      const CandidateBlocks piece = some(out, first, std::min(grain, n / 8 - first));
+      std::copy_n(&piece.sums[0][0], CandidateBlocks::kCandidates * 8, &out.sums[0][0]);
+    }
     if (n % 8 == 0) return out;
     // The last rows fill no block: their sums are added like LaneSum's.
-    CandidateBlocks last = out;
-    last.values = blocks.block(n / 8), last.blocks = 1, last.nearest += n / 8 * 8;
-    for (double*& to : last.trial) to += n / 8 * 8;
-    FastestKMeansKernel().candidates(last);
+    const CandidateBlocks last = some(out, n / 8, 1);
     for (size_t q = 0; q < CandidateBlocks::kCandidates; ++q) {
       for (size_t i = 0; i < n % 8; ++i) out.sums[q][0] += last.trial[q][i];
     }
@@ -244,63 +280,89 @@ struct Run {
     const size_t k = fit.centers.size() / d;
     std::vector<int32_t> labels(n);
     Sums sums;
+    std::vector<int32_t> changes((n + kBlock - 1) / kBlock);  // of each block's labels
     bool fresh = false;
     for (int64_t round = 0; round < options.iterations; ++round) {
-      RETURN_IF_ERROR(Assign(fit, labels));
+      RETURN_IF_ERROR(Assign(fit, labels, changes));
       size_t changed = 0;
-      for (size_t i = 0; i < n; ++i) changed += labels[i] != fit.labels[i];
+      for (const int32_t c : changes) changed += static_cast<size_t>(c);
       if (changed == 0 && fresh) break;
       if (round == 0 || changed == 0 || changed > n / 4) {
         fit.labels = labels;
-        sums = AddUp(fit.labels, k);
+        ASSIGN_OR_RETURN(sums, AddUp(fit.labels, k));
         fresh = true;
       } else {
-        Follow(labels, fit.labels, sums);
+        RETURN_IF_ERROR(Follow(labels, changes, fit.labels, sums));
         fresh = false;
       }
       if (Move(sums, fit) > tolerance) continue;
       if (fresh) break;
-      sums = AddUp(fit.labels, k);
+      ASSIGN_OR_RETURN(sums, AddUp(fit.labels, k));
       fresh = true;
       if (Move(sums, fit) <= tolerance) break;
     }
-    RETURN_IF_ERROR(Assign(fit, fit.labels));
+    RETURN_IF_ERROR(Assign(fit, labels, changes));
+    fit.labels.swap(labels);
     fit.sizes.assign(k, 0);
     for (const int32_t label : fit.labels) ++fit.sizes[static_cast<size_t>(label)];
-    for (size_t i = 0; i < n; ++i)
+    RETURN_IF_ERROR(EachRow(n, d, ctx, [&](size_t i) {
       fit.inertia += LaneSquared(Row(i), fit.centers.data() + static_cast<size_t>(fit.labels[i]) * d, d);
+    }));
     return fit;
   }
 
-  absl::Status Assign(const KMeansFit& fit, std::vector<int32_t>& labels) const {
+  absl::Status Assign(const KMeansFit& fit, std::vector<int32_t>& labels, std::vector<int32_t>& changes) const {
     const Screen::Prepared prepared = screen.Prepare(fit.centers);
     const size_t k = fit.centers.size() / d;
     return ParallelBlocks(ctx, static_cast<int64_t>(n), kBlock, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i += kTileRows) {
         screen.Nearest(i / kTileRows, prepared, fit.centers, k, labels.data() + i);
       }
+      int32_t changed = 0;
+      for (int64_t i = begin; i < end; ++i)
+        changed += labels[static_cast<size_t>(i)] != fit.labels[static_cast<size_t>(i)] ? 1 : 0;
+      changes[static_cast<size_t>(begin / kBlock)] = changed;
     });
   }
 
-  Sums AddUp(const std::vector<int32_t>& labels, size_t k) const {
+  absl::StatusOr<Sums> AddUp(const std::vector<int32_t>& labels, size_t k) const {
     Sums sums{std::vector<double>(k * d, 0), std::vector<int64_t>(k, 0)};
-    for (size_t i = 0; i < n; ++i) Add(i, labels[i], 1, sums);
+    RETURN_IF_ERROR(EachRow(n, d, ctx, [&](size_t i) { Add<1>(i, labels[i], sums); }));
     return sums;
   }
-  void Follow(const std::vector<int32_t>& labels, std::vector<int32_t>& before, Sums& sums) const {
-    for (size_t i = 0; i < n; ++i) {
-      if (labels[i] == before[i]) continue;
-      Add(i, before[i], -1, sums);
-      Add(i, labels[i], 1, sums);
-      before[i] = labels[i];
+  absl::Status Follow(const std::vector<int32_t>& labels, const std::vector<int32_t>& changes,
+                      std::vector<int32_t>& before, Sums& sums) const {
+    for (size_t b = 0; b < changes.size(); ++b) {
+      RETURN_IF_ERROR(ctx.Check());
+      for (size_t i = b * kBlock; changes[b] > 0 && i < std::min(n, (b + 1) * kBlock); ++i) {
+        if (labels[i] == before[i]) continue;
+        Add<-1>(i, before[i], sums);
+        Add<1>(i, labels[i], sums);
+        before[i] = labels[i];
+      }
     }
+    return absl::OkStatus();
   }
-  void Add(size_t row, int32_t label, int64_t sign, Sums& sums) const {
-    sums.count[static_cast<size_t>(label)] += sign;
+  template <int kSign>
+  void Add(size_t row, int32_t label, Sums& sums) const {
+    sums.count[static_cast<size_t>(label)] += kSign;
     double* const sum = sums.sum.data() + static_cast<size_t>(label) * d;
     const double* const x = Row(row);
-    const auto factor = static_cast<double>(sign);
-    for (size_t j = 0; j < d; ++j) sum[j] += factor * x[j];
+    const auto add = [=](size_t columns) {
+      for (size_t j = 0; j < columns; ++j) sum[j] += kSign * x[j];
+    };
+    switch (d) {  // few columns: a length that the compiler knows
+      case 1:
+        return add(1);
+      case 2:
+        return add(2);
+      case 3:
+        return add(3);
+      case 4:
+        return add(4);
+      default:
+        return add(d);
+    }
   }
 
   /// Centers to the means of their rows. An empty cluster takes the row that is farthest from its center. Returns the
@@ -405,20 +467,19 @@ void NearestCenter::PartsTile(const double* tile, int lanes, size_t clusters, do
 
 absl::StatusOr<KMeansFit> KMeans(std::span<const double> rows, int64_t n, int64_t d, const KMeansOptions& options,
                                  const Context& ctx) {
-  const RowBlocks blocks(rows, static_cast<size_t>(n), static_cast<size_t>(d));
-  const Screen screen(rows, static_cast<size_t>(n), static_cast<size_t>(d));
+  const RowBlocks blocks(rows, static_cast<size_t>(n), static_cast<size_t>(d), ctx);
+  Screen screen(rows, static_cast<size_t>(n), static_cast<size_t>(d));
+  RETURN_IF_ERROR(screen.Fill(ctx));
   const Run run{rows, static_cast<size_t>(n), static_cast<size_t>(d), options, ctx, blocks, screen};
   // Of the columns, in mean: by row, as the rows lie in memory.
   std::vector<double> mean(run.d, 0), square(run.d, 0);
-  for (size_t i = 0; i < run.n; ++i) {
-    if (i % 65536 == 0) RETURN_IF_ERROR(ctx.Check());
+  RETURN_IF_ERROR(EachRow(run.n, run.d, ctx, [&](size_t i) {
     for (size_t j = 0; j < run.d; ++j) mean[j] += run.Row(i)[j];
-  }
+  }));
   for (double& m : mean) m /= static_cast<double>(n);
-  for (size_t i = 0; i < run.n; ++i) {
-    if (i % 65536 == 0) RETURN_IF_ERROR(ctx.Check());
+  RETURN_IF_ERROR(EachRow(run.n, run.d, ctx, [&](size_t i) {
     for (size_t j = 0; j < run.d; ++j) square[j] += (run.Row(i)[j] - mean[j]) * (run.Row(i)[j] - mean[j]);
-  }
+  }));
   double variance = 0;
   for (const double s : square) variance += s / static_cast<double>(n) / static_cast<double>(d);
   KMeansFit best;

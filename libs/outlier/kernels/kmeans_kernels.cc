@@ -40,7 +40,10 @@ void NearestCentersPortable(const CenterTile& t, CenterFound& found) {
 void TryCandidatesPortable(CandidateBlocks& t) {
   constexpr size_t kCandidates = CandidateBlocks::kCandidates;
   F64x4 total[kCandidates][2];
-  for (auto& q : total) q[0] = q[1] = F64x4::Zero();
+  for (size_t q = 0; q < kCandidates; ++q) {
+    total[q][0] = F64x4::LoadAny(t.sums[q]);
+    total[q][1] = F64x4::LoadAny(t.sums[q] + 4);
+  }
   const double* values = t.values;
   for (size_t b = 0; b < t.blocks; ++b) {
     F64x4 sum[kCandidates][2];

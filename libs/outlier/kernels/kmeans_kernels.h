@@ -33,7 +33,7 @@ struct CandidateBlocks {
   const double* candidates[kCandidates] = {};
   const double* nearest = nullptr;   ///< squared distance of each row to its nearest center
   double* trial[kCandidates] = {};   ///< the same if the candidate were a center, too
-  double sums[kCandidates][8] = {};  ///< of `trial`, over the rows with the same index modulo 8
+  double sums[kCandidates][8] = {};  ///< of `trial` are added to these, over the rows with the same index modulo 8
 };
 
 struct KMeansKernel {

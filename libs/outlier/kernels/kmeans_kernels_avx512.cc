@@ -46,7 +46,7 @@ void NearestCentersAvx512(const CenterTile& t, CenterFound& found) {
 void TryCandidatesAvx512(CandidateBlocks& t) {
   constexpr int kCandidates = CandidateBlocks::kCandidates;
   __m512d total[kCandidates];
-  for (int q = 0; q < kCandidates; ++q) total[q] = _mm512_setzero_pd();
+  for (int q = 0; q < kCandidates; ++q) total[q] = _mm512_loadu_pd(t.sums[q]);
   // Two blocks side by side, so that eight sums are under way.
   const auto add = [&](size_t b, auto together) {
     constexpr int kTogether = decltype(together)::value;

@@ -6,10 +6,12 @@
 #include <cmath>
 #include <limits>
 #include <mutex>
+#include <numeric>
 
 #include "base/thread_pool.h"
 #include "outlier/columns.h"
 #include "outlier/kernels/coalition_search.h"
+#include "outlier/parallel.h"
 #include "outlier/state.h"
 
 namespace vedette::outlier {
@@ -20,10 +22,13 @@ constexpr int64_t kPiece = DenseSearch::kTileQueries;
 constexpr int64_t kSampleQueries = 24;
 
 // Powers of coordinates must not overflow: Minkowski scales to magnitude 1 always, the others when out of the ordinary.
-double UnitOf(MatrixView X, Metric metric) {
+absl::StatusOr<double> UnitOf(MatrixView X, Metric metric, const Context& ctx) {
   double most = 0;
   for (int64_t j = 0; j < X.cols; ++j) {
-    for (const double v : X.col(j)) most = std::max(most, std::abs(v));
+    RETURN_IF_ERROR(Blocks(ctx, X.rows, RowsPerLook(1), [&](int64_t begin, int64_t end) {
+      const Range range = RangeOf(X.Rows(begin, end - begin).col(j));
+      most = std::max({most, std::abs(range.low), std::abs(range.high)});
+    }));
   }
   if (metric.kind != MetricKind::kMinkowski) return UnitFor(most);
   return most > 0 ? std::ldexp(1.0, std::clamp(-std::ilogb(most), -1000, 1000)) : 1;
@@ -58,14 +63,22 @@ class Reporter {
   /// The best k of `top` without `self` (-1: all), and those that tie with the last of them unless all that tie are
   /// equal.
   void Report(const TopK& top, int64_t query, int32_t self, const NeighborIndex::Visit& visit) {
+    Find(top, self);
+    Tell(query, visit);
+  }
+  /// The same in two steps, the second for every query that is equal.
+  void Find(const TopK& top, int32_t self) {
     int64_t size = 0, first_tied = 0;
-    double last = -1;
+    double last = -1, distance = 0;
     for (int64_t i = 0; i < top.size() && size < static_cast<int64_t>(distance_.size()); ++i) {
       if (top.rows()[i] == self) continue;
-      if (size >= k_ && top.ranks()[i] != last) break;
-      if (top.ranks()[i] != last) first_tied = size;
-      last = top.ranks()[i];
-      distance_[size] = std::min(metric_.DistanceOf(last), NeighborIndex::kMaxDistance);
+      if (top.ranks()[i] != last) {
+        if (size >= k_) break;
+        first_tied = size;
+        last = top.ranks()[i];
+        distance = std::min(metric_.DistanceOf(last), NeighborIndex::kMaxDistance);
+      }
+      distance_[size] = distance;
       row_[size++] = top.rows()[i];
     }
     if (size > k_ && std::all_of(row_.begin() + first_tied, row_.begin() + size, [&](int32_t row) {
@@ -73,7 +86,10 @@ class Reporter {
         })) {
       size = k_;
     }
-    visit(query, {distance_.data(), static_cast<size_t>(size)}, {row_.data(), static_cast<size_t>(size)});
+    size_ = static_cast<size_t>(size);
+  }
+  void Tell(int64_t query, const NeighborIndex::Visit& visit) const {
+    visit(query, {distance_.data(), size_}, {row_.data(), size_});
   }
 
  private:
@@ -82,6 +98,7 @@ class Reporter {
   Metric metric_;
   std::vector<double> distance_;
   std::vector<int32_t> row_;
+  size_t size_ = 0;
 };
 
 }  // namespace
@@ -91,26 +108,29 @@ absl::Status NeighborIndex::Build(MatrixView X, Metric metric, const Context& ct
     return InvalidArgument("{} rows are too many for neighbour search, the limit is 2^31 - 2", X.rows);
   }
   metric_ = metric;
-  unit_ = UnitOf(X, metric);
-  RETURN_IF_ERROR(ctx.Check());
-  unique_ = UniqueRows::Of(X, unit_);
-  RETURN_IF_ERROR(ctx.Check());
-  MakeStructure(structure);
-  return ctx.Check();
+  ASSIGN_OR_RETURN(unit_, UnitOf(X, metric, ctx));
+  ASSIGN_OR_RETURN(unique_, UniqueRows::Of(X, unit_, ctx));
+  return MakeStructure(structure, ctx);
 }
 
-void NeighborIndex::MakeStructure(Structure structure) {
+absl::Status NeighborIndex::MakeStructure(Structure structure, const Context& ctx) {
+  absl::Status status;
+  const StopFn stop = [&] {
+    if (status.ok()) status = ctx.Check();
+    return !status.ok();
+  };
   tree_.reset();
   dense_.reset();
   tree_seconds_ = 0;
   const bool euclidean = metric_.kind == MetricKind::kEuclidean;
   // Beyond 64 features no box is ever far enough away to be worth looking at.
   if (structure == Structure::kTree || !euclidean || (structure == Structure::kAuto && features() <= 64)) {
-    tree_ = std::make_unique<KdTree>(unique_, metric_);
-    if (!euclidean || structure == Structure::kTree || TreeIsCheaper()) return;
+    tree_ = std::make_unique<KdTree>(unique_, metric_, stop);
+    if (stop() || !euclidean || structure == Structure::kTree || TreeIsCheaper()) return status;
     tree_.reset();
   }
-  dense_ = std::make_unique<DenseSearch>(unique_);
+  dense_ = std::make_unique<DenseSearch>(unique_, stop);
+  return status;
 }
 
 // Costs in nanoseconds, fitted to measurements (see README.md); only the choice depends on them, never a result.
@@ -200,48 +220,63 @@ absl::Status NeighborIndex::OfTrainingRows(int64_t k, const Context& ctx, const 
   });
 }
 
-void NeighborIndex::Pack(MatrixView X, int64_t row, double* out) const {
-  for (int64_t j = 0; j < X.cols; ++j) out[j] = X(row, j) * unit_ + 0.0;
-}
-
-// Rows that lie in the same leaf one after the other: what a search reads is still in cache, and what it found bounds
-// the next. Empty: as they come.
-absl::StatusOr<std::vector<int64_t>> NeighborIndex::TreeOrder(MatrixView X, const Context& ctx) const {
-  if (tree_ == nullptr || X.rows < kPiece) return std::vector<int64_t>();
-  std::vector<std::pair<int32_t, int64_t>> places(X.rows);
-  RETURN_IF_ERROR(Pieces(ctx, X.rows, [&](int64_t begin, int64_t end, const StopFn&) {
-    const AlignedArray<double> query(unique_.stride());
-    std::fill_n(query.get(), query.size(), 0.0);
-    for (int64_t i = begin; i < end; ++i) {
-      Pack(X, i, query.get());
-      places[i] = {tree_->LeafNear(query.get()), i};
-    }
+// Locations that lie in the same leaf one after the other: what a search reads is still in cache, and what it found
+// bounds the next. Without a tree: as they come.
+absl::StatusOr<std::vector<int32_t>> NeighborIndex::TreeOrder(const UniqueRows& asked, const Context& ctx) const {
+  const int64_t count = asked.locations();
+  std::vector<int32_t> order(count);
+  std::iota(order.begin(), order.end(), 0);
+  if (tree_ == nullptr) return order;
+  std::vector<int32_t> leaf(count);
+  RETURN_IF_ERROR(Pieces(ctx, count, [&](int64_t begin, int64_t end, const StopFn&) {
+    for (int64_t i = begin; i < end; ++i) leaf[i] = tree_->LeafNear(asked.at(i));
   }));
-  std::sort(places.begin(), places.end());
-  std::vector<int64_t> order(X.rows);
-  for (int64_t i = 0; i < X.rows; ++i) order[i] = places[i].second;
+  std::vector<int32_t> next(tree_->leaves() + 1, 0);  // counting, as there are few leaves
+  for (const int32_t l : leaf) ++next[l + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  for (int32_t i = 0; i < count; ++i) order[next[leaf[i]]++] = i;
   return order;
 }
 
 absl::Status NeighborIndex::Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const {
   k = std::min(k, rows());
   ties = std::min(ties, rows());
-  const int64_t stride = unique_.stride();
-  ASSIGN_OR_RETURN(const std::vector<int64_t> order, TreeOrder(X, ctx));
-  const auto row_at = [&](int64_t i) { return order.empty() ? i : order[i]; };
-  return Pieces(ctx, X.rows, [&](int64_t begin, int64_t end, const StopFn& stop) {
-    const int64_t count = end - begin;
+  if (X.rows < kPiece) return OfFew(X, k, ctx, visit, ties);
+  // What is held of the rows beside X is bounded, and the time between two looks at the context.
+  const int64_t together = std::max<int64_t>(16384, RowsPerLook(features()));
+  for (int64_t at = 0; at < X.rows; at += together) {
+    ASSIGN_OR_RETURN(const UniqueRows asked, UniqueRows::Of(X.Rows(at, std::min(together, X.rows - at)), unit_, ctx));
+    ASSIGN_OR_RETURN(const std::vector<int32_t> order, TreeOrder(asked, ctx));
+    RETURN_IF_ERROR(Pieces(ctx, asked.locations(), [&](int64_t begin, int64_t end, const StopFn& stop) {
+      std::vector<const double*> queries;
+      for (int64_t i = begin; i < end; ++i) queries.push_back(asked.at(order[i]));
+      const std::vector<TopK> tops = SearchTies(queries, k, ties, 0, stop);
+      if (stop()) return;
+      Reporter reporter(unique_, k, ties, metric_);
+      for (int64_t i = begin; i < end; ++i) {
+        reporter.Find(tops[i - begin], -1);
+        for (const int32_t row : asked.members(order[i])) reporter.Tell(at + row, visit);
+      }
+    }));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NeighborIndex::OfFew(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const {
+  return Pieces(ctx, X.rows, [&](int64_t, int64_t count, const StopFn& stop) {
+    const int64_t stride = unique_.stride();
     const AlignedArray<double> values(count * stride);
     std::fill_n(values.get(), values.size(), 0.0);
     std::vector<const double*> queries;
     for (int64_t i = 0; i < count; ++i) {
-      Pack(X, row_at(begin + i), values.get() + i * stride);
-      queries.push_back(values.get() + i * stride);
+      double* const out = values.get() + i * stride;
+      for (int64_t j = 0; j < X.cols; ++j) out[j] = X(i, j) * unit_ + 0.0;
+      queries.push_back(out);
     }
     const std::vector<TopK> tops = SearchTies(queries, k, ties, 0, stop);
     if (stop()) return;
     Reporter reporter(unique_, k, ties, metric_);
-    for (int64_t i = 0; i < count; ++i) reporter.Report(tops[i], row_at(begin + i), -1, visit);
+    for (int64_t i = 0; i < count; ++i) reporter.Report(tops[i], i, -1, visit);
   });
 }
 
@@ -310,8 +345,7 @@ absl::Status NeighborIndex::Load(ByteReader& in, Metric metric) {
   unique_ = UniqueRows::Load(in);
   RETURN_IF_ERROR(in.status());
   metric_ = metric;
-  MakeStructure(Structure::kAuto);
-  return absl::OkStatus();
+  return MakeStructure(Structure::kAuto, {});
 }
 
 }  // namespace vedette::outlier

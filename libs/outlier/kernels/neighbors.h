@@ -72,11 +72,12 @@ class NeighborIndex {
   absl::Status Load(ByteReader& in, Metric metric);
 
  private:
-  void MakeStructure(Structure structure);
+  absl::Status MakeStructure(Structure structure, const Context& ctx);
   bool TreeIsCheaper();
   void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop) const;
-  void Pack(MatrixView X, int64_t row, double* out) const;
-  absl::StatusOr<std::vector<int64_t>> TreeOrder(MatrixView X, const Context& ctx) const;
+  absl::StatusOr<std::vector<int32_t>> TreeOrder(const UniqueRows& asked, const Context& ctx) const;
+  /// Of fewer rows than a piece: equal ones are not worth looking for.
+  absl::Status OfFew(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const;
   std::vector<TopK> SearchTies(std::span<const double* const> queries, int64_t k, int64_t ties, int64_t self,
                                const StopFn& stop) const;
   void WidenTies(std::span<const double* const> queries, std::span<TopK> tops, int64_t most, const StopFn& stop) const;

@@ -1,17 +1,26 @@
 #include "outlier/kernels/row_blocks.h"
 
+#include <algorithm>
+
+#include "base/status.h"
 #include "outlier/kernels/simd.h"
+#include "outlier/parallel.h"
 
 namespace vedette::outlier {
 namespace {
 constexpr double kNowhere = 1e130;
 }
 
-RowBlocks::RowBlocks(std::span<const double> rows, size_t n, size_t d)
-    : n_(n), d_(d), values_((n + kWidth - 1) / kWidth * kWidth * d, kNowhere) {
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j < d; ++j) values_[(i / kWidth * d + j) * kWidth + i % kWidth] = rows[i * d + j];
-  }
+RowBlocks::RowBlocks(std::span<const double> rows, size_t n, size_t d, const Context& ctx)
+    : n_(n), d_(d), values_(static_cast<int64_t>(padded() * d)) {
+  if (n % kWidth != 0) std::fill_n(values_.get() + n / kWidth * kWidth * d, kWidth * d, kNowhere);
+  const auto fill = [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      double* const to = values_.get() + i / kWidth * kWidth * d + i % kWidth;
+      for (size_t j = 0; j < d; ++j) to[j * kWidth] = rows[i * d + j];
+    }
+  };
+  (void)Blocks(ctx, static_cast<int64_t>(n), RowsPerLook(static_cast<int64_t>(2 * d)), fill);  // the caller asks ctx
 }
 
 // Two blocks at a time, so that four sums are under way at once.
@@ -38,15 +47,16 @@ void RowBlocks::Some(const double* values, const double* x, double* out) const {
 }
 
 template <bool kGaps>
-void RowBlocks::All(const double* x, double* out) const {
-  const double* values = values_.data();
-  size_t row = 0;
-  for (; row + 2 * kWidth <= padded(); row += 2 * kWidth, values += 2 * kWidth * d_)
-    Some<2, kGaps>(values, x, out + row);
-  if (row < padded()) Some<1, kGaps>(values, x, out + row);
+void RowBlocks::Range(const double* x, size_t begin, size_t end, double* out) const {
+  const double* values = block(begin / kWidth);
+  size_t row = begin;
+  for (; row + 2 * kWidth <= end; row += 2 * kWidth, values += 2 * kWidth * d_) Some<2, kGaps>(values, x, out + row);
+  if (row < end) Some<1, kGaps>(values, x, out + row);
 }
 
-void RowBlocks::SquaredDistances(const double* x, double* out) const { All<true>(x, out); }
-void RowBlocks::Products(const double* x, double* out) const { All<false>(x, out); }
+void RowBlocks::SquaredDistances(const double* x, size_t begin, size_t end, double* out) const {
+  Range<true>(x, begin, end, out);
+}
+void RowBlocks::Products(const double* x, double* out) const { Range<false>(x, 0, padded(), out); }
 
 }  // namespace vedette::outlier

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/status.h"
+#include "outlier/parallel.h"
 #include "outlier/state.h"
 
 namespace vedette::outlier {
@@ -21,7 +23,7 @@ uint64_t Hash(const double* row, int64_t d) {
 
 }  // namespace
 
-UniqueRows UniqueRows::Of(MatrixView X, double unit) {
+absl::StatusOr<UniqueRows> UniqueRows::Of(MatrixView X, double unit, const Context& ctx) {
   UniqueRows u;
   u.features_ = X.cols;
   u.stride_ = (X.cols + 3) / 4 * 4;
@@ -31,10 +33,9 @@ UniqueRows UniqueRows::Of(MatrixView X, double unit) {
   std::vector<int32_t> table(size, -1);
   int32_t found = 0;
   constexpr int64_t kBlock = 256;  // columns of a block of rows stay in cache while they are turned into rows
-  for (int64_t begin = 0; begin < X.rows; begin += kBlock) {
-    const int64_t end = std::min(X.rows, begin + kBlock);
-    AlignedArray<double> block((end - begin) * u.stride_);
-    std::fill_n(block.get(), block.size(), 0.0);
+  const AlignedArray<double> block(std::min(kBlock, X.rows) * u.stride_);
+  std::fill_n(block.get(), block.size(), 0.0);
+  RETURN_IF_ERROR(Blocks(ctx, X.rows, kBlock, [&](int64_t begin, int64_t end) {
     for (int64_t j = 0; j < X.cols; ++j) {
       const double* column = X.data + j * X.stride;
       for (int64_t i = begin; i < end; ++i) block[(i - begin) * u.stride_ + j] = column[i] * unit + 0.0;
@@ -51,19 +52,23 @@ UniqueRows UniqueRows::Of(MatrixView X, double unit) {
       }
       u.location_[i] = table[slot];
     }
-  }
-  u.ListMembers();
+  }));
+  RETURN_IF_ERROR(u.ListMembers(ctx));
   return u;
 }
 
-void UniqueRows::ListMembers() {
+absl::Status UniqueRows::ListMembers(const Context& ctx) {
   const int32_t count = location_.empty() ? 0 : *std::max_element(location_.begin(), location_.end()) + 1;
+  RETURN_IF_ERROR(ctx.Check());
   begin_.assign(count + 1, 0);
   for (const int32_t u : location_) ++begin_[u + 1];
+  RETURN_IF_ERROR(ctx.Check());
   for (int32_t u = 0; u < count; ++u) begin_[u + 1] += begin_[u];
   members_.resize(location_.size());
   std::vector<int32_t> next(begin_.begin(), begin_.end() - 1);
-  for (size_t i = 0; i < location_.size(); ++i) members_[next[location_[i]]++] = static_cast<int32_t>(i);
+  return Blocks(ctx, rows(), RowsPerLook(4), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) members_[next[location_[i]]++] = static_cast<int32_t>(i);
+  });
 }
 
 void UniqueRows::Save(ByteWriter& out) const {
@@ -96,7 +101,7 @@ UniqueRows UniqueRows::Load(ByteReader& in) {
   for (int32_t i = 0; i < count; ++i) {
     std::copy_n(packed.data() + i * u.features_, u.features_, u.values_.get() + i * u.stride_);
   }
-  u.ListMembers();
+  if (const absl::Status listed = u.ListMembers({}); !listed.ok()) in.Fail(std::string(Message(listed)));
   return u;
 }
 

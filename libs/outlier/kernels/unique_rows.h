@@ -2,11 +2,14 @@
 // set): searching among distinct rows once keeps neighbour search from growing with the square of the repetitions.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/context.h"
 #include "base/matrix.h"
 #include "outlier/kernels/aligned.h"
 
@@ -15,7 +18,7 @@ namespace vedette::outlier {
 class UniqueRows {
  public:
   /// Values are multiplied by `unit` (a power of two); -0 becomes 0. Locations are numbered by their first row.
-  static UniqueRows Of(MatrixView X, double unit);
+  static absl::StatusOr<UniqueRows> Of(MatrixView X, double unit, const Context& ctx);
 
   int64_t rows() const { return static_cast<int64_t>(location_.size()); }
   int64_t locations() const { return static_cast<int64_t>(begin_.size()) - 1; }
@@ -31,7 +34,7 @@ class UniqueRows {
   static UniqueRows Load(ByteReader& in);
 
  private:
-  void ListMembers();
+  absl::Status ListMembers(const Context& ctx);
 
   int64_t features_ = 0, stride_ = 0;
   AlignedArray<double> values_;

@@ -15,6 +15,22 @@
 
 namespace vedette::outlier {
 
+TEST_CASE("a watched sort is a sort, and stops") {
+  Rng rng(12);
+  for (const size_t n : {size_t{0}, size_t{1}, size_t{32768}, size_t{32769}, size_t{200001}}) {
+    std::vector<double> v(n);
+    for (double& x : v) x = static_cast<double>(rng.Below(50000));
+    std::vector<double> expected = v;
+    std::sort(expected.begin(), expected.end());
+    REQUIRE(SortWatched(v, {}).ok());
+    CHECK(v == expected);
+  }
+  std::stop_source stop;
+  stop.request_stop();
+  std::vector<double> v = {2, 1};
+  CHECK(absl::IsCancelled(SortWatched(v, {.stop = stop.get_token()})));
+}
+
 TEST_CASE("the column sorter agrees with a stable sort") {
   Rng rng(11);
   ColumnSorter sorter;
@@ -35,7 +51,7 @@ TEST_CASE("the column sorter agrees with a stable sort") {
       std::vector<uint32_t> order(v.size()), expected(v.size());
       std::iota(expected.begin(), expected.end(), 0U);
       std::stable_sort(expected.begin(), expected.end(), [&](uint32_t a, uint32_t b) { return v[a] < v[b]; });
-      sorter.Order(v, order);
+      REQUIRE(sorter.Order(v, order, {}).ok());
       INFO(n << " values of kind " << kind);
       CHECK(order == expected);
     }

@@ -33,8 +33,8 @@ TEST_CASE("dense search is exact for any number of queries and neighbours, in ev
     for (const int64_t d : {1, 6, 21}) {
       Matrix X = n == 70 ? GridMatrix(n, d, 2, 1) : NormalMatrix(n, d, n + d);
       if (n == 1100) X(17, 0) = 1e40;
-      const UniqueRows rows = UniqueRows::Of(X, 1);
-      const DenseSearch search(rows);
+      const UniqueRows rows = *UniqueRows::Of(X, 1, {});
+      const DenseSearch search(rows, [] { return false; });
       for (const int64_t k : {1, 8, 9, 25, 100, 101}) {
         for (const size_t count : {size_t{1}, size_t{4}, size_t{5}, size_t{53}}) {
           std::vector<const double*> queries;

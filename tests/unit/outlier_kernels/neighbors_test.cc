@@ -114,8 +114,8 @@ TEST_CASE("Tree and dense search agree bit for bit where float32 alone would not
 TEST_CASE("Every dense kernel of this machine finds the same neighbours") {
   for (const int64_t d : {1, 3, 20, 65}) {
     const Matrix X = NormalMatrix(777, d, d);
-    const UniqueRows rows = UniqueRows::Of(X, 1);
-    const DenseSearch search(rows);
+    const UniqueRows rows = *UniqueRows::Of(X, 1, {});
+    const DenseSearch search(rows, [] { return false; });
     std::vector<const double*> queries;
     for (int64_t i = 0; i < 100; ++i) queries.push_back(rows.at(i * 7));
     std::vector<std::vector<int32_t>> first;
@@ -152,6 +152,32 @@ TEST_CASE("Many equal rows cost no more than few") {
     const Found found = OfTraining(X, {}, 5, structure);
     REQUIRE(found.distances[0] == std::vector<double>(5, 0.0));
     REQUIRE(found.distances[59999][0] >= 48);
+  }
+}
+
+TEST_CASE("New rows find the same neighbours alone, in a batch, and beside rows that are equal") {
+  const Matrix X = GridMatrix(900, 3, 4, 5), apart = NormalMatrix(900, 3, 6);
+  Matrix asked = GridMatrix(700, 3, 6, 7);  // some are training rows, some are not, many are equal
+  for (int64_t i = 0; i < 20; ++i) asked(i, 0) = -0.0;
+  for (const Matrix* from : {&X, &apart}) {
+    NeighborIndex index;
+    REQUIRE(index.Build(*from, {}, {}).ok());
+    const auto of = [&](MatrixView rows) {
+      Found found{std::vector<std::vector<double>>(rows.rows), std::vector<std::vector<int32_t>>(rows.rows)};
+      const auto keep = [&](int64_t i, std::span<const double> distances, std::span<const int32_t> near) {
+        found.distances[i].assign(distances.begin(), distances.end());
+        found.rows[i].assign(near.begin(), near.end());
+      };
+      REQUIRE(index.Of(rows, 7, {}, keep, 30).ok());
+      return found;
+    };
+    const Found together = of(asked);
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < asked.rows(); ++i) {
+      const Found alone = of(asked.view().Rows(i, 1));
+      wrong += alone.rows[0] != together.rows[i] || alone.distances[0] != together.distances[i] ? 1 : 0;
+    }
+    CHECK(wrong == 0);
   }
 }
 
