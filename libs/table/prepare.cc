@@ -284,27 +284,13 @@ absl::StatusOr<Matrix> Preparation::ApplyColumns(const Table& table) const {
   return out;
 }
 
-/// What a missing cell becomes, for each feature of one lag.
-std::vector<double> Preparation::MissingValues() const {
-  std::vector<double> out;
-  for (int64_t j = 0; j < columns_; ++j) {
-    const Feature& feature = features_[static_cast<size_t>(j)];
-    out.push_back(feature.category.empty() ? Scaled(feature.fill, feature) : 0);
-  }
-  return out;
-}
-
 Matrix Preparation::Windows(const Matrix& base, std::span<const int64_t> at) const {
-  const std::vector<double> missing = MissingValues();
   Matrix out(static_cast<int64_t>(at.size()), static_cast<int64_t>(features_.size()));
   for (int64_t f = 0; f < out.cols(); ++f) {
     const int64_t lag = f / columns_, j = f % columns_;
     const std::span<const double> from = base.col(j);
     const std::span<double> to = out.col(f);
-    for (size_t i = 0; i < at.size(); ++i) {
-      const int64_t row = at[i] - lag;
-      to[i] = row < 0 ? missing[static_cast<size_t>(j)] : from[static_cast<size_t>(row)];
-    }
+    for (size_t i = 0; i < at.size(); ++i) to[i] = from[static_cast<size_t>(std::max<int64_t>(0, at[i] - lag))];
   }
   return out;
 }

@@ -10,8 +10,9 @@
 //               scaled). With Imputation::kNone a missing category is NaN in the three latter.
 //  timestamp    left out: a point in time grows without end, so every new row would be an outlier in it.
 //  window       with a window of w rows (a shingle), a row is followed by the values of the w - 1 rows before it: first all features
-//               of lag 0, then all of lag 1... Rows must be of one series, in order of time. What lies before the first row is
-//               a missing cell. Fills, offsets and scales are those of the column, for every lag.
+//               of lag 0, then all of lag 1... Rows must be of one series, in order of time. Before the first row it stands for
+//               those that are not there: as missing cells they would be far from all others, and an isolation forest
+//               calls the first rows of every series odd. Fills, offsets and scales are the column's, for every lag.
 //  left out     columns without any value, identifiers (see drop_identifiers), ignored columns; notes() says which and why.
 #pragma once
 
@@ -107,7 +108,6 @@ class Preparation {
   void SpreadLags();
   absl::StatusOr<Matrix> ApplyColumns(const Table& table) const;
   absl::Status ApplySource(size_t s, const Column& column, Matrix* out) const;
-  std::vector<double> MissingValues() const;
   /// Matrix rows from the rows `at` of `base`, each a row of the table; the rows before it in `base` are those before it in the table.
   Matrix Windows(const Matrix& base, std::span<const int64_t> at) const;
 
