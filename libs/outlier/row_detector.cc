@@ -125,20 +125,20 @@ void TileDetector::ScoreRows(MatrixView X, int64_t begin, int64_t end, double* s
   constexpr int64_t kWide = RowTile::kWide, kMostTiles = 16, kValues = 1 << 14;
   const int64_t tile = X.cols * kWide, most = (end - begin + kWide - 1) / kWide;
   const int64_t tiles = std::clamp<int64_t>(kValues / tile, 1, std::clamp<int64_t>(most, 1, kMostTiles));
-  std::vector<double> values(static_cast<size_t>(tiles * tile), 0.0);
+  const AlignedArray<double> values(tiles * tile);
   double out[kWide];
   for (int64_t at = begin; at < end; at += tiles * kWide) {
     const int64_t count = std::min(tiles * kWide, end - at), whole = count / kWide, rest = count % kWide;
     const int lanes = rest <= RowTile::kNarrow ? RowTile::kNarrow : RowTile::kWide;  // of the last tile
+    if (rest > 0) std::fill_n(values.get() + whole * tile, tile, 0.0);               // lanes beyond the last row
     for (int64_t j = 0; j < X.cols; ++j) {
-      double* column = values.data() + j * kWide;
+      double* column = values.get() + j * kWide;
       for (int64_t t = 0; t < whole; ++t, column += tile) unit().Column(X, j, at + t * kWide, kWide, column);
-      // What an earlier tile left in lanes beyond the last row does no harm.
-      if (rest > 0) unit().Column(X, j, at + whole * kWide, rest, values.data() + whole * tile + j * lanes);
+      if (rest > 0) unit().Column(X, j, at + whole * kWide, rest, values.get() + whole * tile + j * lanes);
     }
     for (int64_t row = 0; row < count; row += kWide) {
       const bool last = row / kWide == whole;
-      ScoreTile({values.data() + row / kWide * tile, last ? lanes : RowTile::kWide}, out);
+      ScoreTile({values.get() + row / kWide * tile, last ? lanes : RowTile::kWide}, out);
       for (int64_t i = 0; i < (last ? rest : kWide); ++i) scores[at - begin + row + i] = Finite(out[i]);
     }
   }

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "outlier/columns.h"
 #include "outlier/cost.h"
+#include "outlier/kernels/histogram_cuts.h"
 #include "outlier/kernels/simd.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
@@ -23,7 +24,9 @@ constexpr double kEmpty = 1e-12;  // added to every count
 class Loda final : public TileDetector {
  public:
   explicit Loda(const ParamSet& params)
-      : bins_(params.Int("n_bins")), cuts_(params.Int("n_random_cuts")), as_pyod_(params.Choice("lookup") == "pyod") {}
+      : bins_(params.Int("n_bins")), cuts_(params.Int("n_random_cuts")), as_pyod_(params.Choice("lookup") == "pyod") {
+    if (bins_ <= HistogramCuts::kMostBins) kernel_ = HistogramKernelAvx512();
+  }
 
  private:
   absl::Status LearnFrom(MatrixView X, const Context& ctx) override {
@@ -112,13 +115,14 @@ class Loda final : public TileDetector {
     std::vector<std::vector<int64_t>> counts(Parts(X.rows, most_parts), std::vector<int64_t>(table, 0));
     const double last = static_cast<double>(bins_ - 1);
     RETURN_IF_ERROR(ForProjections(X, most_parts, ctx, [&](size_t part, size_t c, const double* values, size_t count) {
-      int32_t bin[256];
+      int64_t* const own = counts[part].data() + c * bins * kLanes;
       const double low = low_[c], divisor = Divisor(c);
+      if (kernel_.count != nullptr) return kernel_.count(values, count, low, divisor, bins_, own);
+      int32_t bin[256];
       for (size_t i = 0; i < count; ++i) {
         const double at = (values[i] - low) / divisor;
         bin[i] = static_cast<int32_t>(at < last ? at : last);  // not negative
       }
-      int64_t* const own = counts[part].data() + c * bins * kLanes;
       for (size_t i = 0; i < count; ++i) ++own[i % kLanes * bins + static_cast<size_t>(bin[i])];
     }));
     RETURN_IF_ERROR(ctx.Check());
@@ -149,7 +153,17 @@ class Loda final : public TileDetector {
   void Derive() {
     const auto bins = static_cast<size_t>(bins_);
     rarity_.clear();
+    begin_ = {0};
+    column_.clear();
+    weight_.clear();
+    divisor_.clear();
     for (size_t c = 0; c < low_.size(); ++c) {
+      for (const auto& [j, w] : used_[c]) {
+        column_.push_back(static_cast<int32_t>(j));
+        weight_.push_back(w);
+      }
+      begin_.push_back(static_cast<int32_t>(column_.size()));
+      divisor_.push_back(Divisor(c));
       for (size_t b = 0; b < bins; ++b) rarity_.push_back(-log_[c * bins + b]);
       rarity_.push_back(-std::log(kEmpty));
     }
@@ -196,10 +210,19 @@ class Loda final : public TileDetector {
     for (int r = 0; r < kLanes; ++r) scores[r] = sum[r] / static_cast<double>(cuts_);
   }
   void ScoreTile(const RowTile& tile, double* scores) const override {
-    if (tile.lanes == RowTile::kWide)
-      Tile<4>(tile.values, scores);
-    else
-      Tile<1>(tile.values, scores);
+    if (tile.lanes != RowTile::kWide) return Tile<1>(tile.values, scores);
+    if (kernel_.tile == nullptr || as_pyod_) return Tile<4>(tile.values, scores);
+    kernel_.tile({.begin = begin_.data(),
+                  .column = column_.data(),
+                  .weight = weight_.data(),
+                  .low = low_.data(),
+                  .width = width_.data(),
+                  .divisor = divisor_.data(),
+                  .worth = rarity_.data(),
+                  .cuts = cuts_,
+                  .bins = bins_},
+                 tile.values, scores);
+    for (int r = 0; r < RowTile::kWide; ++r) scores[r] /= static_cast<double>(cuts_);
   }
 
   /// How much rarer the row is where a feature is part of a projection than where it is not (Pevny 2016, section 3.3).
@@ -254,6 +277,9 @@ class Loda final : public TileDetector {
   std::vector<std::vector<std::pair<size_t, double>>> used_;
   std::vector<double> projection_, low_, width_, log_, center_;
   std::vector<double> rarity_;  ///< derived: cuts x (bins + 1)
+  HistogramKernel kernel_;
+  std::vector<int32_t> begin_, column_;  ///< derived, for the kernel: used_ in one run
+  std::vector<double> weight_, divisor_;
 };
 
 constexpr ParamSpec kParams[] = {

@@ -421,41 +421,14 @@ size_t NearestCenter::Find(const double* x, double* squared) const {
   return best;
 }
 
-template <int kVectors>
-void NearestCenter::Tile(const double* tile, size_t clusters, double* squared, double* nearest) const {
-  constexpr int kLanes = 4 * kVectors;
-  F64x4 least[kVectors], best[kVectors];
-  for (int v = 0; v < kVectors; ++v)
-    least[v] = F64x4::Set(std::numeric_limits<double>::infinity()), best[v] = F64x4::Zero();
-  for (size_t c = 0; c < clusters; ++c) {
-    F64x4 sum[kVectors];
-    for (F64x4& s : sum) s = F64x4::Zero();
-    const double* center = values_.data() + c / 8 * d_ * 8 + c % 8;
-    const double* x = tile;
-    for (size_t j = 0; j < d_; ++j, center += 8, x += kLanes) {
-      const F64x4 value = F64x4::Set(*center);
-      for (int v = 0; v < kVectors; ++v) {
-        const F64x4 gap = F64x4::LoadAny(x + 4 * v) - value;
-        sum[v] = Fma(gap, gap, sum[v]);
-      }
-    }
-    if (nearest != nullptr) {
-      const F64x4 index = F64x4::Set(static_cast<double>(c));
-      for (int v = 0; v < kVectors; ++v) best[v] = WhereNotAbove(least[v], sum[v], best[v], index);
-    }
-    for (int v = 0; v < kVectors; ++v) least[v] = Min(sum[v], least[v]);
-  }
-  for (int v = 0; v < kVectors; ++v) {
-    least[v].Store(squared + 4 * v);
-    if (nearest != nullptr) best[v].Store(nearest + 4 * v);
-  }
-}
-
 void NearestCenter::FindTile(const double* tile, int lanes, size_t clusters, double* squared, double* nearest) const {
-  if (lanes == 16)
-    Tile<4>(tile, clusters, squared, nearest);
-  else
-    Tile<1>(tile, clusters, squared, nearest);
+  FastestKMeansKernel().exact({.rows = tile,
+                               .lanes = lanes,
+                               .centers = values_.data(),
+                               .features = d_,
+                               .count = clusters,
+                               .squared = squared,
+                               .nearest = nearest});
 }
 
 void NearestCenter::PartsTile(const double* tile, int lanes, size_t clusters, double unscale, double* parts,

@@ -45,9 +45,6 @@ class NearestCenter {
   size_t clusters() const { return clusters_; }
 
  private:
-  template <int kVectors>
-  void Tile(const double* tile, size_t clusters, double* squared, double* nearest) const;
-
   size_t clusters_ = 0, padded_ = 0, d_ = 0;
   std::vector<double> values_;
 };

@@ -72,12 +72,53 @@ void TryCandidatesPortable(CandidateBlocks& t) {
   }
 }
 
+namespace {
+
+template <int kVectors>
+void ExactCenters(const ExactTile& t) {
+  F64x4 least[kVectors], best[kVectors];
+  for (int v = 0; v < kVectors; ++v)
+    least[v] = F64x4::Set(std::numeric_limits<double>::infinity()), best[v] = F64x4::Zero();
+  for (size_t c = 0; c < t.count; ++c) {
+    F64x4 sum[kVectors];
+    for (F64x4& s : sum) s = F64x4::Zero();
+    const double* center = t.centers + c / 8 * t.features * 8 + c % 8;
+    const double* x = t.rows;
+    for (size_t j = 0; j < t.features; ++j, center += 8, x += 4 * kVectors) {
+      const F64x4 value = F64x4::Set(*center);
+      for (int v = 0; v < kVectors; ++v) {
+        const F64x4 gap = F64x4::LoadAny(x + 4 * v) - value;
+        sum[v] = Fma(gap, gap, sum[v]);
+      }
+    }
+    if (t.nearest != nullptr) {
+      const F64x4 index = F64x4::Set(static_cast<double>(c));
+      for (int v = 0; v < kVectors; ++v) best[v] = WhereNotAbove(least[v], sum[v], best[v], index);
+    }
+    for (int v = 0; v < kVectors; ++v) least[v] = Min(sum[v], least[v]);
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    least[v].Store(t.squared + 4 * v);
+    if (t.nearest != nullptr) best[v].Store(t.nearest + 4 * v);
+  }
+}
+
+}  // namespace
+
+void ExactCentersPortable(const ExactTile& tile) {
+  if (tile.lanes == 16)
+    ExactCenters<4>(tile);
+  else
+    ExactCenters<1>(tile);
+}
+
 const KMeansKernel& FastestKMeansKernel() {
   static const KMeansKernel kernel = [] {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) return KMeansKernel{NearestCentersAvx512, TryCandidatesAvx512};
+    if (__builtin_cpu_supports("avx512f"))
+      return KMeansKernel{NearestCentersAvx512, TryCandidatesAvx512, ExactCentersAvx512};
 #endif
-    return KMeansKernel{NearestCentersPortable, TryCandidatesPortable};
+    return KMeansKernel{NearestCentersPortable, TryCandidatesPortable, ExactCentersPortable};
   }();
   return kernel;
 }

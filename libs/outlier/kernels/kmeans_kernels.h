@@ -36,9 +36,21 @@ struct CandidateBlocks {
   double sums[kCandidates][8] = {};  ///< of `trial` are added to these, over the rows with the same index modulo 8
 };
 
+/// Rows side by side against centers in double: the least squared distance of each row, terms in the order of the
+/// features, and, where `nearest` is not null, which center's it is (the first of several).
+struct ExactTile {
+  const double* rows = nullptr;     ///< [feature][lanes]
+  int lanes = 0;                    ///< 4 or 16
+  const double* centers = nullptr;  ///< [group][feature][8]
+  size_t features = 0, count = 0;   ///< count: of centers
+  double* squared = nullptr;        ///< [lanes]
+  double* nearest = nullptr;        ///< [lanes]
+};
+
 struct KMeansKernel {
   void (*nearest)(const CenterTile& tile, CenterFound& found) = nullptr;
   void (*candidates)(CandidateBlocks& blocks) = nullptr;
+  void (*exact)(const ExactTile& tile) = nullptr;
 };
 
 /// The fastest that this processor can run; all give the same bits.
@@ -47,5 +59,7 @@ void NearestCentersPortable(const CenterTile& tile, CenterFound& found);
 void NearestCentersAvx512(const CenterTile& tile, CenterFound& found);
 void TryCandidatesPortable(CandidateBlocks& blocks);
 void TryCandidatesAvx512(CandidateBlocks& blocks);
+void ExactCentersPortable(const ExactTile& tile);
+void ExactCentersAvx512(const ExactTile& tile);
 
 }  // namespace vedette::outlier

@@ -84,11 +84,47 @@ void TryCandidatesAvx512(CandidateBlocks& t) {
   for (int q = 0; q < kCandidates; ++q) _mm512_storeu_pd(t.sums[q], total[q]);
 }
 
+void ExactCentersAvx512(const ExactTile& t) {
+  constexpr int kLanes = 16;
+  constexpr size_t kTogether = 4;  // centers
+  if (t.lanes != kLanes) return ExactCentersPortable(t);
+  __m512d least[2] = {_mm512_set1_pd(__builtin_inf()), _mm512_set1_pd(__builtin_inf())};
+  __m512d best[2] = {_mm512_setzero_pd(), _mm512_setzero_pd()};
+  for (size_t first = 0; first < t.count; first += kTogether) {
+    __m512d sum[kTogether][2];
+    for (auto& s : sum) s[0] = s[1] = _mm512_setzero_pd();
+    const double* center = t.centers + first / 8 * t.features * 8 + first % 8;
+    const double* x = t.rows;
+    for (size_t j = 0; j < t.features; ++j, center += 8, x += kLanes) {
+      const __m512d low = _mm512_loadu_pd(x), high = _mm512_loadu_pd(x + 8);
+#pragma GCC unroll 4
+      for (size_t c = 0; c < kTogether; ++c) {
+        const __m512d value = _mm512_set1_pd(center[c]);
+        const __m512d a = _mm512_sub_pd(low, value), b = _mm512_sub_pd(high, value);
+        sum[c][0] = _mm512_fmadd_pd(a, a, sum[c][0]);
+        sum[c][1] = _mm512_fmadd_pd(b, b, sum[c][1]);
+      }
+    }
+    for (size_t c = 0; c < kTogether && first + c < t.count; ++c) {
+      for (int half = 0; half < 2; ++half) {
+        const __mmask8 nearer = _mm512_cmp_pd_mask(least[half], sum[c][half], _CMP_NLE_UQ);
+        best[half] = _mm512_mask_mov_pd(best[half], nearer, _mm512_set1_pd(static_cast<double>(first + c)));
+        least[half] = _mm512_min_pd(sum[c][half], least[half]);
+      }
+    }
+  }
+  for (int half = 0; half < 2; ++half) {
+    _mm512_storeu_pd(t.squared + 8 * half, least[half]);
+    if (t.nearest != nullptr) _mm512_storeu_pd(t.nearest + 8 * half, best[half]);
+  }
+}
+
 }  // namespace vedette::outlier
 #pragma GCC pop_options
 #else
 namespace vedette::outlier {
 void NearestCentersAvx512(const CenterTile& tile, CenterFound& found) { NearestCentersPortable(tile, found); }
 void TryCandidatesAvx512(CandidateBlocks& blocks) { TryCandidatesPortable(blocks); }
+void ExactCentersAvx512(const ExactTile& tile) { ExactCentersPortable(tile); }
 }  // namespace vedette::outlier
 #endif

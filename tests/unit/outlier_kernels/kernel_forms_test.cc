@@ -2,10 +2,12 @@
 // forest_test.cc).
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <limits>
 #include <vector>
 
 #include "base/rng.h"
 #include "outlier/kernels/gaussian_sums.h"
+#include "outlier/kernels/histogram_cuts.h"
 #include "outlier/kernels/kmeans_kernels.h"
 
 namespace vedette::outlier {
@@ -86,6 +88,91 @@ TEST_CASE("k-means: candidates and nearest centers have the same bits in every f
       CHECK(same(portable.second, fast.second));
       CHECK(same(portable.doubt, fast.doubt));
       CHECK(same(portable.center, fast.center));
+    }
+  }
+}
+
+TEST_CASE("nearest centers in double: the same bits in every form and number of rows") {
+  for (const size_t d : {1, 5, 30}) {
+    for (const size_t count : {1, 7, 8, 13, 20}) {
+      std::vector<double> centers = Normal<double>((count + 7) / 8 * 8 * d, 1), rows = Normal<double>(16 * d, 2);
+      for (size_t j = 0; j < d; ++j) rows[j * 16 + 3] = centers[j * 8];  // a row that is a center
+      double squared[3][16], nearest[3][16];
+      const ExactTile tile{.rows = rows.data(), .lanes = 16, .centers = centers.data(), .features = d, .count = count};
+      const auto form = [&](ExactTile own, int at) {
+        own.squared = squared[at];
+        own.nearest = nearest[at];
+        return own;
+      };
+      ExactCentersPortable(form(tile, 0));
+      if (HasAvx512()) {
+        ExactCentersAvx512(form(tile, 1));
+        CHECK(std::equal(squared[0], squared[0] + 16, squared[1]));
+        CHECK(std::equal(nearest[0], nearest[0] + 16, nearest[1]));
+      }
+      std::vector<double> few(4 * d);  // rows 2 to 5
+      for (size_t j = 0; j < d; ++j) std::copy_n(rows.data() + j * 16 + 2, 4, few.data() + j * 4);
+      ExactTile narrow = tile;
+      narrow.rows = few.data();
+      narrow.lanes = 4;
+      ExactCentersPortable(form(narrow, 2));
+      CHECK(std::equal(squared[2], squared[2] + 4, squared[0] + 2));
+      CHECK(std::equal(nearest[2], nearest[2] + 4, nearest[0] + 2));
+    }
+  }
+}
+
+TEST_CASE("bins of projections are those of a division, at their very edges, too") {
+  const HistogramKernel kernel = HistogramKernelAvx512();
+  if (kernel.tile == nullptr) return;
+  for (const int64_t bins : {2, 7, 10, 15}) {
+    for (const double width : {0.1, 1.0 / 3, 0.0, 1e-320, 1e90}) {
+      // On edges, beside them, within and beyond.
+      const double low = -width * 2, divisor = width > 0 ? width : std::numeric_limits<double>::infinity();
+      std::vector<double> values;
+      for (int64_t b = 0; b <= bins; ++b) {
+        const double edge = low + static_cast<double>(b) * width;
+        for (const double v : {edge, std::nextafter(edge, -1e300), std::nextafter(edge, 1e300), edge + width / 3})
+          values.push_back(v);
+      }
+      const std::vector<double> inside = [&] {
+        std::vector<double> out;
+        for (const double v : values) out.push_back(std::max(v, low));
+        return out;
+      }();
+      std::vector<int64_t> expected(static_cast<size_t>(bins), 0), counts = expected;
+      for (const double v : inside) {
+        const double at = (v - low) / divisor, last = static_cast<double>(bins - 1);
+        ++expected[static_cast<size_t>(at < last ? at : last)];
+      }
+      kernel.count(inside.data(), inside.size(), low, divisor, bins, counts.data());
+      CHECK(counts == expected);
+
+      const int32_t begin[] = {0, 1}, column[] = {0};
+      const double weight[] = {1};
+      const std::vector<double> worth = Normal<double>(static_cast<size_t>(bins) + 1, 9);
+      const HistogramCuts cuts{.begin = begin,
+                               .column = column,
+                               .weight = weight,
+                               .low = &low,
+                               .width = &width,
+                               .divisor = &divisor,
+                               .worth = worth.data(),
+                               .cuts = 1,
+                               .bins = bins};
+      while (values.size() % HistogramCuts::kRows != 0) values.push_back(low + 1000 * width);
+      size_t wrong = 0;
+      for (size_t i = 0; i < values.size(); i += HistogramCuts::kRows) {
+        double sums[HistogramCuts::kRows];
+        kernel.tile(cuts, values.data() + i, sums);
+        for (size_t r = 0; r < HistogramCuts::kRows; ++r) {
+          const double offset = values[i + r] - low, most = width * (static_cast<double>(bins) + 1e-9);
+          const double at = std::clamp(offset / divisor, 0.0, static_cast<double>(bins - 1));
+          const bool within = -1e-9 * width <= offset && offset <= most;
+          wrong += sums[r] != worth[within ? static_cast<size_t>(at) : static_cast<size_t>(bins)] ? 1 : 0;
+        }
+      }
+      CHECK(wrong == 0);
     }
   }
 }
