@@ -219,6 +219,14 @@ void Standardizer::Tile(MatrixView X, int64_t begin, double* out) const {
   }
 }
 
+void Standardizer::Tiles(MatrixView X, int64_t begin, int64_t tiles, double* out) const {
+  for (size_t c = 0; c < unit_.size(); ++c, out += kTile) {
+    const double* x = X.data + static_cast<int64_t>(c) * X.stride + begin;
+    const Scale scale{unit_[c], center_[c], inverse_[c]};
+    for (int64_t t = 0; t < tiles; ++t, x += kTile) StandardiseInto(x, kTile, scale, out + t * size() * kTile);
+  }
+}
+
 Matrix Standardizer::Centers() const {
   Matrix out = Matrix::ForOverwrite(1, size());
   std::copy(unscaled_center_.begin(), unscaled_center_.end(), out.data());

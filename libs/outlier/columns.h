@@ -59,6 +59,8 @@ class Standardizer {
   /// z of kTile rows from `begin` (fewer at the end of X: zeros then), feature by feature: out[j * kTile + r].
   static constexpr int64_t kTile = 16;
   void Tile(MatrixView X, int64_t begin, double* out) const;
+  /// Several full tiles, one after the other: of each column a stretch is read that is long enough to be fetched ahead.
+  void Tiles(MatrixView X, int64_t begin, int64_t tiles, double* out) const;
   /// z of one column's rows from `begin`, as many as `out` holds.
   void Block(MatrixView X, int64_t column, int64_t begin, std::span<double> out) const;
   /// The value of the column that z stands for (the inverse of Z), bounded to finite doubles.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
@@ -12,12 +13,18 @@ namespace {
 
 constexpr size_t kWork = 512;  // doubles on the stack, enough for a few rows of a table of usual width
 
-/// Rows [at, at + count) of X as a tile; lanes beyond hold the first row.
-void ReadTile(const RowUnit& unit, MatrixView X, int64_t at, int64_t count, int64_t lanes, double* values) {
-  if (count == RowTile::kWide) {  // a length that the compiler knows
-    for (int64_t j = 0; j < X.cols; ++j) unit.Column(X, j, at, RowTile::kWide, values + j * RowTile::kWide);
-    return;
+/// Rows [at, at + count) of X as tiles of kWide rows, one after the other: a stretch of each column is long enough to
+/// be fetched ahead.
+void ReadTiles(const RowUnit& unit, MatrixView X, int64_t at, int64_t count, double* values) {
+  constexpr int64_t kWide = RowTile::kWide;
+  for (int64_t j = 0; j < X.cols; ++j, values += kWide) {
+    double* tile = values;
+    for (int64_t r = 0; r < count; r += kWide, tile += X.cols * kWide) unit.Column(X, j, at + r, kWide, tile);
   }
+}
+
+/// A tile that is not full: lanes beyond the last row hold the first.
+void ReadTile(const RowUnit& unit, MatrixView X, int64_t at, int64_t count, int64_t lanes, double* values) {
   for (int64_t j = 0; j < X.cols; ++j, values += lanes) {
     double first;
     unit.Column(X, j, at, 1, &first);
@@ -58,23 +65,29 @@ bool RowDetector::ExplainRows(MatrixView X, int64_t begin, int64_t end, const Ro
 bool TileDetector::ExplainTile(const RowTile&, const RowParts&) const { return false; }
 
 bool TileDetector::ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const {
-  constexpr int64_t kWide = RowTile::kWide, kNarrow = RowTile::kNarrow;
-  const int64_t tile = X.cols * (end - begin <= kNarrow ? kNarrow : kWide);
-  absl::FixedArray<double, kWork> values(static_cast<size_t>(tile)), last(static_cast<size_t>(2 * tile));
-  for (int64_t at = begin; at < end; at += kWide) {
-    const int64_t count = std::min(kWide, end - at), lanes = count <= kNarrow ? kNarrow : kWide;
-    ReadTile(unit(), X, at, count, lanes, values.data());
-    const RowTile rows{values.data(), static_cast<int>(lanes)};
-    const RowParts own = out.From(at - begin);
-    if (count == lanes) {
-      if (!ExplainTile(rows, own)) return RowDetector::ExplainRows(X, begin, end, out);
-      continue;
+  constexpr int64_t kWide = RowTile::kWide, kNarrow = RowTile::kNarrow, kMostTiles = 16, kValues = 1 << 14;
+  const int64_t whole = (end - begin) / kWide * kWide, cells = X.cols * kWide;
+  if (whole > 0) {
+    const int64_t together = kWide * std::clamp<int64_t>(kValues / cells, 1, std::min(kMostTiles, whole / kWide));
+    const std::unique_ptr<double[]> values(new double[static_cast<size_t>(together * X.cols)]);
+    for (int64_t at = begin; at < begin + whole; at += together) {
+      const int64_t count = std::min(together, begin + whole - at);
+      ReadTiles(unit(), X, at, count, values.get());
+      for (int64_t r = 0; r < count; r += kWide) {
+        const RowTile tile{values.get() + r * X.cols, RowTile::kWide};
+        if (!ExplainTile(tile, out.From(at + r - begin))) return RowDetector::ExplainRows(X, begin, end, out);
+      }
     }
-    const RowParts whole{last.data(), out.expected == nullptr ? nullptr : last.data() + tile, lanes};
-    if (!ExplainTile(rows, whole)) return RowDetector::ExplainRows(X, begin, end, out);
-    CopyTile(whole.contributions, lanes, X.cols, count, own.contributions, out.stride);
-    if (own.expected != nullptr) CopyTile(whole.expected, lanes, X.cols, count, own.expected, out.stride);
   }
+  const int64_t count = end - begin - whole;
+  if (count == 0) return true;
+  const int64_t lanes = count <= kNarrow ? kNarrow : kWide, tile = X.cols * lanes;
+  absl::FixedArray<double, kWork> work(static_cast<size_t>(3 * tile));
+  ReadTile(unit(), X, begin + whole, count, lanes, work.data());
+  const RowParts full{work.data() + tile, out.expected == nullptr ? nullptr : work.data() + 2 * tile, lanes};
+  if (!ExplainTile({work.data(), static_cast<int>(lanes)}, full)) return RowDetector::ExplainRows(X, begin, end, out);
+  CopyTile(full.contributions, lanes, X.cols, count, out.contributions + whole, out.stride);
+  if (out.expected != nullptr) CopyTile(full.expected, lanes, X.cols, count, out.expected + whole, out.stride);
   return true;
 }
 

@@ -310,6 +310,33 @@ TEST_CASE("explanations have the right shape, are finite, and add up where they 
   }
 }
 
+TEST_CASE("explanations have the same bits alone, among others, and on several threads") {
+  const Matrix X = Cloud(kSanitized ? 60 : 200, 5), fresh = Cloud(70, 5, 12);
+  ThreadPool pool(3);
+  FOR_EACH_ALGORITHM(d) {
+    if (!d.explains) continue;
+    const auto detector = Fitted(d, X);
+    const auto all = detector->Explain(fresh, Context{}), threads = detector->Explain(fresh, Context{.pool = &pool});
+    REQUIRE((all.ok() && threads.ok()));
+    const auto differ = [&](const Attribution& a, int64_t first, int64_t rows) {
+      int64_t cells = 0;
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t j = 0; j < 5; ++j) {
+          cells += a.contributions(i, j) != all->contributions(first + i, j) ? 1 : 0;
+          cells += a.Expected(i, j) != all->Expected(first + i, j) ? 1 : 0;
+        }
+      }
+      return cells;
+    };
+    CHECK(differ(*threads, 0, 70) == 0);
+    for (const auto& [first, rows] : {std::pair<int64_t, int64_t>(0, 1), {17, 1}, {3, 4}, {5, 19}, {20, 50}}) {
+      const auto some = detector->Explain(fresh.view().Rows(first, rows), Context{});
+      REQUIRE(some.ok());
+      CHECK(differ(*some, first, rows) == 0);
+    }
+  }
+}
+
 TEST_CASE("a value that is odd in one column only is blamed on that column") {
   const Matrix X = Cloud(500, 5, 7, 1);  // all columns of one scale: some algorithms work in the units they are given
   Matrix odd(5, 5);                      // row k: typical values but in column k

@@ -116,20 +116,11 @@ absl::Status LocalOutlierFactor::Score(MatrixView X, std::span<double> scores, c
 // The row's factor less 1 (the factor amid an even density), shared out by the features' parts of the distance to the
 // neighbours.
 absl::StatusOr<Attribution> LocalOutlierFactor::Explain(MatrixView X, const Context& ctx) const {
-  std::vector<double> factor(X.rows);
-  RETURN_IF_ERROR(Score(X, factor, ctx));
-  absl::StatusOr<Attribution> out = NeighborGaps(index_, metric_, k_, X, ctx);
-  if (!out.ok()) return out;
-  out->space = "local outlier factor above 1";
-  for (int64_t i = 0; i < X.rows; ++i) {
-    double most = 0, sum = 0;
-    for (int64_t j = 0; j < X.cols; ++j) most = std::max(most, out->contributions(i, j));
-    if (most == 0) continue;
-    for (int64_t j = 0; j < X.cols; ++j) sum += out->contributions(i, j) / most;  // no overflow
-    for (int64_t j = 0; j < X.cols; ++j) {
-      out->contributions(i, j) = (factor[i] - 1) * (out->contributions(i, j) / most / sum);
-    }
-  }
+  const auto above = [this](std::span<const double> distances, std::span<const int32_t> rows) {
+    return Factor(Density(distances, rows), rows) - 1;
+  };
+  absl::StatusOr<Attribution> out = NeighborGaps(index_, metric_, k_, X, ctx, kMaxTies * k_, above);
+  if (out.ok()) out->space = "local outlier factor above 1";
   return out;
 }
 

@@ -124,28 +124,30 @@ class Pca final : public Detector {
                                 .count = components(),
                                 .d = d_};
     RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
-      constexpr int64_t kNarrow = 4;
-      const int64_t lanes = end - begin <= kNarrow ? kNarrow : kTile;
-      absl::FixedArray<double, 1024> work(static_cast<size_t>((2 * d_ + components()) * lanes));
-      double* const z = work.data();
-      double* const last = z + d_ * lanes;  // parts of a tile that is not full
-      double* const factors = last + d_ * lanes;
-      for (int64_t row = begin; row < end; row += lanes) {
-        const int64_t count = std::min(lanes, end - row);
-        if (lanes == kTile) {
-          columns_.Tile(X, row, z);
-        } else {
-          for (int64_t j = 0; j < d_; ++j) {
-            for (int64_t r = 0; r < lanes; ++r) z[j * lanes + r] = r < count ? columns_.Z(j, X(row + r, j)) : 0;
-          }
+      constexpr int64_t kNarrow = 4, kMostTiles = 8;
+      const int64_t tiles = (end - begin) / kTile, together = std::clamp<int64_t>(tiles, 1, kMostTiles);
+      const int64_t rest = end - begin - tiles * kTile, lanes = rest > 0 && rest <= kNarrow ? kNarrow : kTile;
+      absl::FixedArray<double, 1024> work(
+          static_cast<size_t>(tiles == 0 ? (2 * d_ + components()) * lanes
+                                         : (std::max<int64_t>(together, 2) * d_ + components()) * kTile));
+      double* const factors = work.data();
+      double* const z = factors + components() * (tiles == 0 ? lanes : kTile);
+      for (int64_t t = 0; t < tiles; t += together) {
+        const int64_t count = std::min(together, tiles - t);
+        columns_.Tiles(X, begin + t * kTile, count, z);
+        for (int64_t k = 0; k < count; ++k) {
+          DirectionParts(directions, z + k * d_ * kTile, kTile, factors,
+                         a.contributions.data() + begin + (t + k) * kTile, X.rows);
         }
-        double* const out = a.contributions.data() + row;
-        if (count == lanes) {
-          DirectionParts(directions, z, static_cast<int>(lanes), factors, out, X.rows);
-          continue;
-        }
-        DirectionParts(directions, z, static_cast<int>(lanes), factors, last, lanes);
-        for (int64_t j = 0; j < d_; ++j) std::copy_n(last + j * lanes, count, out + j * X.rows);
+      }
+      if (rest == 0) return;
+      double* const parts = z + d_ * lanes;
+      for (int64_t j = 0; j < d_; ++j) {
+        for (int64_t r = 0; r < lanes; ++r) z[j * lanes + r] = columns_.Z(j, X(end - rest + std::min(r, rest - 1), j));
+      }
+      DirectionParts(directions, z, static_cast<int>(lanes), factors, parts, lanes);
+      for (int64_t j = 0; j < d_; ++j) {
+        for (int64_t r = 0; r < rest; ++r) a.contributions(end - rest + r, j) = parts[j * lanes + r];
       }
     }));
     return a;

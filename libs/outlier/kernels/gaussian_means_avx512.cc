@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "outlier/kernels/gaussian_means.h"
-#include "outlier/kernels/gaussian_sums.h"
 
 #if defined(__x86_64__)
 #pragma GCC push_options

@@ -4,23 +4,27 @@
 #include <cstdint>
 
 #include "outlier/kernels/gaussian_means.h"
-#include "outlier/kernels/gaussian_sums.h"
 
 namespace vedette::outlier {
 namespace {
 
-constexpr int64_t kMeanChunk = 16;  // blocks: their rows stay in the first cache from the kernels to the means
+constexpr int64_t kMeanChunk = 8;  // blocks: their rows, and the next ones, stay in the first cache
 constexpr double kLargestDouble = 1.7976931348623157e308;
 constexpr double kLog2E = 1.4426950408889634, kLeastExponent = -1000;
+
+/// The Chebyshev interpolant of 2^r on [-1/2, 1/2], highest power first: off by 9e-13.
+constexpr double kAboutPowerOfTwo[] = {1.3255224878668817e-06, 1.5310079402249296e-05, 0.00015403455852453838,
+                                       0.0013333450568000645,  0.009618129159402558,   0.05550410941205933,
+                                       0.2402265069581299,     0.6931471805459335,     1.0};
 
 /// 2^t for t in [-1000, 0] (and a little above).
 template <typename V>
 inline V PowerOfTwoOf(V t) {
   const V shift = V::Set(0x1.8p52);  // adding it rounds to whole numbers, in the low bits
   const V shifted = t + shift, r = t - (shifted - shift);
-  V p = V::Set(kPowerOfTwo[0]);
-#pragma GCC unroll 16
-  for (int i = 1; i < kPowerOfTwoTerms; ++i) p = Fma(p, r, V::Set(kPowerOfTwo[i]));
+  V p = V::Set(kAboutPowerOfTwo[0]);
+#pragma GCC unroll 8
+  for (int i = 1; i < 9; ++i) p = Fma(p, r, V::Set(kAboutPowerOfTwo[i]));
   return TimesPowerOfTwo(p, shifted);
 }
 
@@ -30,8 +34,8 @@ inline double SumOfEight(const double* v) {
   return (a + c) + (b + d);
 }
 
-/// Of the rows of kBlocks blocks: the binary logarithm of the kernel times 2^shift where distances are taken by products,
-/// the squared distance else.
+/// Of the rows of kBlocks blocks: the binary logarithm of the kernel times 2^shift where distances are taken by
+/// products, the squared distance else.
 template <typename V, bool kProducts, int kQueries, int kBlocks>
 inline void Exponents(const GaussianMeanRows& in, int64_t block, const double* const* x, const double* shift,
                       const double (*scaled)[kQueries], V (&t)[kBlocks][kQueries][8 / V::kLanes]) {
@@ -46,7 +50,7 @@ inline void Exponents(const GaussianMeanRows& in, int64_t block, const double* c
 #pragma GCC unroll 2
       for (int h = 0; h < kHalves; ++h) {
         t[b][q][h] = kProducts ? Fma(V::LoadAny(in.norms + (block + b) * 8 + h * V::kLanes), factor, V::Set(shift[q]))
-                                    : V::Zero();
+                               : V::Zero();
       }
     }
   }
@@ -105,10 +109,11 @@ inline void AddKernels(const GaussianMeanRows& in, int64_t first, int64_t block,
   }
 }
 
-/// sums[j][q] += kernels times the values of kFeatures columns from j, over a chunk's blocks.
+/// sums[j][q] += kernels times the values of kFeatures columns from j, over a chunk's blocks. What lies `ahead` is
+/// fetched.
 template <typename V, int kQueries, int kFeatures>
-inline void AddValues(const double* values, int64_t d, int64_t blocks, const double (*kernel)[kMeanChunk * 8],
-                      double* sums) {
+inline void AddValues(const double* values, int64_t d, int64_t blocks, int64_t ahead,
+                      const double (*kernel)[kMeanChunk * 8], double* sums) {
   constexpr int kHalves = 8 / V::kLanes;
   for (int h = 0; h < kHalves; ++h) {
     V sum[kFeatures][kQueries];
@@ -125,6 +130,7 @@ inline void AddValues(const double* values, int64_t d, int64_t blocks, const dou
 #pragma GCC unroll 8
       for (int f = 0; f < kFeatures; ++f) {
         const V value = V::LoadAny(at + f * 8);
+        if (h == 0) __builtin_prefetch(at + f * 8 + ahead);
 #pragma GCC unroll 4
         for (int q = 0; q < kQueries; ++q) sum[f][q] = Fma(w[q], value, sum[f][q]);
       }
@@ -134,6 +140,20 @@ inline void AddValues(const double* values, int64_t d, int64_t blocks, const dou
 #pragma GCC unroll 4
       for (int q = 0; q < kQueries; ++q) sum[f][q].Store(sums + (f * kQueries + q) * 8 + h * V::kLanes);
     }
+  }
+}
+
+template <int kFeatures>
+struct FeatureCount {
+  static constexpr int value = kFeatures;
+};
+
+/// f(FeatureCount<rest>()) for the rest in [1, kMost].
+template <int kMost, typename F>
+inline void EachRest(int64_t rest, const F& f) {
+  if constexpr (kMost > 0) {
+    if (rest == kMost) return f(FeatureCount<kMost>());
+    EachRest<kMost - 1>(rest, f);
   }
 }
 
@@ -156,13 +176,18 @@ void MeansOnce(const GaussianMeanRows& in, const double* const* x, const double*
   for (int64_t first = 0; first < blocks; first += kMeanChunk) {
     const int64_t end = first + kMeanChunk < blocks ? first + kMeanChunk : blocks;
     int64_t block = first;
-    for (; block + kBlocks <= end; block += kBlocks) AddKernels<V, kProducts, kQueries, kBlocks>(in, first, block, x, shift, scaled, state);
+    for (; block + kBlocks <= end; block += kBlocks)
+      AddKernels<V, kProducts, kQueries, kBlocks>(in, first, block, x, shift, scaled, state);
     for (; block < end; ++block) AddKernels<V, kProducts, kQueries, 1>(in, first, block, x, shift, scaled, state);
     const double* const values = in.rows->block(static_cast<size_t>(first));
+    const int64_t ahead = end + kMeanChunk <= blocks ? kMeanChunk * d * 8 : 0;
+    const auto add = [&](int64_t j, auto several) {
+      AddValues<V, kQueries, several.value>(values + j * 8, d, end - first, ahead, state.kernel,
+                                            work + j * kQueries * 8);
+    };
     int64_t j = 0;
-    for (; j + kFeatures <= d; j += kFeatures)
-      AddValues<V, kQueries, kFeatures>(values + j * 8, d, end - first, state.kernel, work + j * kQueries * 8);
-    for (; j < d; ++j) AddValues<V, kQueries, 1>(values + j * 8, d, end - first, state.kernel, work + j * kQueries * 8);
+    for (; j + kFeatures <= d; j += kFeatures) add(j, FeatureCount<kFeatures>());
+    EachRest<kFeatures - 1>(d - j, [&](auto several) { add(j, several); });
   }
   for (int q = 0; q < kQueries; ++q) {
     double total[8], largest[8];

@@ -87,9 +87,14 @@ class Reporter {
       size = k_;
     }
     size_ = static_cast<size_t>(size);
+    next_ = size == k_ && top.size() > size ? top.rows()[size] : -1;
   }
   void Tell(int64_t query, const NeighborIndex::Visit& visit) const {
     visit(query, {distance_.data(), size_}, {row_.data(), size_});
+  }
+  /// Of a search for one more than k, or for ties, among all rows.
+  void Tell(int64_t query, const NeighborIndex::VisitNext& visit) const {
+    visit(query, {distance_.data(), size_}, {row_.data(), size_}, next_);
   }
 
  private:
@@ -99,6 +104,7 @@ class Reporter {
   std::vector<double> distance_;
   std::vector<int32_t> row_;
   size_t size_ = 0;
+  int32_t next_ = -1;
 };
 
 }  // namespace
@@ -239,9 +245,21 @@ absl::StatusOr<std::vector<int32_t>> NeighborIndex::TreeOrder(const UniqueRows& 
 }
 
 absl::Status NeighborIndex::Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const {
+  return Query(X, k, ctx, ties, false, [&](int64_t query, const auto& reporter) { reporter.Tell(query, visit); });
+}
+
+absl::Status NeighborIndex::OfWithNext(MatrixView X, int64_t k, const Context& ctx, const VisitNext& visit,
+                                       int64_t ties) const {
+  return Query(X, k, ctx, ties, true, [&](int64_t query, const auto& reporter) { reporter.Tell(query, visit); });
+}
+
+template <typename Tell>
+absl::Status NeighborIndex::Query(MatrixView X, int64_t k, const Context& ctx, int64_t ties, bool next,
+                                  const Tell& tell) const {
   k = std::min(k, rows());
   ties = std::min(ties, rows());
-  if (X.rows < kPiece) return OfFew(X, k, ctx, visit, ties);
+  if (X.rows < kPiece) return QueryFew(X, k, ctx, ties, next, tell);
+  const int64_t more = next && ties <= k ? 1 : 0;
   // What is held of the rows beside X is bounded, and the time between two looks at the context.
   const int64_t together = std::max<int64_t>(16384, RowsPerLook(features()));
   for (int64_t at = 0; at < X.rows; at += together) {
@@ -250,19 +268,22 @@ absl::Status NeighborIndex::Of(MatrixView X, int64_t k, const Context& ctx, cons
     RETURN_IF_ERROR(Pieces(ctx, asked.locations(), [&](int64_t begin, int64_t end, const StopFn& stop) {
       std::vector<const double*> queries;
       for (int64_t i = begin; i < end; ++i) queries.push_back(asked.at(order[i]));
-      const std::vector<TopK> tops = SearchTies(queries, k, ties, 0, stop);
+      const std::vector<TopK> tops = SearchTies(queries, k + more, ties, 0, stop);
       if (stop()) return;
       Reporter reporter(unique_, k, ties, metric_);
       for (int64_t i = begin; i < end; ++i) {
         reporter.Find(tops[i - begin], -1);
-        for (const int32_t row : asked.members(order[i])) reporter.Tell(at + row, visit);
+        for (const int32_t row : asked.members(order[i])) tell(at + row, reporter);
       }
     }));
   }
   return absl::OkStatus();
 }
 
-absl::Status NeighborIndex::OfFew(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const {
+template <typename Tell>
+absl::Status NeighborIndex::QueryFew(MatrixView X, int64_t k, const Context& ctx, int64_t ties, bool next,
+                                     const Tell& tell) const {
+  const int64_t more = next && ties <= k ? 1 : 0;
   return Pieces(ctx, X.rows, [&](int64_t, int64_t count, const StopFn& stop) {
     const int64_t stride = unique_.stride();
     const AlignedArray<double> values(count * stride);
@@ -273,10 +294,13 @@ absl::Status NeighborIndex::OfFew(MatrixView X, int64_t k, const Context& ctx, c
       for (int64_t j = 0; j < X.cols; ++j) out[j] = X(i, j) * unit_ + 0.0;
       queries.push_back(out);
     }
-    const std::vector<TopK> tops = SearchTies(queries, k, ties, 0, stop);
+    const std::vector<TopK> tops = SearchTies(queries, k + more, ties, 0, stop);
     if (stop()) return;
     Reporter reporter(unique_, k, ties, metric_);
-    for (int64_t i = 0; i < count; ++i) reporter.Report(tops[i], i, -1, visit);
+    for (int64_t i = 0; i < count; ++i) {
+      reporter.Find(tops[i], -1);
+      tell(i, reporter);
+    }
   });
 }
 

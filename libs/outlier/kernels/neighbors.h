@@ -43,11 +43,9 @@ class NeighborIndex {
   double Unscaled(double distance) const;
   /// Cell of a training row in the data's own units.
   double Value(int64_t row, int64_t feature) const { return unique_.at(unique_.location(row))[feature] / unit_; }
-  /// All its cells.
-  void Values(int64_t row, double* out) const {
-    const double* const values = unique_.at(unique_.location(row));
-    for (int64_t j = 0; j < unique_.features(); ++j) out[j] = values[j] / unit_;
-  }
+  /// All its cells, times unit(); zeros from features() up to stride().
+  const double* Row(int64_t row) const { return unique_.at(unique_.location(row)); }
+  int64_t stride() const { return unique_.stride(); }
   static constexpr double kMaxDistance = 1e150;  ///< of what is reported: ratios of distances stay finite
 
   /// Called once for each query, from any thread: distances ascending (times unit(), at most kMaxDistance), with their
@@ -60,6 +58,11 @@ class NeighborIndex {
   absl::Status OfTrainingRows(int64_t k, const Context& ctx, const Visit& visit, int64_t ties = 0) const;
   /// The min(k, rows()) nearest training rows of every row of X; `ties` as above.
   absl::Status Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties = 0) const;
+
+  /// The same, with the next nearest row beyond the reported ones: -1 where there is none, or where rows tied.
+  using VisitNext =
+      std::function<void(int64_t query, std::span<const double> distances, std::span<const int32_t> rows, int32_t next)>;
+  absl::Status OfWithNext(MatrixView X, int64_t k, const Context& ctx, const VisitNext& visit, int64_t ties = 0) const;
 
   /// For the k nearest rows of coalitions; null where Of of the rows themselves is as fast, or all there is.
   std::unique_ptr<CoalitionSearch> ForCoalitions(const CoalitionRows& rows, int64_t k) const;
@@ -76,8 +79,12 @@ class NeighborIndex {
   bool TreeIsCheaper();
   void Search(std::span<const double* const> queries, std::span<TopK> tops, const StopFn& stop) const;
   absl::StatusOr<std::vector<int32_t>> TreeOrder(const UniqueRows& asked, const Context& ctx) const;
+  /// tell(query, reporter) for every row of X, when the reporter has found what there is to say; `next`: that, too.
+  template <typename Tell>
+  absl::Status Query(MatrixView X, int64_t k, const Context& ctx, int64_t ties, bool next, const Tell& tell) const;
   /// Of fewer rows than a piece: equal ones are not worth looking for.
-  absl::Status OfFew(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties) const;
+  template <typename Tell>
+  absl::Status QueryFew(MatrixView X, int64_t k, const Context& ctx, int64_t ties, bool next, const Tell& tell) const;
   std::vector<TopK> SearchTies(std::span<const double* const> queries, int64_t k, int64_t ties, int64_t self,
                                const StopFn& stop) const;
   void WidenTies(std::span<const double* const> queries, std::span<TopK> tops, int64_t most, const StopFn& stop) const;
