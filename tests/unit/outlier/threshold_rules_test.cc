@@ -197,7 +197,8 @@ TEST_CASE("model files of every version load for ever") {
     double threshold, contamination;
   };
   for (const Kept& kept : {Kept{"iforest_v1.vdt", "iforest", "", 0.5693, 0.08}, Kept{"ecod_v1.vdt", "ecod", "", 18.64, 0.05},
-                           Kept{"ecod_v2.vdt", "ecod", "mad:factor=3", 18.64, 0.05}}) {
+                           Kept{"ecod_v2.vdt", "ecod", "mad:factor=3", 18.64, 0.05},
+                           Kept{"knn_v3.vdt", "knn", "", 6.4312, 0.05}}) {
     INFO(kept.file);
     std::ifstream in(std::string(VEDETTE_TEST_DATA) + "/models/" + kept.file, std::ios::binary);
     std::ostringstream bytes;
@@ -212,6 +213,12 @@ TEST_CASE("model files of every version load for ever") {
     const auto rows = (*model)->Score(X, Context{});
     REQUIRE(rows.ok());
     CHECK(std::none_of(rows->begin(), rows->end(), [](const RowScore& r) { return r.anomaly; }));  // typical rows
+    if ((*model)->descriptor().name != "knn") continue;
+    CHECK((*model)->preparation().history() == 1);
+    const int64_t first = 0;
+    const auto trained = (*model)->ScoreRowsOf("datasets/wine", {&first, 1}, X.view().Rows(0, 1), Context{});
+    REQUIRE(trained.ok());
+    CHECK((*trained)[0].score == Approx(3.396573));
   }
 }
 
