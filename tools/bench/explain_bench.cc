@@ -12,6 +12,8 @@ namespace vedette::bench {
 namespace {
 
 constexpr int64_t kTrain = 1000, kFeatures = 21, kRows = 100, kBackground = 100, kBatch = 1000;
+/// Of every family.
+constexpr const char* kFamilies = "iforest,knn,lof,ecod,copod,hbos,pca,mahalanobis,mad,zscore,cblof,kde,gmm";
 
 void Print(std::string_view what, double ms, double peer, double wanted) {
   fmt::print("{:<48} {:>9.5f} {:>9.5f} {:>8.2f}x {:>8.0f}x\n", what, ms, peer, peer / ms, wanted);
@@ -40,14 +42,14 @@ absl::Status Trees(const Matrix& train, const Matrix& rows) {
   return absl::OkStatus();
 }
 
-/// The native explanation against scoring, of rows alone (findings are explained, and those are few) and in batches, for
-/// algorithms of every family.
-absl::Status Natives(const Matrix& train) {
+/// The native explanation against scoring, of rows alone (findings are explained, and those are few) and in batches.
+absl::Status Natives(const Matrix& train, const std::string& algorithms) {
+  ASSIGN_OR_RETURN(const auto chosen, ChosenAlgorithms(algorithms));
   const Matrix rows = Normal(kBatch, kFeatures, 3);
   std::vector<double> scores(kBatch);
-  for (const char* name : {"iforest", "knn", "lof", "ecod", "copod", "hbos", "pca", "mahalanobis", "mad", "zscore",
-                           "cblof", "kde", "gmm"}) {
-    ASSIGN_OR_RETURN(const auto detector, outlier::MakeMember(name));
+  for (const outlier::Descriptor* const descriptor : chosen) {
+    if (!descriptor->explains || descriptor->needs_labels) continue;
+    ASSIGN_OR_RETURN(const auto detector, outlier::MakeMember(descriptor->name));
     RETURN_IF_ERROR(detector->Fit(train, Context{}));
     absl::Status status = detector->Explain(rows, Context{}).status();
     RETURN_IF_ERROR(status);
@@ -63,7 +65,7 @@ absl::Status Natives(const Matrix& train) {
         return detector->Score(X, std::span(scores).first(static_cast<size_t>(at_once)), Context{});
       });
       RETURN_IF_ERROR(status);
-      Print(fmt::format("native {}, {} at once, against scoring", name, at_once), native, scoring, 1);
+      Print(fmt::format("native {}, {} at once, against scoring", descriptor->name, at_once), native, scoring, 1);
     }
   }
   return absl::OkStatus();
@@ -91,11 +93,11 @@ absl::Status Kernel(const Matrix& train, const Matrix& rows) {
 }  // namespace
 
 absl::Status RunExplain(std::span<char* const> args) {
-  RETURN_IF_ERROR(Flags::Parse(args, {}).status());
+  ASSIGN_OR_RETURN(const Flags flags, Flags::Parse(args, {{"algorithms", kFamilies}}));
   const Matrix train = Normal(kTrain, kFeatures, 1), rows = Normal(kRows, kFeatures, 2);
   fmt::print("{:<48} {:>9} {:>9} {:>9} {:>9}\n", "ms of one core per row", "here", "peer", "ratio", "wanted");
   RETURN_IF_ERROR(Trees(train, rows));
-  RETURN_IF_ERROR(Natives(train));
+  RETURN_IF_ERROR(Natives(train, flags.Text("algorithms")));
   return Kernel(train, rows);
 }
 

@@ -12,15 +12,12 @@
 #include "base/status.h"
 #include "outlier/columns.h"
 #include "outlier/kernels/simd.h"
+// After it.
+#include "outlier/kernels/neighbor_gaps_impl.h"
 
 namespace vedette::outlier {
+
 namespace {
-
-constexpr size_t kSorted = 32;  // rows that are put in order in all columns at once
-
-struct Exchange {
-  uint8_t low, high;
-};
 
 /// The exchanges that bring the middle one or two of n values to their places: Batcher's merge exchange (Knuth, The Art
 /// of Computer Programming 3, 5.2.2 M), without those that other places alone need.
@@ -50,70 +47,31 @@ std::vector<Exchange> MiddleExchanges(size_t n) {
 
 const std::vector<Exchange>& ExchangesFor(size_t n) {
   static const auto networks = [] {
-    std::array<std::vector<Exchange>, kSorted + 1> all;
-    for (size_t k = 1; k <= kSorted; ++k) all[k] = MiddleExchanges(k);
+    std::array<std::vector<Exchange>, kGapRows + 1> all;
+    for (size_t k = 1; k <= kGapRows; ++k) all[k] = MiddleExchanges(k);
     return all;
   }();
   return networks[n];
 }
 
-/// What is summed, and how what is held comes back to the data's units: two powers of two, since one may not be a
-/// double.
-struct GapForm {
-  double power = 2, unscale[2] = {1, 1};
+GapForm FormOf(const NeighborIndex& index, Metric metric) {
+  const int exponent = -std::ilogb(index.unit());
+  return {.power = metric.kind == MetricKind::kEuclidean   ? 2
+                   : metric.kind == MetricKind::kMinkowski ? metric.p
+                                                           : 1,
+          .unscale = {std::ldexp(1.0, exponent / 2), std::ldexp(1.0, exponent - exponent / 2)}};
+}
 
-  GapForm(const NeighborIndex& index, Metric metric)
-      : power(metric.kind == MetricKind::kEuclidean   ? 2
-              : metric.kind == MetricKind::kMinkowski ? metric.p
-                                                      : 1) {
-    const int exponent = -std::ilogb(index.unit());
-    unscale[0] = std::ldexp(1.0, exponent / 2);
-    unscale[1] = std::ldexp(1.0, exponent - exponent / 2);
-  }
-};
-
-/// Mean powered gaps and medians of the values of `rows`, of 4 kVectors columns.
-template <int kVectors>
-void GapsOf(const GapForm& form, std::span<const double* const> rows, const double* x, size_t at, double* means,
-            double* medians) {
-  F64x4 values[kSorted][kVectors], sum[kVectors], own[kVectors];
-  for (int v = 0; v < kVectors; ++v) {
-    own[v] = F64x4::LoadAny(x + at + 4 * static_cast<size_t>(v));
-    sum[v] = F64x4::Zero();
-  }
-  const F64x4 unscale = F64x4::Set(form.unscale[0]), again = F64x4::Set(form.unscale[1]);
-  for (size_t r = 0; r < rows.size(); ++r) {
-    for (int v = 0; v < kVectors; ++v) {
-      const F64x4 value = F64x4::LoadAny(rows[r] + at + 4 * static_cast<size_t>(v)) * unscale * again;
-      const F64x4 gap = Abs(own[v] - value);
-      values[r][v] = value;
-      if (form.power == 2) {
-        sum[v] = Fma(gap, gap, sum[v]);
-      } else if (form.power == 1) {
-        sum[v] = sum[v] + gap;
-      } else {
-        double powered[4];
-        gap.Store(powered);
-        for (double& g : powered) g = std::pow(g, form.power);
-        sum[v] = sum[v] + F64x4::LoadAny(powered);
-      }
-    }
-  }
-  for (const Exchange e : ExchangesFor(rows.size())) {
-    for (int v = 0; v < kVectors; ++v) {
-      const F64x4 a = values[e.low][v], b = values[e.high][v];
-      values[e.low][v] = Min(a, b);
-      values[e.high][v] = Max(a, b);
-    }
-  }
-  const F64x4 count = F64x4::Set(static_cast<double>(rows.size())), most = F64x4::Set(DBL_MAX), half = F64x4::Set(0.5);
-  for (int v = 0; v < kVectors; ++v) {
-    const F64x4 low = values[(rows.size() - 1) / 2][v], high = values[rows.size() / 2][v], both = low + high;
-    Min(sum[v] / count, most).Store(means + at + 4 * static_cast<size_t>(v));
-    // Their middle, also where their sum is too large.
-    WhereNotAbove(Abs(both), most, both * half, low * half + high * half)
-        .Store(medians + at + 4 * static_cast<size_t>(v));
-  }
+/// Of all `padded` columns, eight at a time where there are as many.
+void GapsOfFew(const GapForm& form, const GapRows& rows, size_t padded) {
+#if defined(__x86_64__)
+  static const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+#else
+  constexpr bool wide = false;
+#endif
+  const size_t whole = padded / 8 * 8;
+  wide ? GapsOfColumnsAvx512(form, rows, whole) : GapsOfColumns(form, rows, whole);
+  if (whole < padded) GapsOf<F64x4, 1>(form, rows, whole);
 }
 
 /// The same of all columns, for more rows than that.
@@ -142,6 +100,10 @@ void ShareOut(double total, std::span<double> parts) {
 
 }  // namespace
 
+void GapsOfColumns(const GapForm& form, const GapRows& rows, size_t columns) {
+  for (size_t at = 0; at < columns; at += 8) GapsOf<F64x4, 2>(form, rows, at);
+}
+
 absl::StatusOr<Attribution> NeighborGaps(const NeighborIndex& index, Metric metric, int64_t k, MatrixView X,
                                          const Context& ctx, int64_t ties, const GapTotal& total) {
   Attribution out{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
@@ -149,24 +111,27 @@ absl::StatusOr<Attribution> NeighborGaps(const NeighborIndex& index, Metric metr
                   .space = "distance"};
   if (metric.kind == MetricKind::kEuclidean) out.space = "squared distance";
   if (metric.kind == MetricKind::kMinkowski) out.space = "distance to the power p";
-  const GapForm form(index, metric);
+  const GapForm form = FormOf(index, metric);
   const auto d = static_cast<size_t>(X.cols), padded = static_cast<size_t>(index.stride());
   const auto visit = [&](int64_t i, std::span<const double> distances, std::span<const int32_t> rows, int32_t next) {
     const bool itself = !rows.empty() && distances[0] == 0 && (rows.size() > 1 || next >= 0);
-    absl::InlinedVector<const double*, kSorted> near;
-    for (size_t r = itself ? 1 : 0; r < rows.size() && std::ssize(near) < k; ++r) near.push_back(index.Row(rows[r]));
-    if (next >= 0 && std::ssize(near) < k) near.push_back(index.Row(next));
+    absl::InlinedVector<const double*, kGapRows> near;
+    const auto add = [&](int32_t row) {
+      near.push_back(index.Row(row));
+      for (size_t j = 0; j < std::min<size_t>(padded, 64); j += 8) __builtin_prefetch(near.back() + j);
+    };
+    for (size_t r = itself ? 1 : 0; r < rows.size() && std::ssize(near) < k; ++r) add(rows[r]);
+    if (next >= 0 && std::ssize(near) < k) add(next);
     absl::InlinedVector<double, 192> work(3 * padded);
     double *const x = work.data(), *const means = x + padded, *const medians = means + padded;
     for (size_t j = 0; j < d; ++j) x[j] = X(i, static_cast<int64_t>(j));
     if (near.empty()) {
       std::copy_n(x, d, medians);  // nothing to compare with
-    } else if (near.size() > kSorted) {
+    } else if (near.size() > kGapRows) {
       GapsOfMany(form, near, x, d, means, medians);
     } else {
-      size_t at = 0;
-      for (; at + 8 <= padded; at += 8) GapsOf<2>(form, near, x, at, means, medians);
-      if (at < padded) GapsOf<1>(form, near, x, at, means, medians);
+      const std::vector<Exchange>& exchanges = ExchangesFor(near.size());
+      GapsOfFew(form, {near.data(), near.size(), exchanges.data(), exchanges.size(), x, means, medians}, padded);
     }
     if (total != nullptr) ShareOut(total(distances, rows), {means, d});
     for (size_t j = 0; j < d; ++j) {

@@ -19,6 +19,8 @@ struct F64x8 {
 inline F64x8 operator+(F64x8 a, F64x8 b) { return {_mm512_add_pd(a.v, b.v)}; }
 inline F64x8 operator-(F64x8 a, F64x8 b) { return {_mm512_sub_pd(a.v, b.v)}; }
 inline F64x8 operator*(F64x8 a, F64x8 b) { return {_mm512_mul_pd(a.v, b.v)}; }
+inline F64x8 operator/(F64x8 a, F64x8 b) { return {_mm512_div_pd(a.v, b.v)}; }
+inline F64x8 Abs(F64x8 a) { return {_mm512_abs_pd(a.v)}; }
 inline F64x8 Fma(F64x8 a, F64x8 b, F64x8 c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
 inline F64x8 Min(F64x8 a, F64x8 b) { return {_mm512_min_pd(a.v, b.v)}; }
 inline F64x8 Max(F64x8 a, F64x8 b) { return {_mm512_max_pd(a.v, b.v)}; }

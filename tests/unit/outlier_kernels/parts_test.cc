@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "outlier/kernels/gaussian_means.h"
+#include "outlier/kernels/neighbor_gaps.h"
 #include "outlier/kernels/row_parts.h"
 
 namespace vedette::outlier {
@@ -71,7 +72,8 @@ TEST_CASE("parts of quadratic forms: their formula, the same bits in every form"
           double root = 0;
           for (int64_t j = 0; j <= i; ++j) {
             const auto f = static_cast<size_t>(j);
-            root += A[static_cast<size_t>(i * d + j)] * (x[static_cast<size_t>(j * 16 + r)] - center[f]) * (scaled ? scale[f] : 1);
+            root += A[static_cast<size_t>(i * d + j)] * (x[static_cast<size_t>(j * 16 + r)] - center[f]) *
+                    (scaled ? scale[f] : 1);
           }
           square += 0.5 * root * root;
           sum += parts[static_cast<size_t>(i * 16 + r)];
@@ -85,7 +87,8 @@ TEST_CASE("parts of quadratic forms: their formula, the same bits in every form"
 TEST_CASE("parts of distances to directions: their formula, the same bits in every form") {
   for (const int64_t d : {1, 4, 21}) {
     for (const int64_t count : {int64_t{1}, int64_t{3}, d}) {
-      std::vector<double> vectors = NormalValues(count * d, 1), squares = vectors, weights(static_cast<size_t>(count), 2.5);
+      std::vector<double> vectors = NormalValues(count * d, 1), squares = vectors,
+                          weights(static_cast<size_t>(count), 2.5);
       for (int64_t c = 0; c < count; ++c) {
         double norm = 0;
         for (int64_t j = 0; j < d; ++j) norm += std::pow(vectors[static_cast<size_t>(c * d + j)], 2);
@@ -107,12 +110,15 @@ TEST_CASE("parts of distances to directions: their formula, the same bits in eve
         std::vector<double> wanted(static_cast<size_t>(d), 0);
         for (int64_t c = 0; c < count; ++c) {
           double square = 0;
-          const auto gap = [&](int64_t j) { return z[static_cast<size_t>(j * 16 + r)] - vectors[static_cast<size_t>(c * d + j)]; };
+          const auto gap = [&](int64_t j) {
+            return z[static_cast<size_t>(j * 16 + r)] - vectors[static_cast<size_t>(c * d + j)];
+          };
           for (int64_t j = 0; j < d; ++j) square += gap(j) * gap(j);
           for (int64_t j = 0; j < d; ++j) wanted[static_cast<size_t>(j)] += 2.5 * gap(j) * gap(j) / std::sqrt(square);
         }
         for (int64_t j = 0; j < d; ++j) {
-          CHECK(parts[static_cast<size_t>(j * 16 + r)] == Approx(wanted[static_cast<size_t>(j)]).epsilon(1e-9).margin(1e-10));
+          CHECK(parts[static_cast<size_t>(j * 16 + r)] ==
+                Approx(wanted[static_cast<size_t>(j)]).epsilon(1e-9).margin(1e-10));
         }
       }
     }
@@ -126,11 +132,12 @@ TEST_CASE("parts of distances to the nearest center: their formula, the same bit
     const CenterBlocks centers{.values = values.data(), .count = count, .d = d};
     const std::vector<double> x = NormalValues(16 * d, 3);
     std::vector<double> expected(static_cast<size_t>(16 * d));
-    const auto parts = SameInEveryForm(d, x, [&](const RowPartsKernel& kernel, const double* tile, int lanes, double* out) {
-      std::vector<double> own(static_cast<size_t>(lanes * d));
-      kernel.centers(centers, tile, lanes, 0.5, out, own.data(), lanes);
-      if (lanes == 16) expected = own;
-    });
+    const auto parts =
+        SameInEveryForm(d, x, [&](const RowPartsKernel& kernel, const double* tile, int lanes, double* out) {
+          std::vector<double> own(static_cast<size_t>(lanes * d));
+          kernel.centers(centers, tile, lanes, 0.5, out, own.data(), lanes);
+          if (lanes == 16) expected = own;
+        });
     const auto center = [&](int64_t c, int64_t j) { return values[static_cast<size_t>((c / 8 * d + j) * 8 + c % 8)]; };
     for (int64_t r = 0; r < 16; ++r) {
       int64_t nearest = 0;
@@ -145,6 +152,44 @@ TEST_CASE("parts of distances to the nearest center: their formula, the same bit
         CHECK(expected[at] == center(nearest, j));
         CHECK(parts[at] == Approx(0.25 * std::pow(x[at] - center(nearest, j), 2)).margin(1e-15));
       }
+    }
+  }
+}
+
+TEST_CASE("gaps to neighbours: their means and medians, for any number of columns and neighbours") {
+  for (const int64_t d : {1, 4, 9, 24, 45}) {
+    for (const int64_t k : {1, 2, 3, 5, 8, 20, 32, 40}) {
+      Matrix X(60, d), asked(1, d);
+      std::ranges::copy(NormalValues(60 * d, 1), X.data());
+      std::ranges::copy(NormalValues(d, 2), asked.data());
+      NeighborIndex index;
+      REQUIRE(index.Build(X, Metric{}, Context{}).ok());
+      std::vector<int32_t> near;
+      REQUIRE(
+          index.Of(asked, k, Context{}, [&](int64_t, auto, auto rows) { near.assign(rows.begin(), rows.end()); }).ok());
+      const auto a = NeighborGaps(index, Metric{}, k, asked, Context{});
+      REQUIRE(a.ok());
+      for (int64_t j = 0; j < d; ++j) {
+        std::vector<double> values;
+        double sum = 0;
+        for (const int32_t row : near) {
+          values.push_back(X(row, j));
+          sum += std::pow(X(row, j) - asked(0, j), 2);
+        }
+        std::sort(values.begin(), values.end());
+        CHECK(a->contributions(0, j) == Approx(sum / static_cast<double>(k)));
+        CHECK(a->expected(0, j) == Approx((values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2));
+      }
+      // A row that is among them is left out of its own neighbours.
+      const auto own = NeighborGaps(index, Metric{}, k, X.view().Rows(7, 1), Context{});
+      std::vector<int32_t> others;
+      REQUIRE(index
+                  .Of(X.view().Rows(7, 1), k + 1, Context{},
+                      [&](int64_t, auto, auto rows) { others.assign(rows.begin() + 1, rows.end()); })
+                  .ok());
+      double sum = 0;
+      for (const int32_t row : others) sum += std::pow(X(row, 0) - X(7, 0), 2);
+      CHECK(own->contributions(0, 0) == Approx(sum / static_cast<double>(k)));
     }
   }
 }
@@ -176,7 +221,8 @@ TEST_CASE("means weighted by Gaussian kernels: their formula near and far, the s
           for (size_t j = 0; j < d; ++j) wanted[j] += weight * rows[i * d + j];
         }
         // At 1e9 a squared distance holds the rows' differences to 1e-7 of one, in either computation.
-        for (size_t j = 0; j < d && q != 2; ++j) CHECK(together[q * d + j] == Approx(wanted[j] / total).epsilon(1e-9).margin(1e-9));
+        for (size_t j = 0; j < d && q != 2; ++j)
+          CHECK(together[q * d + j] == Approx(wanted[j] / total).epsilon(1e-9).margin(1e-9));
         for (size_t j = 0; j < d; ++j) CHECK(std::fabs(together[q * d + j]) < 10);
       }
       if (!HasWideVectors()) continue;
