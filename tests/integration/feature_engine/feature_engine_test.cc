@@ -205,7 +205,7 @@ TEST_CASE("windows: kept with the feature set, and rows before a range come alon
     create.mutable_options()->set_window(wrong);
     const auto refused = runtime::Call(*s.stub, &Stub::CreateFeatureSet, s.ingest.Acme(), create);
     CHECK(absl::IsInvalidArgument(refused.status()));
-    CHECK(Message(refused.status()).find("prepare.window") != std::string_view::npos);
+    CHECK(refused.status().message().find("prepare.window") != std::string_view::npos);
   }
   create.mutable_options()->set_window(4);
   const auto set = runtime::Call(*s.stub, &Stub::CreateFeatureSet, s.ingest.Acme(), create);
