@@ -1,6 +1,7 @@
 #include "services/detector/core/engine.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "base/status.h"
@@ -16,6 +17,19 @@ namespace {
 constexpr int64_t kProfileRows = 20000;
 /// How long one AcquireModel waits for somebody else's training before it asks again.
 constexpr absl::Duration kAcquireWait = absl::Seconds(20);
+
+/// Windows make large matrices of small tables: so many cells (1.6 GB) are held at a time.
+constexpr int64_t kMaxWindowCells = 200'000'000;
+
+int64_t WindowRowsAtOnce(int64_t features) { return std::max<int64_t>(1, kMaxWindowCells / std::max<int64_t>(1, features)); }
+
+/// INVALID_ARGUMENT where rows that came with a call would need more.
+absl::Status CheckWindow(const table::Preparation& preparation, int64_t rows) {
+  const auto features = static_cast<int64_t>(preparation.features().size());
+  if (preparation.history() == 0 || rows * features <= kMaxWindowCells) return absl::OkStatus();
+  return InvalidArgument("prepare.window: {} rows of {} features (of {} rows each) are more than {} values; send fewer rows at a time",
+                         rows, features, preparation.history() + 1, kMaxWindowCells);
+}
 
 bool HasParam(const outlier::Descriptor& d, std::string_view name) {
   return std::any_of(d.params.begin(), d.params.end(), [&](const outlier::ParamSpec& p) { return p.name == name; });
@@ -139,7 +153,9 @@ absl::StatusOr<Engine::Plan> Engine::PlanDataset(const std::string& dataset, con
   std::string algorithm = spec.algorithm;
   if (algorithm == "auto") {
     ASSIGN_OR_RETURN(const FeatureSet raw, remote.features->Create(dataset, spec.prepare));
-    ASSIGN_OR_RETURN(const FeatureBlock sample, remote.features->Read({.feature_set = raw.name, .dataset = dataset, .sample_rows = kProfileRows,
+    const int64_t rows =
+        spec.prepare.window == 1 ? kProfileRows : std::min(kProfileRows, WindowRowsAtOnce(std::ssize(raw.features)));
+    ASSIGN_OR_RETURN(const FeatureBlock sample, remote.features->Read({.feature_set = raw.name, .dataset = dataset, .sample_rows = rows,
                                                                        .seed = spec.seed, .include_table = true}));
     outlier::DataProfile profile = outlier::ProfileOf(sample.table, sample.preparation, sample.features.view());
     profile.rows = sample.dataset_rows;
@@ -201,7 +217,8 @@ absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const Detecto
   outlier::FitOptions options = FitOptionsFor(*plan.descriptor, spec);
   options.params.merge(plan.ChosenParams());
   ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(plan.descriptor->params, options.params));
-  const int64_t max_rows = max_training_rows > 0 ? std::min(max_training_rows, options_.max_training_rows) : options_.max_training_rows;
+  int64_t max_rows = max_training_rows > 0 ? std::min(max_training_rows, options_.max_training_rows) : options_.max_training_rows;
+  if (spec.prepare.window > 1) max_rows = std::min(max_rows, WindowRowsAtOnce(std::ssize(plan.features.features)));
   ModelKey key{.subject = dataset,
                .schema = plan.features.features,
                .algorithm = options.algorithm,
@@ -240,6 +257,21 @@ absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const Detecto
 
 absl::StatusOr<ScoreOutcome> Engine::Score(const ScoreQuery& query, const Remote& remote, const Context& ctx) {
   ASSIGN_OR_RETURN(const auto model, Load(query.model, remote));
+  ScoreOutcome out{.algorithm = std::string(model->descriptor().name), .space = {}, .threshold = model->scale().threshold(),
+                   .rows_scored = 0, .anomalies = {}};
+  const table::Preparation& preparation = model->preparation();
+  const int64_t step = preparation.history() == 0 ? query.row_count : WindowRowsAtOnce(std::ssize(preparation.features()));
+  do {
+    ScoreQuery part = query;
+    part.first_row += out.rows_scored;
+    part.row_count = std::min(step, query.row_count - out.rows_scored);
+    RETURN_IF_ERROR(ScorePart(*model, part, remote, ctx, &out));
+  } while (out.rows_scored < query.row_count);
+  return out;
+}
+
+absl::Status Engine::ScorePart(const outlier::Model& model, const ScoreQuery& query, const Remote& remote, const Context& ctx,
+                               ScoreOutcome* out) {
   ASSIGN_OR_RETURN(const FeatureBlock block, remote.features->Read({.feature_set = query.feature_set, .dataset = query.dataset,
                                                                     .first_row = query.first_row, .row_count = query.row_count,
                                                                     .include_table = true}));
@@ -247,12 +279,12 @@ absl::StatusOr<ScoreOutcome> Engine::Score(const ScoreQuery& query, const Remote
     return FailedPrecondition("rows {} to {} of {}: only {} came", query.first_row, query.first_row + query.row_count, query.dataset,
                               block.features.rows());
   }
-  ASSIGN_OR_RETURN(const auto scores, model->ScoreRowsOf(query.dataset, block.row_index, block.features.view(), ctx));
-  ScoreOutcome out{.algorithm = std::string(model->descriptor().name), .space = {}, .threshold = model->scale().threshold(),
-                   .rows_scored = block.features.rows(), .anomalies = {}};
-  ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*model, block.features.view(), block.table, block.row_index, scores,
-                                                   query.top_features, ctx, &out.space, block.context_rows));
-  return out;
+  ASSIGN_OR_RETURN(const auto scores, model.ScoreRowsOf(query.dataset, block.row_index, block.features.view(), ctx));
+  ASSIGN_OR_RETURN(auto found, ExplainAnomalies(model, block.features.view(), block.table, block.row_index, scores,
+                                                query.top_features, ctx, &out->space, block.context_rows));
+  out->rows_scored += block.features.rows();
+  std::ranges::move(found, std::back_inserter(out->anomalies));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const std::string& content_hash, const DetectorSpec& spec,
@@ -264,6 +296,7 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
   std::optional<Choice> choice;
   if (algorithm == "auto") {
     ASSIGN_OR_RETURN(const table::Preparation raw, table::Preparation::Fit(table, spec.prepare));
+    RETURN_IF_ERROR(CheckWindow(raw, table.rows()));
     ASSIGN_OR_RETURN(const Matrix X, raw.Apply(table));
     choice = Choose(outlier::ProfileOf(table, raw, X.view()), remote, ctx);
     algorithm = choice->selection.algorithm;
@@ -285,6 +318,7 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
   options.source.table = key.subject;
   const auto train = [&](const Context& training) -> absl::StatusOr<std::unique_ptr<outlier::Model>> {
     ASSIGN_OR_RETURN(table::Preparation preparation, table::Preparation::Fit(table, prepare));
+    RETURN_IF_ERROR(CheckWindow(preparation, table.rows()));
     ASSIGN_OR_RETURN(const Matrix X, preparation.Apply(table));
     return outlier::Model::Fit(catalog_, options, std::move(preparation), X.view(), WithSeed(training, spec.seed));
   };
@@ -309,6 +343,7 @@ absl::StatusOr<InlineOutcome> Engine::ScoreInline(const std::string& name, const
   InlineOutcome out;
   out.name = name;
   ASSIGN_OR_RETURN(out.model, Load(name, remote));
+  RETURN_IF_ERROR(CheckWindow(out.model->preparation(), table.rows()));
   ASSIGN_OR_RETURN(const Matrix X, out.model->preparation().Apply(table, context_rows));
   std::vector<int64_t> index(static_cast<size_t>(X.rows()));
   std::iota(index.begin(), index.end(), 0);

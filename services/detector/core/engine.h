@@ -135,6 +135,7 @@ class Engine {
   absl::StatusOr<InlineOutcome> ScoreInline(const std::string& model, const std::string& source, const table::Table& table,
                                             int top_features, const outlier::DecisionOptions& decision, const Remote& remote,
                                             const Context& ctx, int64_t context_rows = 0);
+  absl::Status ScorePart(const outlier::Model& model, const ScoreQuery& query, const Remote& remote, const Context& ctx, ScoreOutcome* out);
   absl::StatusOr<std::shared_ptr<const outlier::Model>> Load(const std::string& name, const Remote& remote);
   using Trainer = std::function<absl::StatusOr<std::unique_ptr<outlier::Model>>(const Context&)>;
   /// The model of `key`: from the cache, or trained by `train` under the lease and uploaded.

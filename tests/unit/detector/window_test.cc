@@ -160,6 +160,18 @@ TEST_CASE("windows: rows that come with the call are a series, with what came be
   }
 }
 
+TEST_CASE("windows: small tables that would make huge matrices are refused, with what would help") {
+  Windows w;
+  const Remote remote{.tenant = "t", .models = &w.models};
+  table::Table large;
+  large.columns.resize(1);
+  large.columns[0].name = "v";
+  for (int64_t i = 0; i < 250'000; ++i) large.columns[0].values.push_back(static_cast<double>(i % 97));
+  const auto refused = w.engine.Detect(large, "hash", Windowed(1000), 3, {}, remote, Context{}).status();
+  CHECK(absl::IsInvalidArgument(refused));
+  CHECK(refused.message().find("250000 rows of 1000 features") != std::string::npos);
+}
+
 TEST_CASE("windows: lengths that cannot be are refused") {
   Windows w;
   const Remote remote{.tenant = "t", .models = &w.models};
