@@ -55,7 +55,8 @@ TEST_CASE("a reading that does not follow from those before it is found from eve
   const Ran page = Shell("curl -sS -H 'Authorization: Bearer " + platform.token() + "' --get --data-urlencode 'filter=dataset=\"" + dataset +
                          "\"' '" + platform.State().rest + "/v1/anomalies?page_size=100'");
   INFO(page.out);
-  for (const json& a : json::parse(page.out)["anomalies"]) {
+  const json anomalies = json::parse(page.out);
+  for (const json& a : anomalies["anomalies"]) {
     const int row = std::stoi(a["row_index"].get<std::string>());
     if (row < kOff || row > kOff + 3) continue;
     ++found;
