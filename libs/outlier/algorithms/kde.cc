@@ -1,14 +1,12 @@
 // Kernel density estimate: minus the log of the mean of Gaussian kernels on the training rows (a training row counts
 // itself, as in PyOD). The bandwidth is in the data's own units.
-#include <absl/container/fixed_array.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 
 #include "outlier/cost.h"
-#include "outlier/kernels/gaussian_means.h"
+#include "outlier/kernel_means.h"
 #include "outlier/kernels/gaussian_sums.h"
 #include "outlier/kernels/row_blocks.h"
 #include "outlier/row_detector.h"
@@ -71,24 +69,9 @@ class Kde final : public RowDetector {
   /// The gradient of the score along the way to the row's kernel-weighted mean: each feature's squared gap to that
   /// mean, in bandwidths.
   bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const override {
-    absl::FixedArray<double, 512> work(2 * kTogether * d());
-    double* const means = work.data() + kTogether * d();
-    const double* x[kTogether];
-    for (int q = 0; q < kTogether; ++q) x[q] = work.data() + static_cast<size_t>(q) * d();
     const double inverse = Inverse();
-    for (int64_t at = begin; at < end; at += kTogether) {
-      const auto count = static_cast<size_t>(std::min<int64_t>(kTogether, end - at));
-      for (size_t q = 0; q < count; ++q) unit().Read(X, at + static_cast<int64_t>(q), work.data() + q * d());
-      means_.Of(rows_, nullptr, inverse, x, static_cast<int>(count), means);
-      for (size_t j = 0; j < d(); ++j) {
-        const RowParts own = out.From(at - begin + static_cast<int64_t>(j) * out.stride);
-        for (size_t q = 0; q < count; ++q) {
-          const double usual = means[q * d() + j], gap = work[q * d() + j] - usual;
-          own.contributions[q] = Finite(gap * gap * inverse);
-          own.expected[q] = usual;
-        }
-      }
-    }
+    KernelMeanParts(unit(), X, begin, end, means_, rows_, nullptr, inverse, out,
+                    [inverse](double x, double mean) { return Finite((x - mean) * (x - mean) * inverse); });
     return true;
   }
   std::string_view space() const override { return "half the squared distance to the rows nearby, in bandwidths"; }

@@ -226,29 +226,29 @@ class Loda final : public TileDetector {
   }
 
   /// How much rarer the row is where a feature is part of a projection than where it is not (Pevny 2016, section 3.3).
-  bool ExplainRow(std::span<const double> x, std::span<double> parts,
-                  std::span<double> expected) const override {
-    std::vector<double> with(d()), without(d()), count(d()), tile(d() * RowTile::kNarrow);
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double>) const override {
+    std::vector<double> with(d()), count(d()), tile(d() * RowTile::kNarrow);
     for (size_t j = 0; j < d(); ++j) tile[j * RowTile::kNarrow] = x[j];
+    double all = 0;
     for (size_t c = 0; c < low_.size(); ++c) {
       double rarity[RowTile::kNarrow];
       Rarities<1>(tile.data(), c, rarity);
       const double rare = rarity[0];
       const double* const w = projection_.data() + c * d();
+      all += rare;
       for (size_t j = 0; j < d(); ++j) {
-        if (w[j] != 0)
-          with[j] += rare, count[j] += 1;
-        else
-          without[j] += rare;
+        const double held = w[j] != 0 ? 1 : 0;
+        with[j] += held * rare;
+        count[j] += held;
       }
     }
     for (size_t j = 0; j < d(); ++j) {
       const double others = static_cast<double>(cuts_) - count[j];
-      parts[j] = count[j] == 0 ? 0 : with[j] / count[j] - (others > 0 ? without[j] / others : 0);
-      expected[j] = center_[j];
+      parts[j] = count[j] == 0 ? 0 : with[j] / count[j] - (others > 0 ? (all - with[j]) / others : 0);
     }
     return true;
   }
+  std::span<const double> Usual() const override { return center_; }
   std::string_view space() const override { return "mean of -log probability, with the feature less without it"; }
 
   void SaveState(ByteWriter& out) const override {

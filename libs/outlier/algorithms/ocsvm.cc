@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "outlier/cost.h"
+#include "outlier/kernel_means.h"
 #include "outlier/kernels/kernel_function.h"
 #include "outlier/kernels/one_class_solver.h"
 #include "outlier/row_detector.h"
@@ -50,6 +51,7 @@ class OneClassSvm final : public RowDetector {
                       some.begin() + static_cast<int64_t>((i + 1) * d()));
     }
     expansion_ = KernelExpansion(kernel_, vectors_, std::move(alpha), d());
+    means_ = GaussianMeans(expansion_.blocks());
     training_.clear();
     if (used < n) return absl::OkStatus();
     // The gradients are the scores of the rows that were fitted on, to the last bit.
@@ -82,25 +84,14 @@ class OneClassSvm final : public RowDetector {
   }
 
   /// Squared gaps to the mean of the support vectors, weighed by their kernels on the row.
-  bool ExplainRow(std::span<const double> x, std::span<double> parts,
-                  std::span<double> expected) const override {
-    const std::span<const double> alpha = expansion_.weights();
-    std::vector<double> row(expansion_.blocks().padded());
-    expansion_.blocks().SquaredDistances(x.data(), row.data());
-    const double nearest = *std::min_element(row.begin(), row.begin() + static_cast<int64_t>(alpha.size()));
-    std::fill(expected.begin(), expected.end(), 0.0);
-    double total = 0;
-    for (size_t i = 0; i < alpha.size(); ++i) {
-      const double exponent = kernel_.kind == Kernel::kRbf ? (nearest - row[i]) * kernel_.gamma : 0;
-      const double weight = exponent < -600 ? 0 : alpha[i] * ExpOfNegative(exponent);
-      total += weight;
-      for (size_t j = 0; j < d(); ++j) expected[j] += weight * vectors_[i * d() + j];
-    }
-    for (size_t j = 0; j < d(); ++j) {
-      expected[j] /= total;
-      const double gap = unit().Unscaled(x[j] - expected[j]);
-      parts[j] = gap * gap;
-    }
+  bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const override {
+    // Other kernels than Gaussian ones say nothing of distance: all support vectors count.
+    const double gamma = kernel_.kind == Kernel::kRbf ? kernel_.gamma : 0;
+    KernelMeanParts(unit(), X, begin, end, means_, expansion_.blocks(), expansion_.weights().data(), gamma, out,
+                    [this](double x, double mean) {
+                      const double gap = unit().Unscaled(x - mean);
+                      return Finite(gap * gap);
+                    });
     return true;
   }
   std::string_view space() const override { return "squared distance"; }
@@ -126,6 +117,7 @@ class OneClassSvm final : public RowDetector {
       if (std::fabs(v) > RowUnit::kMaxValue) return in.Fail("a support vector is out of range");
     }
     expansion_ = KernelExpansion(kernel_, vectors_, std::move(alpha), d());
+    means_ = GaussianMeans(expansion_.blocks());
   }
 
   double nu_, gamma_, tolerance_;
@@ -134,6 +126,7 @@ class OneClassSvm final : public RowDetector {
   double rho_ = 0;
   std::vector<double> vectors_, training_;
   KernelExpansion expansion_;
+  GaussianMeans means_;
 };
 
 constexpr ParamSpec kParams[] = {

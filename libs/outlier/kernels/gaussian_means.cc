@@ -32,6 +32,12 @@ void GaussianMeans::Of(const RowBlocks& rows, const double* weights, double gamm
   if (avx512) form = Avx512;
 #endif
   const size_t d = rows.features();
+  std::vector<double> ones;
+  if (weights == nullptr && gamma < 1e-200) {  // even what fills up the last block would count
+    ones.assign(rows.padded(), 0);
+    std::fill_n(ones.begin(), rows.rows(), 1.0);
+    weights = ones.data();
+  }
   bool by_products[kTogether] = {};
   for (int q = 0; q < count; ++q) {
     double norm = 0;

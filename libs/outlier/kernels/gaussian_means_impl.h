@@ -8,7 +8,7 @@
 namespace vedette::outlier {
 namespace {
 
-constexpr int64_t kMeanChunk = 8;  // blocks: their rows, and the next ones, stay in the first cache
+constexpr int64_t kMeanChunk = 16;  // blocks: their rows stay in the first cache from the kernels to the means
 constexpr double kLargestDouble = 1.7976931348623157e308;
 constexpr double kLog2E = 1.4426950408889634, kLeastExponent = -1000;
 
@@ -109,11 +109,10 @@ inline void AddKernels(const GaussianMeanRows& in, int64_t first, int64_t block,
   }
 }
 
-/// sums[j][q] += kernels times the values of kFeatures columns from j, over a chunk's blocks. What lies `ahead` is
-/// fetched.
+/// sums[j][q] += kernels times the values of kFeatures columns from j, over a chunk's blocks.
 template <typename V, int kQueries, int kFeatures>
-inline void AddValues(const double* values, int64_t d, int64_t blocks, int64_t ahead,
-                      const double (*kernel)[kMeanChunk * 8], double* sums) {
+inline void AddValues(const double* values, int64_t d, int64_t blocks, const double (*kernel)[kMeanChunk * 8],
+                      double* sums) {
   constexpr int kHalves = 8 / V::kLanes;
   for (int h = 0; h < kHalves; ++h) {
     V sum[kFeatures][kQueries];
@@ -130,7 +129,6 @@ inline void AddValues(const double* values, int64_t d, int64_t blocks, int64_t a
 #pragma GCC unroll 8
       for (int f = 0; f < kFeatures; ++f) {
         const V value = V::LoadAny(at + f * 8);
-        if (h == 0) __builtin_prefetch(at + f * 8 + ahead);
 #pragma GCC unroll 4
         for (int q = 0; q < kQueries; ++q) sum[f][q] = Fma(w[q], value, sum[f][q]);
       }
@@ -180,10 +178,8 @@ void MeansOnce(const GaussianMeanRows& in, const double* const* x, const double*
       AddKernels<V, kProducts, kQueries, kBlocks>(in, first, block, x, shift, scaled, state);
     for (; block < end; ++block) AddKernels<V, kProducts, kQueries, 1>(in, first, block, x, shift, scaled, state);
     const double* const values = in.rows->block(static_cast<size_t>(first));
-    const int64_t ahead = end + kMeanChunk <= blocks ? kMeanChunk * d * 8 : 0;
     const auto add = [&](int64_t j, auto several) {
-      AddValues<V, kQueries, several.value>(values + j * 8, d, end - first, ahead, state.kernel,
-                                            work + j * kQueries * 8);
+      AddValues<V, kQueries, several.value>(values + j * 8, d, end - first, state.kernel, work + j * kQueries * 8);
     };
     int64_t j = 0;
     for (; j + kFeatures <= d; j += kFeatures) add(j, FeatureCount<kFeatures>());

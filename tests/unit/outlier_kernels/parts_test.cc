@@ -225,6 +225,13 @@ TEST_CASE("means weighted by Gaussian kernels: their formula near and far, the s
           CHECK(together[q * d + j] == Approx(wanted[j] / total).epsilon(1e-9).margin(1e-9));
         for (size_t j = 0; j < d; ++j) CHECK(std::fabs(together[q * d + j]) < 10);
       }
+      // Without kernels to speak of: the mean of all rows, and of nothing else.
+      means.Of(blocks, nullptr, 0, queries, 1, alone.data());
+      for (size_t j = 0; j < d; ++j) {
+        double sum = 0;
+        for (size_t i = 0; i < n; ++i) sum += rows[i * d + j];
+        CHECK(alone[j] == Approx(sum / static_cast<double>(n)).margin(1e-12));
+      }
       if (!HasWideVectors()) continue;
       std::vector<double> norms(blocks.padded(), 0);
       for (size_t i = 0; i < blocks.padded(); ++i) {
