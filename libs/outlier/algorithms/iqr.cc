@@ -46,8 +46,13 @@ class Iqr final : public RowDetector {
     for (size_t j = 0; j < d(); ++j) most = std::max(most, Beyond(j, x[j]));
     return most;
   }
-  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double>) const override {
-    for (size_t j = 0; j < d(); ++j) parts[j] = Beyond(j, x[j]);
+  bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const override {
+    for (size_t j = 0; j < d(); ++j) {
+      const auto column = static_cast<int64_t>(j);
+      double* const parts = out.contributions + column * out.stride;
+      unit().Column(X, column, begin, end - begin, parts);
+      for (int64_t i = 0; i < end - begin; ++i) parts[i] = Finite(Beyond(j, parts[i]));
+    }
     return true;
   }
   std::span<const double> Usual() const override { return median_; }

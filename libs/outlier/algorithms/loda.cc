@@ -226,27 +226,35 @@ class Loda final : public TileDetector {
   }
 
   /// How much rarer the row is where a feature is part of a projection than where it is not (Pevny 2016, section 3.3).
-  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double>) const override {
-    std::vector<double> with(d()), count(d()), tile(d() * RowTile::kNarrow);
-    for (size_t j = 0; j < d(); ++j) tile[j * RowTile::kNarrow] = x[j];
-    double all = 0;
+  bool ExplainTile(const RowTile& tile, const RowParts& out) const override {
+    if (tile.lanes == RowTile::kWide)
+      Parts<4>(tile.values, out);
+    else
+      Parts<1>(tile.values, out);
+    return true;
+  }
+  template <int kVectors>
+  void Parts(const double* tile, const RowParts& out) const {
+    constexpr int kLanes = 4 * kVectors;
+    std::vector<double> with(d() * kLanes), count(d());
+    double all[kLanes] = {}, rarity[kLanes];
     for (size_t c = 0; c < low_.size(); ++c) {
-      double rarity[RowTile::kNarrow];
-      Rarities<1>(tile.data(), c, rarity);
-      const double rare = rarity[0];
-      const double* const w = projection_.data() + c * d();
-      all += rare;
-      for (size_t j = 0; j < d(); ++j) {
-        const double held = w[j] != 0 ? 1 : 0;
-        with[j] += held * rare;
-        count[j] += held;
+      Rarities<kVectors>(tile, c, rarity);
+      for (int r = 0; r < kLanes; ++r) all[r] += rarity[r];
+      for (const auto& [j, w] : used_[c]) {
+        double* const own = with.data() + j * kLanes;
+        for (int r = 0; r < kLanes; ++r) own[r] += rarity[r];
+        count[j] += 1;
       }
     }
     for (size_t j = 0; j < d(); ++j) {
-      const double others = static_cast<double>(cuts_) - count[j];
-      parts[j] = count[j] == 0 ? 0 : with[j] / count[j] - (others > 0 ? (all - with[j]) / others : 0);
+      const double held = count[j], others = static_cast<double>(cuts_) - held;
+      double* const part = out.contributions + static_cast<int64_t>(j) * out.stride;
+      for (int r = 0; r < kLanes; ++r) {
+        const double own = with[j * kLanes + static_cast<size_t>(r)];
+        part[r] = held == 0 ? 0 : own / held - (others > 0 ? (all[r] - own) / others : 0);
+      }
     }
-    return true;
   }
   std::span<const double> Usual() const override { return center_; }
   std::string_view space() const override { return "mean of -log probability, with the feature less without it"; }
