@@ -160,12 +160,13 @@ absl::Status EmpiricalTails::ScoreTraining(MatrixView X, std::vector<double>& sc
         }
       }
     }));
+    RETURN_IF_ERROR(ctx.Check());  // a column's sort may have stopped half-way
     for (int64_t c = 0; c < count && count > 1; ++c) {
       const std::vector<double>& part = lanes[static_cast<size_t>(c)].part;
       for (size_t i = 0; i < n; ++i) scores[i] += part[i];
     }
   }
-  return ctx.Check();
+  return absl::OkStatus();
 }
 
 double EmpiricalTails::CellScoreAt(int64_t column, double x, size_t low, size_t high) const {

@@ -1,8 +1,11 @@
 // What detector.h promises, tried on every algorithm of the list.
-#include "conformance/conformance_support.h"
-
+#include <atomic>
 #include <numeric>
 #include <set>
+#include <stop_token>
+#include <thread>
+
+#include "conformance/conformance_support.h"
 
 namespace vedette::outlier::conformance {
 
@@ -280,6 +283,36 @@ TEST_CASE("a cancelled or late computation says so") {
     CHECK(detector->Score(X, scores, cancelled).code() == absl::StatusCode::kCancelled);
     CHECK(detector->Score(X, scores, late).code() == absl::StatusCode::kDeadlineExceeded);
     if (d.explains) CHECK(detector->Explain(X, cancelled).status().code() == absl::StatusCode::kCancelled);
+  }
+}
+
+TEST_CASE("a computation that is stopped on its way says so, or was done") {
+  const Matrix X = Cloud(600, 4);
+  ThreadPool pool(2);
+  const auto stopped = [&](int64_t turns, const auto& work) {
+    std::stop_source stop;
+    Context ctx;
+    ctx.pool = &pool;
+    ctx.stop = stop.get_token();
+    std::atomic<bool> running{false};
+    std::thread other([&] {
+      running.wait(false);
+      for (std::atomic<int64_t> turn = 0; turn < turns; ++turn) continue;
+      stop.request_stop();
+    });
+    running = true;
+    running.notify_one();
+    const absl::Status status = work(ctx);
+    other.join();
+    return status.ok() || absl::IsCancelled(status);
+  };
+  FOR_EACH_ALGORITHM(d) {
+    const auto detector = Fitted(d, X);
+    std::vector<double> scores(600);
+    for (int64_t turns = 1; turns < 1000000; turns *= 10) {
+      CHECK(stopped(turns, [&](const Context& ctx) { return Fit(d, *MakeDetector(d), X, ctx); }));
+      CHECK(stopped(turns, [&](const Context& ctx) { return detector->Score(X, scores, ctx); }));
+    }
   }
 }
 
