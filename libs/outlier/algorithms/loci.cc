@@ -100,18 +100,19 @@ class Loci final : public Detector {
   /// place[i]: which row of the sample row i is, or -1.
   absl::Status ScoreRows(MatrixView X, const std::vector<int64_t>& place, std::span<double> scores,
                          const Context& ctx) const {
-    // About 10 ms of work.
     const auto pairs = static_cast<int64_t>(n_ * n_ + 1);
-    return ParallelBlocks(ctx, X.rows, std::clamp<int64_t>(2'000'000 / pairs, 1, 64), [&](int64_t begin, int64_t end) {
+    const int64_t grain = std::clamp<int64_t>(2'000'000 / pairs, 1, 64);
+    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, grain, [&](int64_t begin, int64_t end) {
       std::vector<double> x(d_), distance(n_);
       Work work;
       for (int64_t i = begin; i < end; ++i) {
         const auto at = static_cast<size_t>(i);
         unit_.Read(X, i, x.data());
         DistancesFrom(x.data(), distance.data());
-        scores[at] = ScoreOf(distance, place[at] < 0, &work);
+        scores[at] = ScoreOf(distance, place[at] < 0, &work, ctx);
       }
-    });
+    }));
+    return ctx.Check();
   }
 
   struct Work {
@@ -128,8 +129,9 @@ class Loci final : public Detector {
     size_t size = 0;
   };
 
-  /// The score of a row at these distances from the sample; `extra`: it is not of the sample.
-  double ScoreOf(const std::vector<double>& distance, bool extra, Work* w) const {
+  /// The score of a row at these distances from the sample; `extra`: it is not of the sample. One row takes long, with
+  /// a large sample: 0 where ctx says stop.
+  double ScoreOf(const std::vector<double>& distance, bool extra, Work* w, const Context& ctx) const {
     Radii(distance, w);
     const size_t m = w->radius.size();
     if (m == 0) return 0;
@@ -145,6 +147,7 @@ class Loci final : public Detector {
     if (extra) Join(1, 0, w);
     Batch batch{.sorted = {}, .entry = {}, .length = n_ + (extra ? 1 : 0)};
     for (size_t q = 0; q < n_; ++q) {
+      if (q % 256 == 0 && !ctx.Check().ok()) return 0;
       const double* sorted = sorted_.data() + q * (n_ + 1);
       if (extra) {  // the scored row counts for this one, too
         std::vector<double>& joined = w->joined[batch.size];
