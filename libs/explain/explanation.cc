@@ -157,7 +157,8 @@ std::string TextOf(const Request& request, const Explanation& e) {
   }
   for (size_t i = 0; i < drivers.size(); ++i) {
     const Contribution& c = *drivers[i].strongest;
-    text += fmt::format(" {} ({} of the deviation{}{}).", Clause(c), FormatPercent(c.share), OverRows(drivers[i].all), Sides(c));
+    text += fmt::format(" {} ({} of the deviation{}{}).", Clause(c), FormatPercent(c.share), OverRows(drivers[i].all),
+                        Sides(c));
     // Further features are named only while they matter beside the first.
     if (!e.no_single_driver && i + 1 < drivers.size() && drivers[i + 1].all.share < 0.25 * drivers[0].all.share) {
       names.resize(i + 1);

@@ -66,8 +66,8 @@ struct Request {
 };
 
 /// Builds the explanation. Contributions that are not finite count as 0. No driver is named when no contribution is
-/// positive, or when the largest share is below max(0.15, 1.5 / number of features): about what noise gives. Where rows have
-/// windows, the text names a feature once, at its strongest lag, and a feature's share is that of all its lags.
+/// positive, or when the largest share is below max(0.15, 1.5 / number of features): about what noise gives. Where rows
+/// have windows, the text names a feature once, at its strongest lag, and a feature's share is that of all its lags.
 Explanation Explain(const Request& request);
 
 /// Shares of the positive contributions by feature, over all lags, in order of first appearance.

@@ -205,8 +205,9 @@ absl::StatusOr<MethodResult> RunCounterfactual(const PreparedModel& prepared, Ma
     }
   }
   if (!found.found) {
-    out.warnings.push_back(fmt::format("no change of up to 8 columns towards usual rows makes this row normal{}",
-                                       model.preparation().history() > 0 ? "; the rows before it stay as they are" : ""));
+    out.warnings.push_back(
+        fmt::format("no change of up to 8 columns towards usual rows makes this row normal{}",
+                    model.preparation().history() > 0 ? "; the rows before it stay as they are" : ""));
   }
   out.counterfactual = std::move(found);
   return out;
@@ -441,8 +442,7 @@ absl::StatusOr<std::vector<Change>> ChangesOf(const outlier::Model& model, Matri
   ASSIGN_OR_RETURN(const auto after, ExplainOne(model, changed, nullptr, ctx));
   const SourceColumns columns = SourceColumnsOf(model);
   const auto text = [](const std::vector<outlier::FeatureContribution>& row, const std::string& name) -> std::string {
-    const auto f =
-        std::find_if(row.begin(), row.end(), [&](const auto& c) { return c.lag == 0 && c.feature == name; });
+    const auto f = std::find_if(row.begin(), row.end(), [&](const auto& c) { return c.lag == 0 && c.feature == name; });
     return f == row.end() ? "" : f->actual_text;
   };
   std::vector<Change> out;

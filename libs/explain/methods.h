@@ -30,7 +30,7 @@ struct AllowedRange {
 struct MethodOptions {
   std::string mode;                       ///< one of the method's modes; empty: its first
   int64_t samples = 0;                    ///< coalitions or draws; 0: 2048 and 5000
-  std::vector<std::string> frozen;        ///< source columns that a counterfactual may not change; earlier rows it never does
+  std::vector<std::string> frozen;  ///< source columns that a counterfactual may not change; earlier rows it never does
   std::vector<AllowedRange> ranges = {};  ///< of the values that it may give numeric source columns
   int64_t background_rows = 0;            ///< rows of the model's background that are used, evenly spaced; 0: all
 };
@@ -56,8 +56,8 @@ struct MethodResult {
   std::optional<Counterfactual> counterfactual;  ///< players are those of SourceColumns
 };
 
-/// Columns of the user's table that the model uses, each at every lag of its window, in order of first use (all of lag 0
-/// first), with their features of the matrix: the players.
+/// Columns of the user's table that the model uses, each at every lag of its window, in order of first use (all of lag
+/// 0 first), with their features of the matrix: the players.
 struct SourceColumns {
   std::vector<std::string> names;
   std::vector<int> lags;
@@ -98,9 +98,9 @@ absl::StatusOr<MethodResult> RunMethod(const PreparedModel& model, MatrixView X,
 absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X, const Method& method,
                                        const MethodOptions& options, const Context& ctx);
 
-/// The fewest changes that make the row normal by this model's threshold, towards its background. Where rows have windows, only
-/// the row itself is changed: those before it are facts. INVALID_ARGUMENT for a column that the model does not use, and a
-/// range that is empty or of a column without numbers.
+/// The fewest changes that make the row normal by this model's threshold, towards its background. Where rows have
+/// windows, only the row itself is changed: those before it are facts. INVALID_ARGUMENT for a column that the model
+/// does not use, and a range that is empty or of a column without numbers.
 absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, MatrixView X, const MethodOptions& options,
                                                 const Context& ctx);
 

@@ -131,8 +131,7 @@ std::string CheckWording(const Json& answer, const WordingInput& input, const Pr
   for (const Json& f : answer["top_features"]) {
     const bool known = std::any_of(told.begin(), told.end(), [&](const Told& t) {
       const auto& name = f["name"].get_ref<const std::string&>();
-      return (t.name == name || t.column == name) &&
-             t.fact->direction == f["direction"].get_ref<const std::string&>();
+      return (t.name == name || t.column == name) && t.fact->direction == f["direction"].get_ref<const std::string&>();
     });
     if (!known) return "ungrounded";
   }

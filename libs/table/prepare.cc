@@ -164,8 +164,8 @@ absl::StatusOr<Preparation> Preparation::Fit(const Table& table, const PrepareOp
   }
   const auto features = static_cast<int64_t>(p.features_.size());
   if (options.window > 1 && features * options.window > kMaxWindowFeatures) {
-    return InvalidArgument("a window of {} rows of {} features makes {} features; there may be {}", options.window, features,
-                           features * options.window, kMaxWindowFeatures);
+    return InvalidArgument("a window of {} rows of {} features makes {} features; there may be {}", options.window,
+                           features, features * options.window, kMaxWindowFeatures);
   }
   p.SpreadLags();
   return p;

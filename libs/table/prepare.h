@@ -6,14 +6,16 @@
 //               values passes through bit by bit.
 //  categorical  one-hot (0/1, never scaled; a missing or unseen category is all zeros), or the category's share of the
 //               training rows (missing: the share of missing; unseen: 0), or its number in order of first appearance
-//               (missing: the most frequent; unseen: -1), or that number for algorithms that split on categories (native: never
-//               scaled). With Imputation::kNone a missing category is NaN in the three latter.
+//               (missing: the most frequent; unseen: -1), or that number for algorithms that split on categories
+//               (native: never scaled). With Imputation::kNone a missing category is NaN in the three latter.
 //  timestamp    left out: a point in time grows without end, so every new row would be an outlier in it.
-//  window       with a window of w rows (a shingle), a row is followed by the values of the w - 1 rows before it: first all features
-//               of lag 0, then all of lag 1... Rows must be of one series, in order of time. Before the first row it stands for
-//               those that are not there: as missing cells they would be far from all others, and an isolation forest
-//               calls the first rows of every series odd. Fills, offsets and scales are the column's, for every lag.
-//  left out     columns without any value, identifiers (see drop_identifiers), ignored columns; notes() says which and why.
+//  window       with a window of w rows (a shingle), a row is followed by the values of the w - 1 rows before it: all
+//               features of lag 0, then all of lag 1... Rows must be of one series, in order of time. The first row
+//               stands for those before it: as missing cells they would be far from all others, and an isolation
+//               forest calls the first rows of every series odd. Fills, offsets and scales are the column's, for every
+//               lag.
+//  left out     columns without any value, identifiers (see drop_identifiers), ignored columns; notes() says which, and
+//               why.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -52,26 +54,26 @@ struct PrepareOptions {
 /// What one feature (one column of the matrix) means, to say an anomaly's actual and expected value in the user's own
 /// units, whatever was done to it.
 struct Feature {
-  std::string name;           ///< "price", or "colour=red" for one-hot; "price[-3]" and "colour[-3]=red" of lag 3
+  std::string name;  ///< "price", or "colour=red" for one-hot; "price[-3]" and "colour[-3]=red" of lag 3
   std::string source_column;
   std::string category;       ///< for one-hot: the category that is 1
   double fill = 0;            ///< what a missing value became, unscaled; NaN when it stays missing
   double offset = 0;          ///< scaled = (unscaled - offset) / scale
   double scale = 1;
-  int lag = 0;                ///< rows before the row that is told of
+  int lag = 0;  ///< rows before the row that is told of
 };
 
 class Preparation {
  public:
-  /// Decides from the training table. Errors: no usable column is left (says what happened to each); a window out of range, or too
-  /// long for so many features.
+  /// Decides from the training table. Errors: no usable column is left (says what happened to each); a window out of
+  /// range, or too long for so many features.
   static absl::StatusOr<Preparation> Fit(const Table& table, const PrepareOptions& options);
 
   /// rows x features(). Columns are found by name; a missing one is an error naming it; unseen categories become the
   /// all-zero one-hot, frequency 0 or ordinal -1; extra columns are ignored. A numeric column where training had a
   /// categorical one is matched by its text ("7"); text where training had numbers is an error, unless all is missing.
-  /// The first `context_rows` rows of the table are only history: they feed windows and give no row. A row gives the same
-  /// bits in every table where the history() rows before it, or all that there are, come along.
+  /// The first `context_rows` rows of the table are only history: they feed windows and give no row. A row gives the
+  /// same bits in every table where the history() rows before it, or all that there are, come along.
   absl::StatusOr<Matrix> Apply(const Table& table, int64_t context_rows = 0) const;
   /// The same for these rows of the table alone, in the order given; the rows before each are its history.
   absl::StatusOr<Matrix> ApplyRows(const Table& table, std::span<const int64_t> rows) const;
@@ -108,7 +110,8 @@ class Preparation {
   void SpreadLags();
   absl::StatusOr<Matrix> ApplyColumns(const Table& table) const;
   absl::Status ApplySource(size_t s, const Column& column, Matrix* out) const;
-  /// Matrix rows from the rows `at` of `base`, each a row of the table; the rows before it in `base` are those before it in the table.
+  /// Matrix rows from the rows `at` of `base`, each a row of the table; the rows before it in `base` are those before
+  /// it in the table.
   Matrix Windows(const Matrix& base, std::span<const int64_t> at) const;
 
   PrepareOptions options_;

@@ -1,5 +1,6 @@
-// The stored form of a Preparation, inside a model; little-endian; see base/bytes.h. Version 3 where rows have windows; version 2
-// where a column is encoded as kNative, which version 1 lacks; else version 1. Features are stored once, for all lags.
+// The stored form of a Preparation, inside a model; little-endian; see base/bytes.h. Version 3 where rows have windows;
+// version 2 where a column is encoded as kNative, which version 1 lacks; else version 1. Features are stored once, for
+// all lags.
 #include <algorithm>
 #include <cmath>
 
@@ -91,7 +92,8 @@ absl::StatusOr<Preparation> Preparation::Load(ByteReader& in) {
   if (in.U32() != kMagic) in.Fail("not a stored preparation");
   const uint32_t version = in.U32();
   if (in.ok() && (version < kVersion || version > kWindowVersion)) {
-    in.Fail(fmt::format("preparation of version {}, this program reads versions {} to {}", version, kVersion, kWindowVersion));
+    in.Fail(fmt::format("preparation of version {}, this program reads versions {} to {}", version, kVersion,
+                        kWindowVersion));
   }
   const Encoding last = version >= kNativeVersion ? Encoding::kNative : Encoding::kOrdinal;
   p.options_.ignore_columns = LoadStrings(in);

@@ -39,7 +39,8 @@ class TableBuilder {
   std::unique_ptr<State> state_;
 };
 
-/// Hands runs of rows on together with the last rows before them: what windows of rows need where a table comes in pieces.
+/// Hands runs of rows on together with the last rows before them: what windows of rows need where a table comes in
+/// pieces.
 class RowHistory {
  public:
   /// Of at most so many rows; 0: none.
@@ -56,13 +57,15 @@ class RowHistory {
   Table last_;
 };
 
-/// Picks rows out of runs, each with the rows before it that its window reaches: every row once, however windows overlap.
+/// Picks rows out of runs, each with the rows before it that its window reaches: every row once, however windows
+/// overlap.
 class WindowRows {
  public:
   explicit WindowRows(int64_t history) : history_(history) {}
 
-  /// Rows [begin, begin + count) of `run`, whose row 0 is row `first` of the whole; in order over all calls. The rows before
-  /// `begin` in the run are their history: `history` rows, or all that there are. INVALID_ARGUMENT as TableBuilder.
+  /// Rows [begin, begin + count) of `run`, whose row 0 is row `first` of the whole; in order over all calls. The rows
+  /// before `begin` in the run are their history: `history` rows, or all that there are. INVALID_ARGUMENT as
+  /// TableBuilder.
   absl::Status Append(const Table& run, int64_t first, int64_t begin, int64_t count);
   int64_t rows() const { return static_cast<int64_t>(picked_.size()); }  ///< picked
 

@@ -115,7 +115,8 @@ absl::StatusOr<table::PrepareOptions> FromProto(const common::v1::PrepareOptions
   options.scaling = pick("scaling", in.scaling(), scaling_default,
                          {{"none", table::Scaling::kNone}, {"standard", table::Scaling::kStandard}, {"robust", table::Scaling::kRobust}});
   if (in.window() < 0 || in.window() > table::kMaxWindow) {
-    wrong += fmt::format("{}prepare.window: {} is not within 1 and {} (0: 1)", wrong.empty() ? "" : "; ", in.window(), table::kMaxWindow);
+    wrong += fmt::format("{}prepare.window: {} is not within 1 and {} (0: 1)", wrong.empty() ? "" : "; ", in.window(),
+                         table::kMaxWindow);
   }
   options.window = std::max(1, in.window());
   if (!wrong.empty()) return InvalidArgument("{}", wrong);

@@ -13,14 +13,15 @@ namespace {
 
 bool Says(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
-/// Temperature and pressure that swing, 24 rows a turn. In the broken rows the temperature is one of another time of the turn.
+/// Temperature and pressure that swing, 24 rows a turn. In the broken rows the temperature is one of another time of
+/// the turn.
 std::string Swing(int rows, const std::set<int>& broken) {
   std::string text = "temperature,pressure,mode\n";
   for (int i = 0; i < rows; ++i) {
     const double turn = 2 * std::numbers::pi * i / 24, other = broken.contains(i) ? std::numbers::pi : 0;
     const double jitter = (i * 7919 % 101) / 1000.0;
-    text += fmt::format("{:.3f},{:.3f},{}\n", 20 + 5 * std::sin(turn + 0.4 + other) + jitter, 100 + 8 * std::cos(turn) - jitter,
-                        i % 24 < 12 ? "day" : "night");
+    text += fmt::format("{:.3f},{:.3f},{}\n", 20 + 5 * std::sin(turn + 0.4 + other) + jitter,
+                        100 + 8 * std::cos(turn) - jitter, i % 24 < 12 ? "day" : "night");
   }
   return text;
 }
@@ -52,19 +53,22 @@ TEST_CASE("detect --window finds a value that does not follow from those before 
   const auto text = Vedette({"detect", file, "-a", "knn", "--window", "4", "--contamination", "0.03"});
   CHECK(Says(text.out, "Window: each row with the 3 rows before it"));
   CHECK(Says(text.out, "temperature 3 rows before: "));
-  const auto csv = Vedette({"detect", file, "-a", "knn", "--window", "4", "--contamination", "0.03", "-f", "csv", "-q"});
+  const auto csv =
+      Vedette({"detect", file, "-a", "knn", "--window", "4", "--contamination", "0.03", "-f", "csv", "-q"});
   CHECK(Says(csv.out, "contribution_1,lag_1,feature_2"));
   CHECK_FALSE(Says(Vedette({"detect", file, "-a", "knn", "-f", "csv", "-q"}).out, "lag_1"));
   // Without a window these rows are like any other.
   const auto alone = Vedette({"detect", file, "-a", "iforest", "--contamination", "0.03", "-f", "json", "-q"}).json();
   CHECK(alone["window"] == 1);
   CHECK(alone["anomalies"][0]["anomalous_features"][0]["lag"] == 0);
-  CHECK(Vedette({"detect", file, "-a", "knn", "-q"}).out == Vedette({"detect", file, "-a", "knn", "-q", "--window", "1"}).out);
+  CHECK(Vedette({"detect", file, "-a", "knn", "-q"}).out ==
+        Vedette({"detect", file, "-a", "knn", "-q", "--window", "1"}).out);
 }
 
 TEST_CASE("a stored model has its window; a file scored in pieces gives the same scores") {
   const Folder folder;
-  const std::string usual = folder.Write("usual.csv", Swing(400, {})), file = folder.Write("s.csv", Swing(5000, kBroken));
+  const std::string usual = folder.Write("usual.csv", Swing(400, {})),
+                    file = folder.Write("s.csv", Swing(5000, kBroken));
   const std::string model = folder.Path("m.vdt");
   REQUIRE(Vedette({"fit", usual, "-a", "knn", "--window", "4", "--model", model}).code == 0);
   const std::vector<std::string> score = {"score", file, "--model", model, "-f", "csv", "--all-rows", "-q"};
@@ -76,7 +80,8 @@ TEST_CASE("a stored model has its window; a file scored in pieces gives the same
   REQUIRE(cut.code == 0);
   const auto rows = [](const std::string& text) {
     std::multiset<std::string> out;
-    for (size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) out.insert(text.substr(begin, end - begin));
+    for (size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+      out.insert(text.substr(begin, end - begin));
     return out;
   };
   CHECK(rows(whole.out) == rows(cut.out));
@@ -109,7 +114,8 @@ TEST_CASE("explain --window: a part for each column and row of the window, in ev
   const Folder folder;
   const std::string file = folder.Write("s.csv", Swing(500, kBroken));
   for (const char* method : {"native", "kernel_shap"}) {
-    const auto r = Vedette({"explain", file, "--row", "101", "-a", "knn", "--window", "3", "--method", method, "-f", "json", "-q"});
+    const auto r = Vedette(
+        {"explain", file, "--row", "101", "-a", "knn", "--window", "3", "--method", method, "-f", "json", "-q"});
     INFO(r.err);
     REQUIRE(r.code == 0);
     const auto json = r.json();
@@ -120,14 +126,15 @@ TEST_CASE("explain --window: a part for each column and row of the window, in ev
     CHECK(json["raw_data"]["mode"] == "day");
   }
   const auto first = Vedette({"explain", file, "--row", "0", "-a", "knn", "--window", "3", "-f", "json", "-q"}).json();
-  for (const auto& c : first["contributions"]) CHECK(c["actual_value"] == first["raw_data"][c["feature_name"].get<std::string>()]);
+  for (const auto& c : first["contributions"])
+    CHECK(c["actual_value"] == first["raw_data"][c["feature_name"].get<std::string>()]);
 }
 
 TEST_CASE("a file that does not fit is fitted on drawn rows, each with those before it") {
   const Folder folder;
   const std::string file = folder.Write("s.csv", Swing(6000, kBroken));
-  const std::vector<std::string> args = {"detect", file, "-a", "knn", "--window", "4", "--sample-rows", "2000", "-f", "json", "-q",
-                                         "--limit", "16"};
+  const std::vector<std::string> args = {"detect", file, "-a",   "knn", "--window", "4", "--sample-rows",
+                                         "2000",   "-f", "json", "-q",  "--limit",  "16"};
   const auto r = Vedette(args);
   INFO(r.err);
   REQUIRE(r.code == 0);
@@ -176,7 +183,8 @@ TEST_CASE("evaluate --window measures with windows") {
   }
   const std::string file = folder.Write("l.csv", labelled);
   const auto auc = [&](const char* window) {
-    const auto r = Vedette({"evaluate", file, "--label", "odd", "-a", "knn", "--scaling", "standard", "-x", "pressure,mode", "--window", window, "-f", "json", "-q"});
+    const auto r = Vedette({"evaluate", file, "--label", "odd", "-a", "knn", "--scaling", "standard", "-x",
+                            "pressure,mode", "--window", window, "-f", "json", "-q"});
     INFO(r.err);
     REQUIRE(r.code == 0);
     return r.json()[0];

@@ -23,7 +23,8 @@ struct Readings {
     std::fputs("temperature,pressure\n", out);
     for (int i = 0; i < 480; ++i) {
       const double turn = 2 * M_PI * i / 24, jitter = (i * 7919 % 101) / 1000.0;
-      fmt::print(out, "{:.3f},{:.3f}\n", 20 + 5 * std::sin(turn + (i == kOff ? 4.0 : 0.9)) + jitter, 100 + 8 * std::cos(turn) - jitter);
+      fmt::print(out, "{:.3f},{:.3f}\n", 20 + 5 * std::sin(turn + (i == kOff ? 4.0 : 0.9)) + jitter,
+                 100 + 8 * std::cos(turn) - jitter);
     }
     std::fclose(out);
   }
@@ -33,8 +34,9 @@ struct Readings {
 
 json Explained(const std::string& anomaly, const json& body) {
   const RunningPlatform& platform = SharedPlatform();
-  const Ran ran = Shell("curl -sS -H 'Authorization: Bearer " + platform.token() + "' -X POST -H 'Content-Type: application/json' -d '" +
-                        body.dump() + "' '" + platform.State().rest + "/v1/" + anomaly + ":explain'");
+  const Ran ran = Shell("curl -sS -H 'Authorization: Bearer " + platform.token() +
+                        "' -X POST -H 'Content-Type: application/json' -d '" + body.dump() + "' '" +
+                        platform.State().rest + "/v1/" + anomaly + ":explain'");
   INFO(ran.out);
   REQUIRE(ran.code == 0);
   return json::parse(ran.out);
@@ -46,14 +48,16 @@ TEST_CASE("a reading that does not follow from those before it is found from eve
   const Readings readings;
   const RunningPlatform& platform = SharedPlatform();
   // A task ends at row 251: windows reach over the cut.
-  const Ran upload = platform.Vedette("upload " + readings.path + " --analyze -a knn --window 4 --contamination 0.015 --chunk-rows 126 --quiet");
+  const Ran upload = platform.Vedette("upload " + readings.path +
+                                      " --analyze -a knn --window 4 --contamination 0.015 --chunk-rows 126 --quiet");
   INFO(upload.out);
   REQUIRE(upload.code == 0);
   const size_t at = upload.out.find("datasets/");
   const std::string dataset = upload.out.substr(at, upload.out.find(':', at) - at);
   int found = 0;
-  const Ran page = Shell("curl -sS -H 'Authorization: Bearer " + platform.token() + "' --get --data-urlencode 'filter=dataset=\"" + dataset +
-                         "\"' '" + platform.State().rest + "/v1/anomalies?page_size=100'");
+  const Ran page =
+      Shell("curl -sS -H 'Authorization: Bearer " + platform.token() + "' --get --data-urlencode 'filter=dataset=\"" +
+            dataset + "\"' '" + platform.State().rest + "/v1/anomalies?page_size=100'");
   INFO(page.out);
   const json anomalies = json::parse(page.out);
   for (const json& a : anomalies["anomalies"]) {

@@ -34,9 +34,9 @@ struct LabelOptions {
 };
 
 /// Numeric columns are taken bit for bit: no scaling unless asked for, constants and identifiers kept. Only a table
-/// with categories or missing cells, or with windows, is prepared (one-hot, median; as they are for algorithms that take them), which the notes
-/// say. Errors: no such column (with
-/// the nearest name), a row without a label, a label that is neither of two values.
+/// with categories or missing cells, or with windows, is prepared (one-hot, median; as they are for algorithms that
+/// take them), which the notes say. Errors: no such column (with the nearest name), a row without a label, a label that
+/// is neither of two values.
 absl::StatusOr<LabelledData> SplitLabels(const table::Table& table, const LabelOptions& options);
 
 /// One line of the result. Seconds are medians over repeats, quality the mean (a random algorithm takes seed, seed + 1,

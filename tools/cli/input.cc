@@ -193,7 +193,8 @@ namespace {
 
 /// Replaces a random sample by as many rows, drawn at random, each with its history.
 absl::Status DrawWindows(const Input& input, const SampleOptions& options, Sample* sample) {
-  const int64_t count = std::max<int64_t>(1, sample->table.rows() / options.window);  // the table may hold their histories apart
+  const int64_t count =
+      std::max<int64_t>(1, sample->table.rows() / options.window);  // the table may hold their histories apart
   table::CsvOptions csv = options.csv;
   csv.schema = table::SchemaOf(sample->table);
   sample->table = {};

@@ -46,12 +46,13 @@ struct SampleOptions {
   bool quiet = false;
 };
 
-/// All rows in order when they fit, or else a uniform random sample of them (Vitter's reservoir algorithm R, 1985). With a
-/// window, the file is then read a second time for rows drawn at random together with those before them.
+/// All rows in order when they fit, or else a uniform random sample of them (Vitter's reservoir algorithm R, 1985).
+/// With a window, the file is then read a second time for rows drawn at random together with those before them.
 struct Sample {
   table::Table table;
   table::ReadReport report;
-  std::vector<int64_t> rows_of_table = {};  ///< of a sample with windows: its rows, the others are their history; else empty: all
+  std::vector<int64_t> rows_of_table =
+      {};                ///< of a sample with windows: its rows, the others are their history; else empty: all
   int64_t rows = 0;      ///< of the file
   bool complete = true;  ///< the table is the whole file
 };

@@ -105,13 +105,15 @@ constexpr Flag kPrepare[] = {
      .value_name = "HOW",
      .default_value = "auto",
      .choices = "auto|onehot|frequency|ordinal|native",
-     .doc = "how categories become numbers; native only for algorithms that split on them; auto: native there, else onehot"},
+     .doc = "how categories become numbers; native only for algorithms that split on them; auto: native there, else "
+            "onehot"},
     {.name = "imputation",
      .type = FlagType::kChoice,
      .value_name = "HOW",
      .default_value = "auto",
      .choices = "auto|median|mean|none",
-     .doc = "what a missing cell becomes; none only for algorithms that take missing values; auto: none there, else median"},
+     .doc = "what a missing cell becomes; none only for algorithms that take missing values; auto: none there, else "
+            "median"},
     kWindowFlag,
 };
 

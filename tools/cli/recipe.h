@@ -35,8 +35,10 @@ inline constexpr Flag kWindowFlag = {
     .default_value = "1",
     .min = 1,
     .max = table::kMaxWindow,
-    .doc = "look at each row together with the N - 1 rows before it, for rows of one series in order of time (one device, one "
-           "account): finds what is odd in how values follow each other; 1: each row by itself"};
+    .doc =
+        "look at each row together with the N - 1 rows before it, for rows of one series in order of time (one device, "
+        "one "
+        "account): finds what is odd in how values follow each other; 1: each row by itself"};
 
 /// Where and with which seed the work runs. Owns the threads.
 class Session {

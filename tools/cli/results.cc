@@ -286,7 +286,8 @@ std::vector<std::string> SummaryLines(const Header& header, const Totals& totals
     lines.push_back(fmt::format("Note: {}", explain::SafeText(note, 300)));
   }
   if (const int64_t history = header.model->preparation().history(); history > 0) {
-    lines.push_back(fmt::format("Window: each row with the {} before it", history == 1 ? "row" : fmt::format("{} rows", history)));
+    lines.push_back(
+        fmt::format("Window: each row with the {} before it", history == 1 ? "row" : fmt::format("{} rows", history)));
   }
   std::string algorithm = fmt::format("Algorithm: {}", header.model->descriptor().name);
   if (!header.reason.empty()) algorithm += fmt::format(" (auto: {})", header.reason);

@@ -83,8 +83,8 @@ Json CellJson(const table::Column& column, int64_t row);
 /// "129 rows, 13 of 14 columns used" and the lines under it, wrapped: what the table shows above its rows.
 std::vector<std::string> SummaryLines(const Header& header, const Totals& totals);
 
-/// Explains these rows of a table that the model can prepare; those before them are their history. `indices`: what to call
-/// them ("Row 12").
+/// Explains these rows of a table that the model can prepare; those before them are their history. `indices`: what to
+/// call them ("Row 12").
 absl::StatusOr<std::vector<explain::Explanation>> ExplainRows(const outlier::Model& model, const table::Table& table,
                                                               std::span<const int64_t> rows,
                                                               std::span<const int64_t> indices,

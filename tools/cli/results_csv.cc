@@ -19,8 +19,9 @@ std::string Quoted(std::string_view text) {
 
 std::string Shortest(double v) { return std::isfinite(v) ? fmt::format("{}", v) : ""; }
 
-/// row_index, anomaly_score, probability, severity, is_anomaly, then feature/actual/expected/contribution (and lag, where rows have
-/// windows) for each of the top features, confidence, linear_probability and p_value, rejected where that was asked for, then the columns of the file.
+/// row_index, anomaly_score, probability, severity, is_anomaly, then feature/actual/expected/contribution (and lag,
+/// where rows have windows) for each of the top features, confidence, linear_probability and p_value, rejected where
+/// that was asked for, then the columns of the file.
 class CsvRows final : public ResultWriter {
  public:
   CsvRows(const ResultOptions& options, Output* out) : options_(options), out_(out) {}

@@ -124,8 +124,8 @@ grpc::ServerUnaryReactor* DetectorGrpc::Detect(GrpcContext* ctx, const v1::Detec
   });
 }
 
-absl::Status DetectorGrpc::ScoreOne(const std::string& model, const v1::ScoreRequest& request, v1::ScoreResponse* out, CallContext& call,
-                                    Series* series) {
+absl::Status DetectorGrpc::ScoreOne(const std::string& model, const v1::ScoreRequest& request, v1::ScoreResponse* out,
+                                    CallContext& call, Series* series) {
   if (!model.starts_with("models/")) return runtime::InvalidField("model", "must be like models/{model}");
   ASSIGN_OR_RETURN(table::Table table, ReadTable(request.table()));
   int64_t context_rows = request.context_rows();
@@ -140,8 +140,9 @@ absl::Status DetectorGrpc::ScoreOne(const std::string& model, const v1::ScoreReq
     table = joined.Take();
   }
   RemoteModels models(channels_, runtime::Outgoing::OnBehalfOf(call));
-  ASSIGN_OR_RETURN(const InlineOutcome outcome, engine_.ScoreTable(model, table, TopFeatures(request.top_features()), FromProto(request.decision()),
-                                                                   {.tenant = call.tenant, .models = &models}, call.Compute(pool_), context_rows));
+  ASSIGN_OR_RETURN(const InlineOutcome outcome,
+                   engine_.ScoreTable(model, table, TopFeatures(request.top_features()), FromProto(request.decision()),
+                                      {.tenant = call.tenant, .models = &models}, call.Compute(pool_), context_rows));
   out->set_threshold(outcome.model->scale().threshold());
   out->set_threshold_rule(outcome.model->scale().rule());
   out->set_contamination(outcome.model->scale().contamination());

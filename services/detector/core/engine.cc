@@ -21,14 +21,17 @@ constexpr absl::Duration kAcquireWait = absl::Seconds(20);
 /// Windows make large matrices of small tables: so many cells (1.6 GB) are held at a time.
 constexpr int64_t kMaxWindowCells = 200'000'000;
 
-int64_t WindowRowsAtOnce(int64_t features) { return std::max<int64_t>(1, kMaxWindowCells / std::max<int64_t>(1, features)); }
+int64_t WindowRowsAtOnce(int64_t features) {
+  return std::max<int64_t>(1, kMaxWindowCells / std::max<int64_t>(1, features));
+}
 
 /// INVALID_ARGUMENT where rows that came with a call would need more.
 absl::Status CheckWindow(const table::Preparation& preparation, int64_t rows) {
   const auto features = static_cast<int64_t>(preparation.features().size());
   if (preparation.history() == 0 || rows * features <= kMaxWindowCells) return absl::OkStatus();
-  return InvalidArgument("prepare.window: {} rows of {} features (of {} rows each) are more than {} values; send fewer rows at a time",
-                         rows, features, preparation.history() + 1, kMaxWindowCells);
+  return InvalidArgument(
+      "prepare.window: {} rows of {} features (of {} rows each) are more than {} values; send fewer rows at a time",
+      rows, features, preparation.history() + 1, kMaxWindowCells);
 }
 
 bool HasParam(const outlier::Descriptor& d, std::string_view name) {
@@ -155,8 +158,11 @@ absl::StatusOr<Engine::Plan> Engine::PlanDataset(const std::string& dataset, con
     ASSIGN_OR_RETURN(const FeatureSet raw, remote.features->Create(dataset, spec.prepare));
     const int64_t rows =
         spec.prepare.window == 1 ? kProfileRows : std::min(kProfileRows, WindowRowsAtOnce(std::ssize(raw.features)));
-    ASSIGN_OR_RETURN(const FeatureBlock sample, remote.features->Read({.feature_set = raw.name, .dataset = dataset, .sample_rows = rows,
-                                                                       .seed = spec.seed, .include_table = true}));
+    ASSIGN_OR_RETURN(const FeatureBlock sample, remote.features->Read({.feature_set = raw.name,
+                                                                       .dataset = dataset,
+                                                                       .sample_rows = rows,
+                                                                       .seed = spec.seed,
+                                                                       .include_table = true}));
     outlier::DataProfile profile = outlier::ProfileOf(sample.table, sample.preparation, sample.features.view());
     profile.rows = sample.dataset_rows;
     plan.choice = Choose(profile, remote, ctx);
@@ -217,7 +223,8 @@ absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const Detecto
   outlier::FitOptions options = FitOptionsFor(*plan.descriptor, spec);
   options.params.merge(plan.ChosenParams());
   ASSIGN_OR_RETURN(const outlier::ParamSet params, outlier::ParamSet::Make(plan.descriptor->params, options.params));
-  int64_t max_rows = max_training_rows > 0 ? std::min(max_training_rows, options_.max_training_rows) : options_.max_training_rows;
+  int64_t max_rows =
+      max_training_rows > 0 ? std::min(max_training_rows, options_.max_training_rows) : options_.max_training_rows;
   if (spec.prepare.window > 1) max_rows = std::min(max_rows, WindowRowsAtOnce(std::ssize(plan.features.features)));
   ModelKey key{.subject = dataset,
                .schema = plan.features.features,
@@ -257,10 +264,14 @@ absl::StatusOr<FitOutcome> Engine::Fit(const std::string& dataset, const Detecto
 
 absl::StatusOr<ScoreOutcome> Engine::Score(const ScoreQuery& query, const Remote& remote, const Context& ctx) {
   ASSIGN_OR_RETURN(const auto model, Load(query.model, remote));
-  ScoreOutcome out{.algorithm = std::string(model->descriptor().name), .space = {}, .threshold = model->scale().threshold(),
-                   .rows_scored = 0, .anomalies = {}};
+  ScoreOutcome out{.algorithm = std::string(model->descriptor().name),
+                   .space = {},
+                   .threshold = model->scale().threshold(),
+                   .rows_scored = 0,
+                   .anomalies = {}};
   const table::Preparation& preparation = model->preparation();
-  const int64_t step = preparation.history() == 0 ? query.row_count : WindowRowsAtOnce(std::ssize(preparation.features()));
+  const int64_t step =
+      preparation.history() == 0 ? query.row_count : WindowRowsAtOnce(std::ssize(preparation.features()));
   do {
     ScoreQuery part = query;
     part.first_row += out.rows_scored;
@@ -270,8 +281,8 @@ absl::StatusOr<ScoreOutcome> Engine::Score(const ScoreQuery& query, const Remote
   return out;
 }
 
-absl::Status Engine::ScorePart(const outlier::Model& model, const ScoreQuery& query, const Remote& remote, const Context& ctx,
-                               ScoreOutcome* out) {
+absl::Status Engine::ScorePart(const outlier::Model& model, const ScoreQuery& query, const Remote& remote,
+                               const Context& ctx, ScoreOutcome* out) {
   ASSIGN_OR_RETURN(const FeatureBlock block, remote.features->Read({.feature_set = query.feature_set, .dataset = query.dataset,
                                                                     .first_row = query.first_row, .row_count = query.row_count,
                                                                     .include_table = true}));
@@ -330,8 +341,8 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
 }
 
 absl::StatusOr<InlineOutcome> Engine::ScoreTable(const std::string& name, const table::Table& table, int top_features,
-                                                 const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx,
-                                                 int64_t context_rows) {
+                                                 const outlier::DecisionOptions& decision, const Remote& remote,
+                                                 const Context& ctx, int64_t context_rows) {
   RETURN_IF_ERROR(Annotate(outlier::Check(decision), "decision"));
   return ScoreInline(name, "", table, top_features, decision, remote, ctx, context_rows);
 }
@@ -349,8 +360,8 @@ absl::StatusOr<InlineOutcome> Engine::ScoreInline(const std::string& name, const
   std::iota(index.begin(), index.end(), 0);
   ASSIGN_OR_RETURN(out.rows, out.model->ScoreRowsOf(source, index, X.view(), ctx));
   outlier::Decide(out.model->scale(), decision, out.rows);
-  ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*out.model, X.view(), table, index, out.rows, top_features, ctx, &out.space,
-                                                   context_rows));
+  ASSIGN_OR_RETURN(out.anomalies, ExplainAnomalies(*out.model, X.view(), table, index, out.rows, top_features, ctx,
+                                                   &out.space, context_rows));
   return out;
 }
 

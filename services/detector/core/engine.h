@@ -125,17 +125,19 @@ class Engine {
                                        int top_features, const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx);
   /// Scores a table with a stored model; the first `context_rows` rows are only history, for models with windows.
   absl::StatusOr<InlineOutcome> ScoreTable(const std::string& model, const table::Table& table, int top_features,
-                                           const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx,
-                                           int64_t context_rows = 0);
+                                           const outlier::DecisionOptions& decision, const Remote& remote,
+                                           const Context& ctx, int64_t context_rows = 0);
 
  private:
   struct Plan;
   absl::StatusOr<Plan> PlanDataset(const std::string& dataset, const DetectorSpec& spec, const Remote& remote, const Context& ctx);
   /// `source`: what the table was called when a model was fitted on it (empty: rows never seen).
-  absl::StatusOr<InlineOutcome> ScoreInline(const std::string& model, const std::string& source, const table::Table& table,
-                                            int top_features, const outlier::DecisionOptions& decision, const Remote& remote,
+  absl::StatusOr<InlineOutcome> ScoreInline(const std::string& model, const std::string& source,
+                                            const table::Table& table, int top_features,
+                                            const outlier::DecisionOptions& decision, const Remote& remote,
                                             const Context& ctx, int64_t context_rows = 0);
-  absl::Status ScorePart(const outlier::Model& model, const ScoreQuery& query, const Remote& remote, const Context& ctx, ScoreOutcome* out);
+  absl::Status ScorePart(const outlier::Model& model, const ScoreQuery& query, const Remote& remote, const Context& ctx,
+                         ScoreOutcome* out);
   absl::StatusOr<std::shared_ptr<const outlier::Model>> Load(const std::string& name, const Remote& remote);
   using Trainer = std::function<absl::StatusOr<std::unique_ptr<outlier::Model>>(const Context&)>;
   /// The model of `key`: from the cache, or trained by `train` under the lease and uploaded.

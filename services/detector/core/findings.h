@@ -13,11 +13,11 @@
 
 namespace vedette::detector {
 
-/// Explains the anomalous rows among `scores`. features and table hold the same rows, the table after `context_rows` of their
-/// history; row_index names each row.
-absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model, MatrixView features, const table::Table& table,
-                                                    std::span<const int64_t> row_index, std::span<const outlier::RowScore> scores,
-                                                    int top_features, const Context& ctx, std::string* space,
-                                                    int64_t context_rows = 0);
+/// Explains the anomalous rows among `scores`. features and table hold the same rows, the table after `context_rows` of
+/// their history; row_index names each row.
+absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model, MatrixView features,
+                                                    const table::Table& table, std::span<const int64_t> row_index,
+                                                    std::span<const outlier::RowScore> scores, int top_features,
+                                                    const Context& ctx, std::string* space, int64_t context_rows = 0);
 
 }  // namespace vedette::detector

@@ -10,9 +10,9 @@
 
 namespace vedette::explainer {
 
-/// Shares of the contributions that push towards anomalous, of at most 16 features, those with the largest first; a value
-/// below what was expected counts as negative. Where rows have windows, a feature's lags are added up: an incident looks
-/// the same from each row whose window it is in.
+/// Shares of the contributions that push towards anomalous, of at most 16 features, those with the largest first; a
+/// value below what was expected counts as negative. Where rows have windows, a feature's lags are added up: an
+/// incident looks the same from each row whose window it is in.
 Signature SignatureOf(std::span<const explain::Contribution> contributions);
 
 /// Its features with the largest shares, at most `count`, the largest first.

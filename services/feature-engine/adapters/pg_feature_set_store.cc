@@ -85,8 +85,8 @@ absl::StatusOr<FeatureSet> PgFeatureSetStore::Put(const std::string& tenant, con
                 "scaling, window_rows, features, notes, version, preparation) "
                 "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing",
                 {tenant, feature_set.id, feature_set.dataset, options.ignore_columns, Name(options.imputation),
-                 Name(options.encoding), Name(options.scaling), int64_t{options.window}, feature_set.features, feature_set.notes,
-                 feature_set.version, storage::Bytes{feature_set.preparation}})
+                 Name(options.encoding), Name(options.scaling), int64_t{options.window}, feature_set.features,
+                 feature_set.notes, feature_set.version, storage::Bytes{feature_set.preparation}})
             .status());
     ASSIGN_OR_RETURN(out, Find(tx, feature_set.id));
     return absl::OkStatus();

@@ -24,7 +24,8 @@ absl::Status CheckIgnored(const DatasetInfo& info, const std::vector<std::string
   return InvalidArgument("ignore_columns: dataset {} has no column {}", info.id, unknown);
 }
 
-// Collects rows, with those before them that windows reach, and hands them on as features, in messages of about the size wanted.
+// Collects rows, with those before them that windows reach, and hands them on as features, in messages of about the
+// size wanted.
 class Outlet {
  public:
   Outlet(const table::Preparation& preparation, const FeatureSink& sink, int64_t message_bytes,

@@ -20,7 +20,8 @@ std::string Number(double value) {
 }
 
 llm::FeatureFact FactOf(const Feature& f) {
-  llm::FeatureFact fact{.name = f.name, .lag = f.lag, .direction = "usual", .share = fmt::format("{:.0f}%", 100 * f.share)};
+  llm::FeatureFact fact{
+      .name = f.name, .lag = f.lag, .direction = "usual", .share = fmt::format("{:.0f}%", 100 * f.share)};
   fact.numeric = f.actual_number || f.expected_number;
   if (fact.numeric) {
     fact.actual = f.actual_number ? Number(*f.actual_number) : "missing";

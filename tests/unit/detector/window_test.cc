@@ -38,7 +38,8 @@ class WindowedRows final : public FeatureSource {
   absl::StatusOr<FeatureBlock> Read(const FeatureQuery& query) override {
     FeatureBlock block{.dataset_rows = table_.rows(), .preparation = preparation_};
     const int64_t count = query.row_count == 0 ? table_.rows() : query.row_count;
-    const int64_t begin = query.sample_rows > 0 ? query.first_row : std::max<int64_t>(0, query.first_row - preparation_.history());
+    const int64_t begin =
+        query.sample_rows > 0 ? query.first_row : std::max<int64_t>(0, query.first_row - preparation_.history());
     block.context_rows = query.first_row - begin;
     block.table = table::SliceRows(table_, begin, block.context_rows + count);
     auto X = preparation_.Apply(block.table, block.context_rows);
@@ -59,13 +60,17 @@ class KeptModels final : public ModelRegistry {
     keys.push_back(asked);
     return Lease{.id = "lease", .expire_time = absl::InfiniteFuture()};
   }
-  absl::StatusOr<Lease> Renew(const std::string& id) override { return Lease{.id = id, .expire_time = absl::InfiniteFuture()}; }
+  absl::StatusOr<Lease> Renew(const std::string& id) override {
+    return Lease{.id = id, .expire_time = absl::InfiniteFuture()};
+  }
   void Release(const std::string&, const absl::Status&) override {}
   absl::StatusOr<std::string> Upload(const std::string&, const std::string& bytes, const Training&) override {
     models_.push_back(bytes);
     return "models/" + std::to_string(models_.size() - 1);
   }
-  absl::StatusOr<std::string> Download(const std::string& name) override { return models_[static_cast<size_t>(std::stoi(name.substr(7)))]; }
+  absl::StatusOr<std::string> Download(const std::string& name) override {
+    return models_[static_cast<size_t>(std::stoi(name.substr(7)))];
+  }
   std::vector<ModelKey> keys;
 
  private:
@@ -97,7 +102,12 @@ TEST_CASE("windows: scored in any ranges, a dataset has the same findings, which
   INFO(fitted.status());
   REQUIRE(fitted.ok());
   const auto score = [&](int64_t first, int64_t count) {
-    auto out = w.engine.Score({.model = fitted->model, .feature_set = fitted->feature_set, .dataset = "datasets/d", .first_row = first, .row_count = count}, remote, Context{});
+    auto out = w.engine.Score({.model = fitted->model,
+                               .feature_set = fitted->feature_set,
+                               .dataset = "datasets/d",
+                               .first_row = first,
+                               .row_count = count},
+                              remote, Context{});
     INFO(out.status());
     REQUIRE(out.ok());
     return out->anomalies;
@@ -146,7 +156,8 @@ TEST_CASE("windows: rows that come with the call are a series, with what came be
   const auto whole = w.engine.ScoreTable(detected->name, all, 3, {}, remote, Context{});
   REQUIRE(whole.ok());
   const int64_t first = kAt + 1;
-  const auto part = w.engine.ScoreTable(detected->name, table::SliceRows(all, first - 3, 10), 3, {}, remote, Context{}, 3);
+  const auto part =
+      w.engine.ScoreTable(detected->name, table::SliceRows(all, first - 3, 10), 3, {}, remote, Context{}, 3);
   INFO(part.status());
   REQUIRE(part.ok());
   REQUIRE(part->rows.size() == 7);
@@ -156,7 +167,8 @@ TEST_CASE("windows: rows that come with the call are a series, with what came be
   CHECK(part->anomalies[0].features[0].lag == 1);
   CHECK(part->anomalies[0].features[0].actual_text == all.columns[0].Text(kAt));
   for (const int64_t context : {int64_t{-1}, int64_t{11}}) {
-    CHECK_FALSE(w.engine.ScoreTable(detected->name, table::SliceRows(all, 0, 10), 3, {}, remote, Context{}, context).ok());
+    CHECK_FALSE(
+        w.engine.ScoreTable(detected->name, table::SliceRows(all, 0, 10), 3, {}, remote, Context{}, context).ok());
   }
 }
 
@@ -176,7 +188,8 @@ TEST_CASE("windows: lengths that cannot be are refused") {
   Windows w;
   const Remote remote{.tenant = "t", .models = &w.models};
   for (const int window : {0, -1, 1001, 1000000000}) {
-    CHECK(absl::IsInvalidArgument(w.engine.Detect(Swinging(), "hash", Windowed(window), 3, {}, remote, Context{}).status()));
+    CHECK(absl::IsInvalidArgument(
+        w.engine.Detect(Swinging(), "hash", Windowed(window), 3, {}, remote, Context{}).status()));
   }
 }
 

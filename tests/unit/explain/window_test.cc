@@ -16,8 +16,8 @@ namespace {
 
 constexpr int kWindow = 6;
 
-/// Two sensors that swing together, 24 rows a turn, and a mode. `broken`: rows whose temperature is that of half a turn later: a value
-/// like any other, only not between its neighbours.
+/// Two sensors that swing together, 24 rows a turn, and a mode. `broken`: rows whose temperature is that of half a turn
+/// later: a value like any other, only not between its neighbours.
 table::Table Sensors(int rows, uint64_t seed, const std::set<int>& broken = {}) {
   Rng rng(seed);
   table::Column temperature{.name = "temperature"}, pressure{.name = "pressure"};
@@ -37,7 +37,8 @@ std::unique_ptr<outlier::Model> Fitted(const std::string& algorithm, const table
   REQUIRE(preparation.ok());
   const auto X = preparation->Apply(rows);
   REQUIRE(X.ok());
-  auto model = outlier::Model::Fit(catalog, {.algorithm = algorithm, .contamination = 0.01}, *preparation, *X, Context{});
+  auto model =
+      outlier::Model::Fit(catalog, {.algorithm = algorithm, .contamination = 0.01}, *preparation, *X, Context{});
   INFO(model.status());
   REQUIRE(model.ok());
   return *std::move(model);
@@ -170,11 +171,15 @@ TEST_CASE("windows: in words, a feature once, at its strongest row, with the sha
     f.actual_text = fmt::format("{}", actual);
     return f;
   };
-  Request request{.subject = "Row 9", .score = {.score = 4, .probability = 0.98, .anomaly = true, .severity = outlier::Severity::kHigh}, .threshold = 2};
+  Request request{.subject = "Row 9",
+                  .score = {.score = 4, .probability = 0.98, .anomaly = true, .severity = outlier::Severity::kHigh},
+                  .threshold = 2};
   request.features = {part("temperature", 0, 1, 7, 5), part("temperature", 3, 3, 8.2, 5.1), part("flow", 1, 2, 4, 10),
                       part("flow", 0, -1, 10, 10), part("level", 2, 0, 1, 1)};
   const Explanation e = Explain(request);
-  CHECK(e.text.find(" temperature 3 rows before is 8.2, 61% above the expected 5.1 (50% of the deviation, 67% over 2 rows).") != std::string::npos);
+  CHECK(e.text.find(
+            " temperature 3 rows before is 8.2, 61% above the expected 5.1 (50% of the deviation, 67% over 2 rows).") !=
+        std::string::npos);
   CHECK(e.text.find(" flow 1 row before is 4, 60% below the expected 10 (33% of the deviation).") != std::string::npos);
   CHECK(e.text.find("Check temperature (3 rows before) first, then flow (1 row before).") != std::string::npos);
   CHECK(e.text.find("temperature is 7") == std::string::npos);

@@ -47,12 +47,13 @@ TEST_CASE("windows: every method names the column and how many rows before, and 
     FakeQueue queue;
     Explainer explainer(&store, &queue, {});
     for (const explain::Method& method : explain::Methods()) {
-      if (method.name == "integrated_gradients" || method.name == "exact") continue;  // of networks; of up to 13 players
+      if (method.name == "integrated_gradients" || method.name == "exact")
+        continue;  // of networks; of up to 13 players
       if (algorithm == "knn" && (method.name == "tree_shap" || method.name == "diffi")) continue;
       if (method.name == "counterfactual") continue;
       CAPTURE(algorithm, std::string(method.name));
-      const auto made = explainer.Explain(kTenant, DerivedUuid("202"), {.method = std::string(method.name), .options = {}},
-                                          world.SourcesFor(), {});
+      const auto made = explainer.Explain(kTenant, DerivedUuid("202"),
+                                          {.method = std::string(method.name), .options = {}}, world.SourcesFor(), {});
       INFO(made.status());
       REQUIRE(made.ok());
       const explain::Explanation& e = made->explanation.explanation;

@@ -109,8 +109,8 @@ class FakeQueue final : public TaskQueue {
   absl::Status status;
 };
 
-/// 200 usual rows of five numbers and a colour, then one whose third number is far off, and a model of them; with a window,
-/// then as many usual ones as its windows are in.
+/// 200 usual rows of five numbers and a colour, then one whose third number is far off, and a model of them; with a
+/// window, then as many usual ones as its windows are in.
 class World {
  public:
   explicit World(const std::string& algorithm, int window = 1) {
@@ -166,7 +166,8 @@ class World {
       ++rows_read;
       const int64_t row = f.row_index % matrix_.rows();
       const int64_t first = std::max<int64_t>(0, row - model->preparation().history());
-      return ModelRow{.model = prepared, .features = RowOf(row), .table = table::SliceRows(table_, first, row - first + 1)};
+      return ModelRow{
+          .model = prepared, .features = RowOf(row), .table = table::SliceRows(table_, first, row - first + 1)};
     };
     s.changes = [this](const Finding&) -> absl::StatusOr<std::vector<ChangeEvent>> {
       RETURN_IF_ERROR(near_status);

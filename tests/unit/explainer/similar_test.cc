@@ -40,7 +40,8 @@ TEST_CASE("a signature has the features that push, with a sign for the direction
 
 TEST_CASE("windows: one incident looks the same from every row whose window it is in") {
   const auto seen_from = [](int lag) {
-    std::vector<explain::Contribution> parts = {Part("price", 0.6), Part("price", 0.2), Part("units", 0.2, explain::Direction::kLow)};
+    std::vector<explain::Contribution> parts = {Part("price", 0.6), Part("price", 0.2),
+                                                Part("units", 0.2, explain::Direction::kLow)};
     parts[0].lag = lag;
     parts[1].lag = lag + 1;
     return SignatureOf(parts);

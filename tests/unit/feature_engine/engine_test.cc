@@ -227,7 +227,15 @@ TEST_CASE("windows: the matrix of any range and sample is that of the whole tabl
     struct Asked {
       int64_t first, count, sample;
     };
-    for (const Asked a : {Asked{0, 0, 0}, {0, 3, 0}, {2, 1, 0}, {4, 90, 0}, {63, 2, 0}, {299, 1, 0}, {0, 0, 40}, {50, 200, 30}, {1, 299, 300}}) {
+    for (const Asked a : {Asked{0, 0, 0},
+                          {0, 3, 0},
+                          {2, 1, 0},
+                          {4, 90, 0},
+                          {63, 2, 0},
+                          {299, 1, 0},
+                          {0, 0, 40},
+                          {50, 200, 30},
+                          {1, 299, 300}}) {
       CAPTURE(run, a.first, a.count, a.sample);
       Collected got;
       std::optional<table::Table> context;
@@ -240,7 +248,12 @@ TEST_CASE("windows: the matrix of any range and sample is that of the whole tabl
         }
         return take(std::move(r));
       };
-      const FeatureQuery query{.feature_set = set->id, .first_row = a.first, .row_count = a.count, .sample_rows = a.sample, .seed = 3, .include_table = true};
+      const FeatureQuery query{.feature_set = set->id,
+                               .first_row = a.first,
+                               .row_count = a.count,
+                               .sample_rows = a.sample,
+                               .seed = 3,
+                               .include_table = true};
       REQUIRE(s.engine.StreamFeatures("acme", query, s.source, {}, sink).ok());
       const int64_t range = a.count == 0 ? 300 - a.first : a.count;
       REQUIRE(static_cast<int64_t>(got.rows.size()) == (a.sample == 0 ? range : std::min(range, a.sample)));
@@ -254,7 +267,8 @@ TEST_CASE("windows: the matrix of any range and sample is that of the whole tabl
       }
       const table::Table table = got.table.Take();
       REQUIRE(table.rows() == static_cast<int64_t>(got.rows.size()));
-      for (size_t i = 0; i < got.rows.size(); ++i) CHECK(table.columns[0].values[i] == static_cast<double>(got.rows[i] + 1));
+      for (size_t i = 0; i < got.rows.size(); ++i)
+        CHECK(table.columns[0].values[i] == static_cast<double>(got.rows[i] + 1));
       const int64_t before = a.sample > 0 ? 0 : std::min<int64_t>(4, a.first);
       REQUIRE((context ? context->rows() : 0) == before);
       for (int64_t i = 0; i < before; ++i)

@@ -74,9 +74,13 @@ TEST_CASE("without raw strings nothing from outside is sent, and the reader stil
 TEST_CASE("a value of an earlier row is told with its row, under its name and under an alias") {
   WordingInput input = Finding();
   input.features[0].lag = 3;
-  input.features.push_back({.name = "bytes_out", .lag = 1, .direction = "low", .actual = "7", .expected = "12", .share = "20%"});
+  input.features.push_back(
+      {.name = "bytes_out", .lag = 1, .direction = "low", .actual = "7", .expected = "12", .share = "20%"});
   const auto answer = [](const std::string& name, const std::string& headline) {
-    return Json{{"headline", headline}, {"top_features", {{{"name", name}, {"direction", "high"}}}}, {"severity", "high"}, {"confidence", 1}};
+    return Json{{"headline", headline},
+                {"top_features", {{{"name", name}, {"direction", "high"}}}},
+                {"severity", "high"},
+                {"confidence", 1}};
   };
   for (const bool raw : {true, false}) {
     const Privacy privacy{.raw_strings = raw};
@@ -85,7 +89,8 @@ TEST_CASE("a value of an earlier row is told with its row, under its name and un
     const std::string data = EncodeData(WordingRequest(input, privacy).data);
     CHECK(data.find(name + " (3 rows before)") != std::string::npos);
     CHECK(data.find((raw ? name : "column_2") + " (1 row before)") != std::string::npos);
-    for (const std::string& text : {name + " (3 rows before) is 940,000, above its usual 12,000", name + " was 940,000 some 3 rows before"}) {
+    for (const std::string& text :
+         {name + " (3 rows before) is 940,000, above its usual 12,000", name + " was 940,000 some 3 rows before"}) {
       CHECK(CheckWording(answer(name, text), input, privacy).empty());
       CHECK(CheckWording(answer(name + " (3 rows before)", text), input, privacy).empty());
       CHECK(Readable(text, input, privacy).starts_with("bytes_out "));

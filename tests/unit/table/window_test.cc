@@ -1,7 +1,6 @@
 // Windows of rows: what a row tells of the rows before it.
-#include <catch2/catch.hpp>
-
 #include <bit>
+#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -46,7 +45,8 @@ bool SameBits(const Matrix& a, const Matrix& b) {
 
 const Encoding kEncodings[] = {Encoding::kOneHot, Encoding::kFrequency, Encoding::kOrdinal, Encoding::kNative};
 
-TEST_CASE("windows: columns of a lag are those of lag 0, so many rows before; the first row stands for those before it") {
+TEST_CASE(
+    "windows: columns of a lag are those of lag 0, so many rows before; the first row stands for those before it") {
   const Table t = Series(60, 1);
   for (const Encoding encoding : kEncodings) {
     for (const Imputation imputation : {Imputation::kMedian, Imputation::kNone}) {
@@ -61,7 +61,8 @@ TEST_CASE("windows: columns of a lag are those of lag 0, so many rows before; th
       REQUIRE(X.cols() == 4 * d);
       REQUIRE(p.features().size() == static_cast<size_t>(X.cols()));
       for (int64_t f = 0; f < X.cols(); ++f) {
-        const Feature &feature = p.features()[static_cast<size_t>(f)], &own = plain.features()[static_cast<size_t>(f % d)];
+        const Feature &feature = p.features()[static_cast<size_t>(f)],
+                      &own = plain.features()[static_cast<size_t>(f % d)];
         CHECK(feature.lag == f / d);
         CHECK(feature.source_column == own.source_column);
         CHECK(feature.category == own.category);
@@ -105,7 +106,8 @@ TEST_CASE("windows: a row gives the same bits however the table is cut, where it
     const Matrix picked = *p.ApplyRows(t, some);
     REQUIRE(picked.rows() == 8);
     for (size_t i = 0; i < some.size(); ++i) {
-      for (int64_t f = 0; f < picked.cols(); ++f) REQUIRE(SameBits(picked(static_cast<int64_t>(i), f), whole(some[i], f)));
+      for (int64_t f = 0; f < picked.cols(); ++f)
+        REQUIRE(SameBits(picked(static_cast<int64_t>(i), f), whole(some[i], f)));
     }
   }
 }
@@ -113,7 +115,8 @@ TEST_CASE("windows: a row gives the same bits however the table is cut, where it
 TEST_CASE("windows: a window of one row is none") {
   const Table t = Series(40, 4);
   for (const Encoding encoding : kEncodings) {
-    const Preparation plain = Prepared(t, {.encoding = encoding}), one = Prepared(t, {.encoding = encoding, .window = 1});
+    const Preparation plain = Prepared(t, {.encoding = encoding}),
+                      one = Prepared(t, {.encoding = encoding, .window = 1});
     ByteWriter a, b;
     plain.Save(a);
     one.Save(b);
@@ -136,7 +139,8 @@ TEST_CASE("windows: lengths and rows out of range say so") {
   Table wide;
   for (int j = 0; j < 21; ++j) wide.columns.push_back({.name = "f" + std::to_string(j), .values = {1, 2.5}});
   CHECK(Preparation::Fit(wide, {.window = 952}).ok());
-  CHECK(Preparation::Fit(wide, {.window = 953}).status().ToString().find("makes 20013 features; there may be 20000") != std::string::npos);
+  CHECK(Preparation::Fit(wide, {.window = 953}).status().ToString().find("makes 20013 features; there may be 20000") !=
+        std::string::npos);
   const Preparation p = Prepared(t, {.window = 3});
   CHECK(absl::IsInvalidArgument(p.Apply(t, -1).status()));
   CHECK(absl::IsInvalidArgument(p.Apply(t, 21).status()));

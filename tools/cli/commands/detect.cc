@@ -35,7 +35,8 @@ constexpr Example kExamples[] = {
     {"vedette detect sales.csv", "the odd rows, each with its reasons"},
     {"vedette detect sales.csv --ignore-columns id,comment --contamination 0.01", "the oddest 1%, without two columns"},
     {"vedette detect sales.csv.gz -a knn -p n_neighbors=20 -f json -o odd.json", "another algorithm, JSON to a file"},
-    {"vedette detect sensor.csv -a knn --window 6", "rows of one series in order of time: what does not follow from the five before"},
+    {"vedette detect sensor.csv -a knn --window 6",
+     "rows of one series in order of time: what does not follow from the five before"},
     {"zcat big.csv.gz | vedette detect - -f csv --all-rows > scored.csv", "every row with its score"},
 };
 

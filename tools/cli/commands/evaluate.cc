@@ -17,7 +17,8 @@ constexpr Flag kFlags[] = {
     {.name = "label",
      .type = FlagType::kText,
      .value_name = "COLUMN",
-     .doc = "the column that says which rows are anomalies; hidden from the algorithm, or from the fold that scores the row (needed)",
+     .doc = "the column that says which rows are anomalies; hidden from the algorithm, or from the fold that scores "
+            "the row (needed)",
      .letter = 'l'},
     {.name = "positive",
      .type = FlagType::kText,

@@ -33,9 +33,11 @@ constexpr Flag kWhat[] = {
      .type = FlagType::kChoice,
      .default_value = "native",
      .choices = "native|native_standardized|tree_shap|exact|kernel_shap|lime|counterfactual|diffi|integrated_gradients",
-     .doc = "native: what the algorithm itself says of each feature's part; native_standardized: that, in units of what usual rows have; tree_shap and diffi: isolation forests; "
+     .doc = "native: what the algorithm itself says of each feature's part; native_standardized: that, in units of "
+            "what usual rows have; tree_shap and diffi: isolation forests; "
             "exact: "
-            "Shapley values of up to 13 columns; kernel_shap, lime: any algorithm; integrated_gradients: networks; counterfactual: what to change"},
+            "Shapley values of up to 13 columns; kernel_shap, lime: any algorithm; integrated_gradients: networks; "
+            "counterfactual: what to change"},
     {.name = "mode",
      .type = FlagType::kText,
      .value_name = "MODE",
@@ -76,7 +78,8 @@ void Check(const Args& args, std::vector<std::string>* mistakes) {
   }
 }
 
-/// The one row of the file, as the last of a table that begins with its history; from memory, or by reading the file again.
+/// The one row of the file, as the last of a table that begins with its history; from memory, or by reading the file
+/// again.
 absl::StatusOr<table::Table> FindRow(const Input& input, const Sample& sample, table::CsvOptions csv, int64_t row,
                                      int64_t history) {
   if (row >= sample.rows) {
@@ -188,7 +191,8 @@ std::string SharesText(const explain::Explanation& e) {
   std::string out;
   for (const auto& f : explain::SharesByFeature(e.contributions)) {
     if (f.share > 0)
-      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", explain::SafeText(f.feature, 27), explain::FormatPercent(f.share));
+      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", explain::SafeText(f.feature, 27),
+                         explain::FormatPercent(f.share));
   }
   return out;
 }
@@ -223,7 +227,8 @@ std::string ToText(const Answer& answer, size_t width, int64_t history) {
   return out;
 }
 
-/// The method's result, its words, and a counterfactual where the method did not look for one already. `cells`: as FindRow's.
+/// The method's result, its words, and a counterfactual where the method did not look for one already. `cells`: as
+/// FindRow's.
 absl::StatusOr<Answer> AnswerFor(const Args& args, const outlier::Model& model, const table::Table& cells, int64_t row,
                                  const outlier::RowScore& score, const Context& ctx) {
   ASSIGN_OR_RETURN(const Matrix X, model.preparation().Apply(cells, cells.rows() - 1));
@@ -270,7 +275,8 @@ absl::StatusOr<int> Run(const Args& args) {
   ASSIGN_OR_RETURN(const Answer answer, AnswerFor(args, *model, cells, row, scores[0], session.context()));
   ASSIGN_OR_RETURN(Output out, Output::Open(args.Text("output")));
   const auto width = static_cast<size_t>(out.to_stdout() ? TerminalWidth(STDOUT_FILENO) : 80);
-  out.Write(args.Text("format") == "json" ? Dump(ToJson(*model, row, answer, cells), 2) + "\n" : ToText(answer, width, options.window - 1));
+  out.Write(args.Text("format") == "json" ? Dump(ToJson(*model, row, answer, cells), 2) + "\n"
+                                          : ToText(answer, width, options.window - 1));
   RETURN_IF_ERROR(out.Commit());
   return kOk;
 }

@@ -57,7 +57,8 @@ const Command k_score = {
     .usage = "vedette score FILE --model MODEL.vdt [options]",
     .details =
         "Columns are found by name; further columns are shown but not used. A row's score depends on the model and on "
-        "that row alone, whatever else is in the file; where the model was fitted with --window, also on the rows before it: "
+        "that row alone, whatever else is in the file; where the model was fitted with --window, also on the rows "
+        "before it: "
         "the file's rows must then be of one series, in order of time, and its first row stands for those before it.",
     .positionals = kPositionals,
     .flags = kGroups,
