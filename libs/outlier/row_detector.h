@@ -65,8 +65,8 @@ struct RowParts {
   }
 };
 
-/// Derive, implement Learn, ScoreRow, SaveState and LoadState, and ExplainRow (or ExplainRows, for many at once) where the
-/// descriptor says that it explains.
+/// Derive, implement Learn, ScoreRow, SaveState and LoadState, and ExplainRow (or ExplainRows, for many at once) where
+/// the descriptor says that it explains.
 class RowDetector : public Detector {
  public:
   absl::Status Fit(MatrixView X, const Context& ctx) final;
@@ -88,8 +88,8 @@ class RowDetector : public Detector {
   /// Scores of the training rows where they differ from ScoreRow (a row is its own neighbour). Default: empty.
   virtual absl::StatusOr<std::vector<double>> TrainingScores(std::span<const double> rows, int64_t n,
                                                              const Context& ctx);
-  /// Parts of the score, not NaN (infinite ones are bounded by the caller), and expected values, in units of unit(), which
-  /// nobody reads where Usual() has them. Returns false when the algorithm has none. Thread-safe.
+  /// Parts of the score, not NaN (infinite ones are bounded by the caller), and expected values, in units of unit(),
+  /// which nobody reads where Usual() has them. Returns false when the algorithm has none. Thread-safe.
   virtual bool ExplainRow(std::span<const double> x, std::span<double> contributions, std::span<double> expected) const;
   /// Expected values that are the same for all rows, in units of unit(). Default: none.
   virtual std::span<const double> Usual() const { return {}; }

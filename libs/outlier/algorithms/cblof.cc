@@ -78,8 +78,7 @@ class Cblof final : public TileDetector {
       scores[r] = unit().Unscaled(std::sqrt(scores[r]) * weight);
     }
   }
-  bool ExplainRow(std::span<const double> x, std::span<double> parts,
-                  std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected) const override {
     double squared = 0, weight = 1;
     const double* const center = CenterOf(x, &squared, &weight);
     for (size_t j = 0; j < d(); ++j) {
@@ -92,7 +91,8 @@ class Cblof final : public TileDetector {
   bool ExplainTile(const RowTile& tile, const RowParts& out) const override {
     const double unscale = 1 / unit().unit();
     if (!std::isfinite(unscale)) return false;  // values at the very end of doubles
-    search_.PartsTile(tile.values, tile.lanes, static_cast<size_t>(large_), unscale, out.contributions, out.expected, out.stride);
+    search_.PartsTile(tile.values, tile.lanes, static_cast<size_t>(large_), unscale, out.contributions, out.expected,
+                      out.stride);
     return true;
   }
   std::string_view space() const override { return "squared distance"; }

@@ -195,10 +195,8 @@ class GaussianMixture final : public TileDetector {
   /// Parts of half the squared Mahalanobis distance to component c.
   void ComponentParts(const RowTile& tile, size_t c, const RowParts& out) const {
     absl::FixedArray<double, 1024> work(2 * d() * static_cast<size_t>(tile.lanes));
-    const QuadraticForm form{.A = factor_.data() + c * d() * d(),
-                             .center = mean_.data() + c * d(),
-                             .d = features(),
-                             .factor = 0.5};
+    const QuadraticForm form{
+        .A = factor_.data() + c * d() * d(), .center = mean_.data() + c * d(), .d = features(), .factor = 0.5};
     QuadraticParts(form, tile.values, tile.lanes, work.data(), out.contributions, out.stride);
   }
 

@@ -127,9 +127,8 @@ class Pca final : public Detector {
       constexpr int64_t kNarrow = 4, kMostTiles = 8;
       const int64_t tiles = (end - begin) / kTile, together = std::clamp<int64_t>(tiles, 1, kMostTiles);
       const int64_t rest = end - begin - tiles * kTile, lanes = rest > 0 && rest <= kNarrow ? kNarrow : kTile;
-      absl::FixedArray<double, 1024> work(
-          static_cast<size_t>(tiles == 0 ? (2 * d_ + components()) * lanes
-                                         : (std::max<int64_t>(together, 2) * d_ + components()) * kTile));
+      absl::FixedArray<double, 1024> work(static_cast<size_t>(
+          tiles == 0 ? (2 * d_ + components()) * lanes : (std::max<int64_t>(together, 2) * d_ + components()) * kTile));
       double* const factors = work.data();
       double* const z = factors + components() * (tiles == 0 ? lanes : kTile);
       for (int64_t t = 0; t < tiles; t += together) {

@@ -27,8 +27,7 @@ class Sampling final : public TileDetector {
     search_.FindTile(tile.values, tile.lanes, search_.clusters(), scores, nullptr);
     for (int r = 0; r < tile.lanes; ++r) scores[r] = unit().Unscaled(std::sqrt(scores[r]));
   }
-  bool ExplainRow(std::span<const double> x, std::span<double> parts,
-                  std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected) const override {
     double squared = 0;
     const double* const nearest = subset_.data() + search_.Find(x.data(), &squared) * d();
     for (size_t j = 0; j < d(); ++j) {
@@ -41,7 +40,8 @@ class Sampling final : public TileDetector {
   bool ExplainTile(const RowTile& tile, const RowParts& out) const override {
     const double unscale = 1 / unit().unit();
     if (!std::isfinite(unscale)) return false;  // values at the very end of doubles
-    search_.PartsTile(tile.values, tile.lanes, search_.clusters(), unscale, out.contributions, out.expected, out.stride);
+    search_.PartsTile(tile.values, tile.lanes, search_.clusters(), unscale, out.contributions, out.expected,
+                      out.stride);
     return true;
   }
   std::string_view space() const override { return "squared distance"; }

@@ -26,8 +26,8 @@ class GaussianMeans {
   explicit GaussianMeans(const RowBlocks& rows);
   /// means[q * d + j] = sum over i of w_i row_ij / sum over i of w_i, w_i = weights[i] e^(-gamma |x[q] - row i|^2), for
   /// count <= kTogether rows; weights as GaussianSums has them, not all 0. `rows` are those of the constructor. A row's
-  /// bits do not depend on the others. The w_i are off by less than 1e-11 of themselves: where products of rows would lose
-  /// more than that, gaps are squared instead.
+  /// bits do not depend on the others. The w_i are off by less than 2e-11 of themselves: where products of rows would
+  /// lose more than that, gaps are squared instead.
   void Of(const RowBlocks& rows, const double* weights, double gamma, const double* const* x, int count,
           double* means) const;
 

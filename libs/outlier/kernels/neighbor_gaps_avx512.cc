@@ -26,6 +26,8 @@ void GapsOfColumnsAvx512(const GapForm& form, const GapRows& rows, size_t column
 #else
 #include "outlier/kernels/neighbor_gaps_impl.h"
 namespace vedette::outlier {
-void GapsOfColumnsAvx512(const GapForm& form, const GapRows& rows, size_t columns) { GapsOfColumns(form, rows, columns); }
+void GapsOfColumnsAvx512(const GapForm& form, const GapRows& rows, size_t columns) {
+  GapsOfColumns(form, rows, columns);
+}
 }  // namespace vedette::outlier
 #endif

@@ -9,7 +9,8 @@ namespace vedette::outlier {
 
 inline constexpr size_t kGapRows = 32;  ///< that are put in order in all columns at once
 
-/// What is summed, and how what is held comes back to the data's units: two powers of two, since one may not be a double.
+/// What is summed, and how what is held comes back to the data's units: two powers of two, since one may not be a
+/// double.
 struct GapForm {
   double power = 2, unscale[2] = {1, 1};
 };
@@ -19,7 +20,8 @@ struct Exchange {
   uint8_t low, high;
 };
 
-/// A row x, its neighbours (their columns times the unit), and the exchanges that bring the middle ones to their places.
+/// A row x, its neighbours (their columns times the unit), and the exchanges that bring the middle ones to their
+/// places.
 struct GapRows {
   const double* const* rows = nullptr;
   size_t count = 0;  ///< 1 to kGapRows

@@ -2,7 +2,8 @@
 // distances to the nearest of a few centers.
 //
 // Rows come in tiles, feature by feature: the value of row r on feature j is tile[j * lanes + r], lanes 4 or 16. Their
-// parts go to out[j * stride + r]; they are finite. A row's bits depend neither on the tile's width nor on its other rows.
+// parts go to out[j * stride + r]; they are finite. A row's bits depend neither on the tile's width nor on its other
+// rows.
 #pragma once
 
 #include <cstddef>

@@ -17,8 +17,8 @@ inline V FinitePart(V part) {
   return Max(WhereNotAbove(part, most, part, most), V::Zero() - most);
 }
 
-/// 1 / sqrt(x) for normal x > 0, within 2 units in the last place: Newton's method of fourth order, from a guess that is
-/// off by at most 3.5%.
+/// 1 / sqrt(x) for normal x > 0, within 2 units in the last place: Newton's method of fourth order, from a guess that
+/// is off by at most 3.5%.
 template <typename V>
 inline V ReciprocalRoot(V x) {
   V y = RootGuess(x);

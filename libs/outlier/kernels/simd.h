@@ -37,7 +37,8 @@ inline F64x4 Abs(F64x4 a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v)}
 inline F64x4 operator/(F64x4 a, F64x4 b) { return {_mm256_div_pd(a.v, b.v)}; }
 inline F64x4 Floor(F64x4 a) { return {_mm256_floor_pd(a.v)}; }
 inline F64x4 Sqrt(F64x4 a) { return {_mm256_sqrt_pd(a.v)}; }
-/// 1 / sqrt(a), off by at most 3.5%, for normal a > 0: half the exponent, by an integer (the constant is Lomont's and Robertson's).
+/// 1 / sqrt(a), off by at most 3.5%, for normal a > 0: half the exponent, by an integer (the constant is Lomont's and
+/// Robertson's).
 inline F64x4 RootGuess(F64x4 a) {
   return {_mm256_castsi256_pd(
       _mm256_sub_epi64(_mm256_set1_epi64x(0x5fe6eb50c7b537a9), _mm256_srli_epi64(_mm256_castpd_si256(a.v), 1)))};
