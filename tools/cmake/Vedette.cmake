@@ -37,11 +37,8 @@ if(VEDETTE_SANITIZE)
   endif()
 endif()
 
-if(VEDETTE_UNITY)
+if(VEDETTE_UNITY STREQUAL "all")
   set(CMAKE_UNITY_BUILD ON)
-  add_compile_options(-Wno-subobject-linkage)  # every file is an included one then, and sees the others' names
-else()
-  set(shadow -Wshadow)
 endif()
 
 find_package(Threads REQUIRED)
@@ -63,7 +60,9 @@ if(VEDETTE_PLATFORM)
 endif()
 
 add_library(vedette_warnings INTERFACE)
-target_compile_options(vedette_warnings INTERFACE -Wall -Wextra ${shadow} -Werror -Wno-missing-field-initializers)
+set(together $<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>)  # every file is an included one then, and sees the others' names
+target_compile_options(vedette_warnings INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers
+  $<${together}:-Wno-subobject-linkage> $<$<NOT:${together}>:-Wshadow>)
 
 # vedette_descriptors(FOLDER TYPE PREFIX): one file, one descriptor. The files of FOLDER, each of which defines PREFIXNAME of
 # the type, into the variable FOLDER, with the list of them all that all_FOLDER.cc.in becomes.
@@ -115,6 +114,9 @@ function(vedette_service name)
   add_library(vedette_${ident}_service STATIC ${sources})
   target_include_directories(vedette_${ident}_service PUBLIC ${PROJECT_SOURCE_DIR}/libs ${PROJECT_SOURCE_DIR})
   target_link_libraries(vedette_${ident}_service PUBLIC ${ARG_DEPS} PRIVATE vedette_warnings)
+  if(VEDETTE_UNITY STREQUAL "services")
+    set_target_properties(vedette_${ident}_service PROPERTIES UNITY_BUILD ON)
+  endif()
   add_executable(vedette-${name} ${CMAKE_CURRENT_SOURCE_DIR}/main.cc)
   target_link_libraries(vedette-${name} PRIVATE vedette_${ident}_service vedette_warnings)
 endfunction()
