@@ -112,12 +112,16 @@ TEST_CASE("requests are counted by template, not by path", "[gateway]") {
     client.Get(fmt::format("/v1/jobs/{}", i));
     client.Get(fmt::format("/v1/unknown{}", i));
   }
-  client.Get("/healthz");  // the same connection: what came before it is counted by now
-  const std::string metrics = gateway.app().metrics().Scrape();
-  CHECK(metrics.find(R"(http_requests_total{code="404",method="GET",route="/v1/{name=jobs/*}"} 4)") !=
-        std::string::npos);
-  CHECK(metrics.find(R"(http_requests_total{code="404",method="GET",route="unmatched"} 5)") != std::string::npos);
-  CHECK(metrics.find("/v1/unknown1") == std::string::npos);
+  // A request is counted when its answer has left, which the client may see sooner.
+  const absl::Time end = absl::Now() + absl::Seconds(10);
+  const auto counted = [&](const std::string& line) {
+    bool found = false;
+    while (!found && absl::Now() < end) found = gateway.app().metrics().Scrape().find(line) != std::string::npos;
+    return found;
+  };
+  CHECK(counted(R"(http_requests_total{code="404",method="GET",route="/v1/{name=jobs/*}"} 4)"));
+  CHECK(counted(R"(http_requests_total{code="404",method="GET",route="unmatched"} 5)"));
+  CHECK(gateway.app().metrics().Scrape().find("/v1/unknown1") == std::string::npos);
 }
 
 TEST_CASE("a configuration that cannot work is refused", "[gateway]") {
