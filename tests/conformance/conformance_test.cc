@@ -287,7 +287,7 @@ TEST_CASE("a cancelled or late computation says so") {
 }
 
 TEST_CASE("a computation that is stopped on its way says so, or was done") {
-  const Matrix X = Cloud(600, 4);
+  const Matrix X = Cloud(kThreadSanitized ? 150 : 600, 4);
   ThreadPool pool(2);
   const auto stopped = [&](int64_t turns, const auto& work) {
     std::stop_source stop;
@@ -308,8 +308,8 @@ TEST_CASE("a computation that is stopped on its way says so, or was done") {
   };
   FOR_EACH_ALGORITHM(d) {
     const auto detector = Fitted(d, X);
-    std::vector<double> scores(600);
-    for (int64_t turns = 1; turns < 1000000; turns *= 10) {
+    std::vector<double> scores(static_cast<size_t>(X.rows()));
+    for (int64_t turns = 1; turns < 1000000; turns *= kThreadSanitized ? 100 : 10) {
       CHECK(stopped(turns, [&](const Context& ctx) { return Fit(d, *MakeDetector(d), X, ctx); }));
       CHECK(stopped(turns, [&](const Context& ctx) { return detector->Score(X, scores, ctx); }));
     }

