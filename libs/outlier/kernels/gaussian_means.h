@@ -31,7 +31,7 @@ class GaussianMeans {
   void Of(const RowBlocks& rows, const double* weights, double gamma, const double* const* x, int count,
           double* means) const;
 
-  /// The forms of the loops, `first` of them or all `kTogether` rows; all give the same bits.
+  /// The forms of the loops, for `count` <= kTogether rows; all give the same bits.
   using Form = void (*)(const GaussianMeanRows&, const double* const* x, int count);
   static void Portable(const GaussianMeanRows& in, const double* const* x, int count);
   static void Avx512(const GaussianMeanRows& in, const double* const* x, int count);
