@@ -3,8 +3,13 @@
 #include <dlfcn.h>
 #include <xgboost/c_api.h>
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <future>
 #include <limits>
+#include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -147,30 +152,76 @@ absl::StatusOr<BoostedTrees> TreesOf(std::string_view text, int64_t features) {
   return out;
 }
 
-}  // namespace
+/// All that the library reads while it learns. It cannot be told to stop, and the first round over many rows takes
+/// seconds; so it learns on a thread of its own, which goes on to the end of its round when the caller has left.
+struct Training {
+  std::vector<float> rows, labels;
+  int64_t features = 0;
+  BoosterOptions options;
+  uint64_t seed = 0;
+  std::atomic<bool> stop{false};
+  std::atomic<int64_t> rounds{0};
+};
+using Learned = absl::StatusOr<BoostedTrees>;
 
-absl::StatusOr<BoostedTrees> TrainTrees(std::span<const float> rows, int64_t n, int64_t features,
-                                        std::span<const float> labels, const BoosterOptions& options,
-                                        const Context& ctx) {
-  const absl::StatusOr<Library>& found = TheLibrary();
-  RETURN_IF_ERROR(found.status());
-  const Library& lib = *found;
+Learned Learn(const Library& lib, Training& t) {
   Handle matrix(lib.matrix_free), booster(lib.free);
-  RETURN_IF_ERROR(lib.Check(lib.matrix_create(rows.data(), static_cast<bst_ulong>(n), static_cast<bst_ulong>(features),
-                                              std::numeric_limits<float>::quiet_NaN(), matrix.address())));
-  RETURN_IF_ERROR(lib.Check(lib.matrix_set(matrix.get(), "label", labels.data(), static_cast<bst_ulong>(n))));
+  const auto n = static_cast<int64_t>(t.labels.size());
+  RETURN_IF_ERROR(
+      lib.Check(lib.matrix_create(t.rows.data(), static_cast<bst_ulong>(n), static_cast<bst_ulong>(t.features),
+                                  std::numeric_limits<float>::quiet_NaN(), matrix.address())));
+  t.rows = {};  // the library has a copy
+  RETURN_IF_ERROR(lib.Check(lib.matrix_set(matrix.get(), "label", t.labels.data(), static_cast<bst_ulong>(n))));
   void* const training = matrix.get();
   RETURN_IF_ERROR(lib.Check(lib.create(&training, 1, booster.address())));
-  RETURN_IF_ERROR(Configure(lib, booster.get(), n, options, ctx.seed));
-  for (int64_t round = 0; round < options.trees; ++round) {
-    RETURN_IF_ERROR(ctx.Check());
+  RETURN_IF_ERROR(Configure(lib, booster.get(), n, t.options, t.seed));
+  for (int64_t round = 0; round < t.options.trees; ++round) {
+    if (t.stop) return absl::CancelledError("cancelled");
     RETURN_IF_ERROR(lib.Check(lib.update(booster.get(), static_cast<int>(round), matrix.get())));
-    if (ctx.progress) ctx.progress(static_cast<double>(round + 1) / static_cast<double>(options.trees));
+    t.rounds = round + 1;
   }
   bst_ulong size = 0;
   const char* bytes = nullptr;
   RETURN_IF_ERROR(lib.Check(lib.save(booster.get(), R"({"format": "json"})", &size, &bytes)));
-  return TreesOf({bytes, size}, features);
+  return TreesOf({bytes, size}, t.features);
+}
+
+/// Waited for when the program ends: the library must not be taken down under it.
+void LeaveBehind(std::future<Learned> learning) {
+  static std::mutex mutex;
+  static std::vector<std::future<Learned>> left;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::erase_if(left, [](const auto& l) { return l.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
+  left.push_back(std::move(learning));
+}
+
+}  // namespace
+
+absl::StatusOr<BoostedTrees> TrainTrees(std::vector<float> rows, int64_t features, std::vector<float> labels,
+                                        const BoosterOptions& options, const Context& ctx) {
+  constexpr std::chrono::milliseconds kLook(10);
+  RETURN_IF_ERROR(ctx.Check());
+  const absl::StatusOr<Library>& lib = TheLibrary();
+  RETURN_IF_ERROR(lib.status());
+  const auto training = std::make_shared<Training>();
+  training->rows = std::move(rows);
+  training->labels = std::move(labels);
+  training->features = features;
+  training->options = options;
+  training->seed = ctx.seed;
+  auto learning = std::async(std::launch::async, [&lib, training] { return Learn(*lib, *training); });
+  int64_t told = 0;
+  while (learning.wait_for(kLook) != std::future_status::ready) {
+    if (absl::Status status = ctx.Check(); !status.ok()) {
+      training->stop = true;
+      LeaveBehind(std::move(learning));
+      return status;
+    }
+    const int64_t rounds = training->rounds;
+    if (ctx.progress && rounds > told) ctx.progress(static_cast<double>(rounds) / static_cast<double>(options.trees));
+    told = rounds;
+  }
+  return learning.get();
 }
 
 }  // namespace vedette::boosting

@@ -6,7 +6,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
-#include <span>
+#include <vector>
 
 #include "base/context.h"
 #include "boosting/boosted_trees.h"
@@ -24,11 +24,11 @@ struct BoosterOptions {
 };
 
 /// Trees whose sum is the log-odds that a row's label is 1. rows: n x features, row by row, finite, below 1e37 in
-/// magnitude; labels: 0 or 1. One thread, so the same rows, labels and ctx.seed give the same bits. Splits are exact up
-/// to 50 000 rows, between 256 bins of each feature above. Errors: FAILED_PRECONDITION without libxgboost, naming the
-/// package; INTERNAL with its own words; CANCELLED; DEADLINE_EXCEEDED.
-absl::StatusOr<BoostedTrees> TrainTrees(std::span<const float> rows, int64_t n, int64_t features,
-                                        std::span<const float> labels, const BoosterOptions& options,
-                                        const Context& ctx);
+/// magnitude; labels: n times 0 or 1. Learned by one thread, so the same rows, labels and ctx.seed give the same bits.
+/// Splits are exact up to 50 000 rows, between 256 bins of each feature above. Errors: FAILED_PRECONDITION without
+/// libxgboost, naming the package; INTERNAL with its own words; CANCELLED; DEADLINE_EXCEEDED. Those two come at once,
+/// while the library ends its round (seconds for the first of a million rows) with memory of its own.
+absl::StatusOr<BoostedTrees> TrainTrees(std::vector<float> rows, int64_t features, std::vector<float> labels,
+                                        const BoosterOptions& options, const Context& ctx);
 
 }  // namespace vedette::boosting

@@ -3,8 +3,10 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -19,8 +21,10 @@ namespace {
 constexpr const char* kFileName = "libvedette_neural.so";
 constexpr const char* kVariable = "VEDETTE_NEURAL_MODULE";
 constexpr const char* kAdvice =
-    "fitting a neural algorithm needs this module: build it (cmake -DVEDETTE_NEURAL=ON, with libtorch-dev installed, target "
-    "vedette_neural_module) and put it beside the program or in ../lib, or name the file in VEDETTE_NEURAL_MODULE; models "
+    "fitting a neural algorithm needs this module: build it (cmake -DVEDETTE_NEURAL=ON, with libtorch-dev installed, "
+    "target "
+    "vedette_neural_module) and put it beside the program or in ../lib, or name the file in VEDETTE_NEURAL_MODULE; "
+    "models "
     "that were fitted elsewhere are scored without it";
 
 /// Places of an installed module, next to the running program.
@@ -71,9 +75,12 @@ void OnProgress(void* user, double share) {
 
 int32_t KindNumber(DeviceKind kind) {
   switch (kind) {
-    case DeviceKind::kCpu: return VEDETTE_NEURAL_CPU;
-    case DeviceKind::kCuda: return VEDETTE_NEURAL_CUDA;
-    case DeviceKind::kAuto: break;
+    case DeviceKind::kCpu:
+      return VEDETTE_NEURAL_CPU;
+    case DeviceKind::kCuda:
+      return VEDETTE_NEURAL_CUDA;
+    case DeviceKind::kAuto:
+      break;
   }
   return VEDETTE_NEURAL_AUTO;
 }
@@ -92,21 +99,33 @@ absl::Status FromCode(int32_t code, const VedetteNeuralResult& result, const Bri
 
 std::string Device::Name() const {
   switch (kind) {
-    case DeviceKind::kCpu: return "cpu";
-    case DeviceKind::kCuda: return fmt::format("cuda:{}", index);
-    case DeviceKind::kAuto: break;
+    case DeviceKind::kCpu:
+      return "cpu";
+    case DeviceKind::kCuda:
+      return fmt::format("cuda:{}", index);
+    case DeviceKind::kAuto:
+      break;
   }
   return "auto";
 }
 
-absl::StatusOr<const Module*> Module::Get() {
+absl::StatusOr<const Module*> Module::Get(const Context& ctx) {
+  using Found = absl::StatusOr<std::unique_ptr<const Module>>;
+  constexpr std::chrono::milliseconds kLook(10), kNow(0);
   static std::mutex mutex;
-  static std::unique_ptr<const Module> loaded;
-  const std::lock_guard<std::mutex> lock(mutex);
-  if (loaded == nullptr) {
-    ASSIGN_OR_RETURN(loaded, Find());
+  static std::shared_future<Found> last;
+  std::shared_future<Found> loading;
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (!last.valid() || (last.wait_for(kNow) == std::future_status::ready && !last.get().ok())) {
+      last = std::async(std::launch::async, Find);
+    }
+    loading = last;
   }
-  return loaded.get();
+  while (loading.wait_for(kLook) != std::future_status::ready) RETURN_IF_ERROR(ctx.Check());
+  const Found& found = loading.get();
+  RETURN_IF_ERROR(found.status());
+  return found->get();  // lives on in `last`, which only a failed one makes way for
 }
 
 absl::StatusOr<std::unique_ptr<const Module>> Module::Open(const std::string& path) {
@@ -117,7 +136,8 @@ absl::StatusOr<std::unique_ptr<const Module>> Module::Open(const std::string& pa
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     const char* why = dlerror();
-    return FailedPrecondition("cannot load {}: {} (is LibTorch installed?)", path, why == nullptr ? "no reason given" : why);
+    return FailedPrecondition("cannot load {}: {} (is LibTorch installed?)", path,
+                              why == nullptr ? "no reason given" : why);
   }
   const auto entry = reinterpret_cast<VedetteNeuralEntry>(dlsym(handle, VEDETTE_NEURAL_ENTRY));
   if (entry == nullptr) {
@@ -126,8 +146,9 @@ absl::StatusOr<std::unique_ptr<const Module>> Module::Open(const std::string& pa
   }
   const VedetteNeuralApi* api = entry(VEDETTE_NEURAL_ABI_VERSION);
   if (api == nullptr || api->version != VEDETTE_NEURAL_ABI_VERSION || api->struct_size < sizeof(VedetteNeuralApi)) {
-    return FailedPrecondition("{} does not speak version {} of the interface: build program and module from the same source",
-                              path, VEDETTE_NEURAL_ABI_VERSION);
+    return FailedPrecondition(
+        "{} does not speak version {} of the interface: build program and module from the same source", path,
+        VEDETTE_NEURAL_ABI_VERSION);
   }
   return std::unique_ptr<const Module>(new Module(api));
 }

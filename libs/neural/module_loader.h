@@ -70,8 +70,9 @@ class Module {
  public:
   /// Loads it on the first call that succeeds (0.3 s) and keeps it. Looked for: the file that the environment variable
   /// VEDETTE_NEURAL_MODULE names (and nowhere else then); beside the executable, in ../lib and ../lib/vedette from there;
-  /// on the loader's path. FAILED_PRECONDITION says what was tried and what to build or install.
-  static absl::StatusOr<const Module*> Get();
+  /// on the loader's path. FAILED_PRECONDITION says what was tried and what to build or install. A load goes on without
+  /// a caller that ctx stops: CANCELLED, DEADLINE_EXCEEDED.
+  static absl::StatusOr<const Module*> Get(const Context& ctx = {});
   /// Loads this file. FAILED_PRECONDITION when it is absent, cannot be loaded or speaks another version.
   static absl::StatusOr<std::unique_ptr<const Module>> Open(const std::string& path);
 

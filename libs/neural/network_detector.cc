@@ -52,7 +52,7 @@ absl::Status NetworkDetector::FitNetworks(MatrixView X, std::span<const float> t
   RETURN_IF_ERROR(ctx.Check());
   ASSIGN_OR_RETURN(scaling_, Standardizer::Fit(X, ctx));  // refuses what is not finite, whether it is used or not
   if (!standardizes_) scaling_ = Standardizer::Identity(X.cols);
-  ASSIGN_OR_RETURN(const Module* module, Module::Get());
+  ASSIGN_OR_RETURN(const Module* module, Module::Get(ctx));
   ASSIGN_OR_RETURN(const std::vector<float> inputs, Inputs(X, ctx));
 
   const std::vector<Design> designs = Designs(static_cast<int32_t>(X.cols));

@@ -54,7 +54,7 @@ std::string Shown(const Waits& waits) {
 
 absl::Status RunCancel(std::span<char* const> args) {
   ASSIGN_OR_RETURN(const Flags flags,
-                   Flags::Parse(args, {{"algorithms", "all"}, {"most-rows", "500000"}, {"columns", "20"}}));
+                   Flags::Parse(args, {{"algorithms", "every"}, {"most-rows", "500000"}, {"columns", "20"}}));
   ASSIGN_OR_RETURN(const int64_t most, flags.Int("most-rows", 1000, 10000000));
   ASSIGN_OR_RETURN(const int64_t columns, flags.Int("columns", 1, 1000));
   ASSIGN_OR_RETURN(const auto algorithms, ChosenAlgorithms(flags.Text("algorithms")));

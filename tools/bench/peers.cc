@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "base/status.h"
+#include "boosting/algorithms.h"
 #include "neural/algorithms.h"
 #include "table/csv.h"
 
@@ -156,13 +157,14 @@ absl::StatusOr<DataSet> ReadSet(const fs::path& path) {
 }
 
 absl::StatusOr<std::vector<const outlier::Descriptor*>> ChosenAlgorithms(const std::string& names) {
-  const outlier::Catalog catalog({outlier::AllAlgorithms(), neural::Algorithms()});
+  const outlier::Catalog catalog({outlier::AllAlgorithms(), boosting::Algorithms(), neural::Algorithms()});
   if (names == "all") {
     const outlier::Catalog without_torch({outlier::AllAlgorithms()});
     return std::vector<const outlier::Descriptor*>(without_torch.all().begin(), without_torch.all().end());
   }
   std::vector<const outlier::Descriptor*> out;
-  std::istringstream in(names);
+  if (names == "every") out.assign(catalog.all().begin(), catalog.all().end());
+  std::istringstream in(names == "every" ? std::string() : names);
   for (std::string name; std::getline(in, name, ',');) {
     ASSIGN_OR_RETURN(const outlier::Descriptor* found, catalog.Find(name));
     out.push_back(found);

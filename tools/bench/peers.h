@@ -50,7 +50,7 @@ struct DataSet {
 /// All numeric columns but `label`.
 absl::StatusOr<DataSet> ReadSet(const std::filesystem::path& path);
 
-/// "all" or names with commas.
+/// Names with commas, "all" (but those whose fits take LibTorch or libxgboost), or "every".
 absl::StatusOr<std::vector<const outlier::Descriptor*>> ChosenAlgorithms(const std::string& names);
 
 }  // namespace vedette::bench

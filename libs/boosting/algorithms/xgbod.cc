@@ -126,7 +126,7 @@ absl::Status Xgbod::FitLabelled(MatrixView X, std::span<const Label> labels, con
   if (static_cast<int64_t>(labels.size()) != X.rows)
     return InvalidArgument("{} labels for {} rows", labels.size(), X.rows);
   std::vector<int64_t> rows;
-  ASSIGN_OR_RETURN(const std::vector<float> answers, Answers(labels, ignores_unlabelled_, &rows));
+  ASSIGN_OR_RETURN(std::vector<float> answers, Answers(labels, ignores_unlabelled_, &rows));
   ASSIGN_OR_RETURN(std::vector<outlier::MemberSpec> specs, outlier::ParseMembers(members_, "xgbod"));
   RETURN_IF_ERROR(committee_.Fit(std::move(specs), X, ctx));
   Matrix scores(X.rows, static_cast<int64_t>(committee_.size()));
@@ -137,7 +137,7 @@ absl::Status Xgbod::FitLabelled(MatrixView X, std::span<const Label> labels, con
   const auto width = static_cast<size_t>(Width());
   std::vector<float> values(rows.size() * width);
   for (size_t k = 0; k < rows.size(); ++k) ReadRow(X, scores, rows[k], values.data() + k * width);
-  ASSIGN_OR_RETURN(trees_, TrainTrees(values, static_cast<int64_t>(rows.size()), Width(), answers, options_, ctx));
+  ASSIGN_OR_RETURN(trees_, TrainTrees(std::move(values), Width(), std::move(answers), options_, ctx));
   DropUnusedMembers(X, &scores);
   training_scores_.resize(static_cast<size_t>(X.rows));
   return ScoreWith(X, scores, training_scores_, ctx);

@@ -139,7 +139,7 @@ absl::Status Autoencoder::Fit(MatrixView X, const Context& ctx) {
   }
   RETURN_IF_ERROR(ctx.Check());
   ASSIGN_OR_RETURN(scaling_, Standardizer::Fit(X, ctx));
-  ASSIGN_OR_RETURN(const Module* module, Module::Get());
+  ASSIGN_OR_RETURN(const Module* module, Module::Get(ctx));
 
   const bool few = X.rows < kFewRows;
   const int32_t middle = options_.encoding > 0 ? options_.encoding : few ? 4 : 8;

@@ -169,7 +169,7 @@ outlier::NeighborIndex::Visit Lunar::KeepIn(Distances& out) const {
 }
 
 absl::Status Lunar::Learn(const Matrix& Z, const Distances& own, const Context& ctx) {
-  ASSIGN_OR_RETURN(const Module* module, Module::Get());
+  ASSIGN_OR_RETURN(const Module* module, Module::Get(ctx));
   const int64_t rows = std::min(Z.rows(), most_);
   const Matrix odd = MadeUp(Z, rows, ctx.seed);
   Distances theirs(static_cast<size_t>(rows * k_));

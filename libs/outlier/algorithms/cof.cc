@@ -134,7 +134,7 @@ const Descriptor k_cof = {
     .score_cost = "O(log n d) for few features, O(n d) for many, + O(k^2 d)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double k = static_cast<double>(p.Int("n_neighbors"));
-      return NeighborCost(n, d, p.Int("n_neighbors"), 2e-7 + 5e-10 * k * k * static_cast<double>(d + 4));
+      return NeighborCost(n, d, p.Int("n_neighbors"), 2e-7 + 1.5e-10 * k * k * static_cast<double>(d + 4));
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Cof>(params); },
 };

@@ -270,8 +270,8 @@ const Descriptor k_lmdd = {
     .score_cost = "O(t (d + log n d))",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double used = static_cast<double>(std::min(n, p.Int("max_rows"))), side = static_cast<double>(d), values = used * side;
-      const double orders = static_cast<double>(p.Int("n_iter")), row = kRowFloor + 1e-9 * orders * (60 + 6 * side);
-      return {.fit_seconds = kFitFloor + orders * values * 3e-9 * (2 + std::log2(values + 2)) + 2 * static_cast<double>(n) * row,
+      const double orders = static_cast<double>(p.Int("n_iter")), row = kRowFloor + 1e-9 * orders * (70 + 7 * side);
+      return {.fit_seconds = kFitFloor + orders * values * 1.3e-9 * (2 + std::log2(values + 2)) + 2 * static_cast<double>(n) * row,
               .score_seconds_per_row = row,
               .fit_bytes = kBytesFloor + 40 * values + 8 * static_cast<double>(n) * (side + 1) + orders * (8 * used + 16 * side),
               .model_bytes = kBytesFloor + std::min(orders * values * 4, 6.7e7)};

@@ -383,7 +383,7 @@ const Descriptor k_rrcf = {
     .score_cost = "O(t log psi d)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double trees = static_cast<double>(p.Int("n_trees")), size = static_cast<double>(p.Int("tree_size")), side = static_cast<double>(d);
-      const double depth = 1.5 * std::log2(static_cast<double>(std::min(n, p.Int("tree_size"))) + 2), row = kRowFloor + trees * depth * (3e-9 + 1.5e-9 * side);
+      const double depth = 1.5 * std::log2(static_cast<double>(std::min(n, p.Int("tree_size"))) + 2), row = kRowFloor + trees * depth * (6e-9 + 3e-9 * side);
       return {.fit_seconds = kFitFloor + trees * std::min(size, static_cast<double>(n)) * depth * (2e-8 + 6e-9 * side) + static_cast<double>(n) * row,
               .score_seconds_per_row = row,
               .fit_bytes = kBytesFloor + 2 * trees * size * (32 + 16 * side) + 16 * static_cast<double>(n) * side,

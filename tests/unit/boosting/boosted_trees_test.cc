@@ -69,7 +69,7 @@ std::vector<float> OutputsOfTheLibrary(const Sample& s, const char* method) {
 }
 
 BoostedTrees Trained(const Sample& s, const BoosterOptions& options = {}) {
-  auto trees = TrainTrees(s.rows, s.n, s.d, s.labels, options, Context{});
+  auto trees = TrainTrees(s.rows, s.d, s.labels, options, Context{});
   INFO(trees.status());
   REQUIRE(trees.ok());
   return *std::move(trees);
@@ -112,9 +112,8 @@ TEST_CASE("the same seed gives the same bytes, another one other rows") {
   const BoosterOptions half{.subsample = 0.5};
   Context one, two;
   two.seed = 43;
-  const auto a = TrainTrees(s.rows, s.n, s.d, s.labels, half, one),
-             b = TrainTrees(s.rows, s.n, s.d, s.labels, half, one);
-  const auto c = TrainTrees(s.rows, s.n, s.d, s.labels, half, two);
+  const auto a = TrainTrees(s.rows, s.d, s.labels, half, one), b = TrainTrees(s.rows, s.d, s.labels, half, one);
+  const auto c = TrainTrees(s.rows, s.d, s.labels, half, two);
   REQUIRE((a.ok() && b.ok() && c.ok()));
   CHECK(Bytes(*a) == Bytes(*b));
   CHECK(Bytes(*a) != Bytes(*c));
@@ -138,7 +137,16 @@ TEST_CASE("training stops when it is told to") {
   stop.request_stop();
   Context cancelled;
   cancelled.stop = stop.get_token();
-  CHECK(absl::IsCancelled(TrainTrees(s.rows, s.n, s.d, s.labels, {}, cancelled).status()));
+  CHECK(absl::IsCancelled(TrainTrees(s.rows, s.d, s.labels, {}, cancelled).status()));
+
+  std::stop_source midway;
+  cancelled.stop = midway.get_token();
+  cancelled.progress = [&](double share) {
+    CHECK(share < 1);
+    midway.request_stop();
+  };
+  CHECK(absl::IsCancelled(TrainTrees(s.rows, s.d, s.labels, {.trees = 10000}, cancelled).status()));
+  CHECK(TrainTrees(s.rows, s.d, s.labels, {.trees = 3}, Context{}).ok());  // beside the one that was left
 }
 
 TEST_CASE("trees that are not whole are not taken") {

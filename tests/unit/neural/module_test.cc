@@ -78,10 +78,27 @@ std::vector<double> ReferenceTraining(const DenseTraining& t, std::vector<double
   return p;
 }
 
+TEST_CASE("a load goes on without a caller that was told to stop") {
+  std::stop_source stop;
+  stop.request_stop();
+  Context ctx;
+  ctx.stop = stop.get_token();
+  const auto left = Module::Get(ctx);
+  CHECK((left.ok() || absl::IsCancelled(left.status())));  // a load that was done needs no time
+  const auto module = Module::Get();
+  REQUIRE(module.ok());
+  CHECK(*Module::Get(ctx) == *module);
+}
+
 TEST_CASE("the module trains as Adam on the plain definition of the loss does") {
   const std::vector<int32_t> sizes = {3, 5, 2, 5, 3};
   const std::vector<float> inputs = RandomInputs(10, 3, 21);
-  DenseTraining t{.sizes = sizes, .inputs = inputs, .training_rows = 10, .batch_size = 4, .epochs = 6, .learning_rate = 0.01,
+  DenseTraining t{.sizes = sizes,
+                  .inputs = inputs,
+                  .training_rows = 10,
+                  .batch_size = 4,
+                  .epochs = 6,
+                  .learning_rate = 0.01,
                   .device = {DeviceKind::kCpu, 0}};
   DenseNetwork network(sizes);
   network.Initialize(9);
@@ -104,8 +121,15 @@ TEST_CASE("an early stop gives back the weights of the best epoch") {
   const std::vector<int32_t> sizes = {8, 16, 4, 16, 8};
   // Pure noise: whatever is learnt of the training rows soon makes the held-out rows worse.
   const std::vector<float> inputs = RandomInputs(60, 8, 5);
-  DenseTraining t{.sizes = sizes, .inputs = inputs, .training_rows = 30, .validation_rows = 30, .batch_size = 8, .epochs = 400,
-                  .patience = 4, .learning_rate = 0.02, .device = {DeviceKind::kCpu, 0}};
+  DenseTraining t{.sizes = sizes,
+                  .inputs = inputs,
+                  .training_rows = 30,
+                  .validation_rows = 30,
+                  .batch_size = 8,
+                  .epochs = 400,
+                  .patience = 4,
+                  .learning_rate = 0.02,
+                  .device = {DeviceKind::kCpu, 0}};
   DenseNetwork network(sizes);
   network.Initialize(1);
   auto summary = Loaded().Train(t, network.parameters(), {});
