@@ -93,7 +93,16 @@ class Lunar final : public outlier::Detector, public outlier::GradientSource {
  private:
   /// The k nearest distances of each row, nearest first; of fewer rows the last stands for those that are missing.
   using Distances = std::vector<float>;
-  outlier::NeighborIndex::Visit KeepIn(Distances& out) const;
+  /// Visits neighbours.
+  auto KeepIn(Distances& out) const {
+    return [this, &out](int64_t row, std::span<const double> distances, std::span<const int32_t>) {
+      float* const to = out.data() + row * k_;
+      for (int64_t r = 0; r < k_; ++r) {
+        const auto at = std::min(static_cast<size_t>(r), distances.size() - 1);
+        to[r] = distances.empty() ? 0.0f : static_cast<float>(std::min(distances[at] / index_.unit(), 1e30));
+      }
+    };
+  }
   std::vector<int32_t> Sizes() const { return {static_cast<int32_t>(k_), hidden_, hidden_, static_cast<int32_t>(k_)}; }
   void FitRanges(MatrixView X);
   absl::StatusOr<Matrix> Scaled(MatrixView X, const Context& ctx) const;
@@ -156,16 +165,6 @@ Matrix Lunar::MadeUp(const Matrix& Z, int64_t rows, uint64_t seed) const {
     }
   }
   return out;
-}
-
-outlier::NeighborIndex::Visit Lunar::KeepIn(Distances& out) const {
-  return [this, &out](int64_t row, std::span<const double> distances, std::span<const int32_t>) {
-    float* const to = out.data() + row * k_;
-    for (int64_t r = 0; r < k_; ++r) {
-      const auto at = std::min(static_cast<size_t>(r), distances.size() - 1);
-      to[r] = distances.empty() ? 0.0f : static_cast<float>(std::min(distances[at] / index_.unit(), 1e30));
-    }
-  };
 }
 
 absl::Status Lunar::Learn(const Matrix& Z, const Distances& own, const Context& ctx) {

@@ -2,8 +2,9 @@
 // bounding boxes, and leaves stored feature by feature so that four distances are computed at a time.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -14,8 +15,8 @@
 
 namespace vedette::outlier {
 
-/// True when the search is to be given up (cancelled, deadline passed).
-using StopFn = std::function<bool()>;
+/// True when the search is to be given up (cancelled, deadline passed). A reference to a function: to pass, not to keep.
+using StopFn = absl::FunctionRef<bool()>;
 
 class KdTree {
  public:

@@ -44,7 +44,7 @@ inline constexpr int64_t kMostSeeded = 100;  ///< neighbours for which such a bo
 inline constexpr int64_t kManyClasses = 128;
 
 /// An upper bound of the k-th smallest of `count` values (a multiple of 32, at least 8 k), k <= kMostSeeded: the k-th
-/// smallest of the least values of 16, 32 or 128 classes of them.
+/// smallest of the least values of 16, 64 or 128 classes of them.
 inline float UpperBoundOfKth(const float* values, int64_t count, int64_t k) {
   alignas(32) float least[kManyClasses];
   if (k > 24) {
@@ -52,8 +52,11 @@ inline float UpperBoundOfKth(const float* values, int64_t count, int64_t k) {
     std::nth_element(least, least + (k - 1), least + kManyClasses);
     return least[k - 1];
   }
+  if (k > 8) {
+    ClassMinima<64>(values, count, least);
+    return KthSmallest<8>(least, k);
+  }
   ClassMinima<32>(values, count, least);
-  if (k > 8) return KthSmallest<4>(least, k);
   for (int64_t c = 0; c < 16; ++c) least[c] = least[c + 16] < least[c] ? least[c + 16] : least[c];
   return KthSmallest<2>(least, k);
 }

@@ -1,5 +1,7 @@
 #include "outlier/kernels/neighbors.h"
 
+#include <absl/container/inlined_vector.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cfloat>
@@ -40,7 +42,7 @@ absl::Status Pieces(const Context& ctx, int64_t n, const Body& body, int64_t gra
   std::atomic<bool> stopped{false};
   std::mutex mutex;
   absl::Status status;
-  const StopFn stop = [&] {
+  const auto stop = [&] {
     if (stopped.load(std::memory_order_relaxed)) return true;
     absl::Status check = ctx.Check();
     if (check.ok()) return false;
@@ -59,7 +61,11 @@ absl::Status Pieces(const Context& ctx, int64_t n, const Body& body, int64_t gra
 class Reporter {
  public:
   Reporter(const UniqueRows& unique, int64_t k, int64_t ties, Metric metric)
-      : unique_(unique), k_(k), metric_(metric), distance_(std::max(k, ties)), row_(distance_.size()) {}
+      : unique_(unique),
+        k_(k),
+        metric_(metric),
+        distance_(static_cast<size_t>(std::max(k, ties))),
+        row_(distance_.size()) {}
   /// The best k of `top` without `self` (-1: all), and those that tie with the last of them unless all that tie are
   /// equal.
   void Report(const TopK& top, int64_t query, int32_t self, const NeighborIndex::Visit& visit) {
@@ -101,8 +107,8 @@ class Reporter {
   const UniqueRows& unique_;
   int64_t k_;
   Metric metric_;
-  std::vector<double> distance_;
-  std::vector<int32_t> row_;
+  absl::InlinedVector<double, TopK::kInline> distance_;
+  absl::InlinedVector<int32_t, TopK::kInline> row_;
   size_t size_ = 0;
   int32_t next_ = -1;
 };
@@ -121,7 +127,7 @@ absl::Status NeighborIndex::Build(MatrixView X, Metric metric, const Context& ct
 
 absl::Status NeighborIndex::MakeStructure(Structure structure, const Context& ctx) {
   absl::Status status;
-  const StopFn stop = [&] {
+  const auto stop = [&] {
     if (status.ok()) status = ctx.Check();
     return !status.ok();
   };
@@ -285,13 +291,17 @@ absl::Status NeighborIndex::QueryFew(MatrixView X, int64_t k, const Context& ctx
                                      const Tell& tell) const {
   const int64_t more = next && ties <= k ? 1 : 0;
   return Pieces(ctx, X.rows, [&](int64_t, int64_t count, const StopFn& stop) {
+    constexpr int64_t kOnStack = 256;
+    alignas(64) double few[kOnStack];
     const int64_t stride = unique_.stride();
-    const AlignedArray<double> values(count * stride);
-    std::fill_n(values.get(), values.size(), 0.0);
-    std::vector<const double*> queries;
+    const bool on_stack = count * stride <= kOnStack;
+    const AlignedArray<double> many = on_stack ? AlignedArray<double>() : AlignedArray<double>(count * stride);
+    double* const values = on_stack ? few : many.get();
+    absl::InlinedVector<const double*, 8> queries;
     for (int64_t i = 0; i < count; ++i) {
-      double* const out = values.get() + i * stride;
+      double* const out = values + i * stride;
       for (int64_t j = 0; j < X.cols; ++j) out[j] = X(i, j) * unit_ + 0.0;
+      std::fill(out + X.cols, out + stride, 0.0);
       queries.push_back(out);
     }
     const std::vector<TopK> tops = SearchTies(queries, k + more, ties, 0, stop);

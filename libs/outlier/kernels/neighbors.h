@@ -6,10 +6,10 @@
 // a few sample queries.
 #pragma once
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -49,8 +49,10 @@ class NeighborIndex {
   static constexpr double kMaxDistance = 1e150;  ///< of what is reported: ratios of distances stay finite
 
   /// Called once for each query, from any thread: distances ascending (times unit(), at most kMaxDistance), with their
-  /// training rows. The spans live during the call.
-  using Visit = std::function<void(int64_t query, std::span<const double> distances, std::span<const int32_t> rows)>;
+  /// training rows. The spans live during the call. Both kinds of visitor are references to functions: pass, do not
+  /// keep.
+  using Visit =
+      absl::FunctionRef<void(int64_t query, std::span<const double> distances, std::span<const int32_t> rows)>;
 
   /// The min(k, rows() - 1) nearest other rows of every training row. With `ties` > k, the further rows at exactly the
   /// k-th distance follow, lowest first, up to `ties` rows in all; unless all rows at that distance are equal, when it
@@ -60,8 +62,8 @@ class NeighborIndex {
   absl::Status Of(MatrixView X, int64_t k, const Context& ctx, const Visit& visit, int64_t ties = 0) const;
 
   /// The same, with the next nearest row beyond the reported ones: -1 where there is none, or where rows tied.
-  using VisitNext =
-      std::function<void(int64_t query, std::span<const double> distances, std::span<const int32_t> rows, int32_t next)>;
+  using VisitNext = absl::FunctionRef<void(int64_t query, std::span<const double> distances,
+                                           std::span<const int32_t> rows, int32_t next)>;
   absl::Status OfWithNext(MatrixView X, int64_t k, const Context& ctx, const VisitNext& visit, int64_t ties = 0) const;
 
   /// For the k nearest rows of coalitions; null where Of of the rows themselves is as fast, or all there is.

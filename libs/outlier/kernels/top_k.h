@@ -14,6 +14,8 @@ namespace vedette::outlier {
 
 class TopK {
  public:
+  static constexpr size_t kInline =
+      32;  ///< up to 28 candidates need no memory of their own: there is one of these a query
   /// Of the rows of one location, at most `per_location` are taken, the lowest.
   explicit TopK(int64_t k, size_t per_location = std::numeric_limits<size_t>::max())
       : k_(k),
@@ -135,8 +137,6 @@ class TopK {
   int64_t k_;
   size_t per_location_;
   int64_t chunks_;
-  static constexpr size_t kInline =
-      16;  // up to 12 candidates need no memory of their own: there is one of these a query
   absl::InlinedVector<double, kInline> rank_;  // beyond k: candidates that fell out, or infinity
   absl::InlinedVector<int32_t, kInline> row_;
   int64_t size_ = 0;

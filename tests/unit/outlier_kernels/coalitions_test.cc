@@ -70,7 +70,7 @@ struct Scored {
   std::vector<std::vector<double>> distances;
   std::vector<std::vector<int32_t>> rows;
   explicit Scored(int64_t n) : distances(static_cast<size_t>(n)), rows(static_cast<size_t>(n)) {}
-  NeighborIndex::Visit Visit() {
+  auto Visit() {
     return [this](int64_t i, std::span<const double> d, std::span<const int32_t> r) {
       distances[static_cast<size_t>(i)].assign(d.begin(), d.end());
       rows[static_cast<size_t>(i)].assign(r.begin(), r.end());
