@@ -16,7 +16,6 @@ namespace {
 constexpr double kNoise = 0.15;       // a share that equal contributions of about ten features exceed only by chance
 constexpr double kUsualShare = 0.02;  // closer to the expected value than this, relatively, is no deviation to speak of
 constexpr double kOneSided = 0.95;    // a part from above, or below, that is as good as the whole
-constexpr size_t kNamed = 3;          // features named in the text
 
 bool ParseWhole(std::string_view text, double* value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
@@ -125,7 +124,7 @@ struct Driver {
 std::vector<Driver> DriversOf(const std::vector<Contribution>& contributions) {
   std::vector<Driver> drivers;
   for (const FeatureShare& all : SharesByFeature(contributions)) {
-    if (drivers.size() == kNamed || all.lags == 0) break;
+    if (drivers.size() == kFeaturesNamed || all.lags == 0) break;
     drivers.push_back({&*std::find_if(contributions.begin(), contributions.end(),
                                       [&](const Contribution& c) { return c.feature_name == all.feature; }),
                        all});

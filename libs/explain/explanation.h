@@ -54,6 +54,8 @@ struct Explanation {
   std::string text;               ///< plain words, one paragraph
 };
 
+inline constexpr size_t kFeaturesNamed = 3;  ///< in a text, at most
+
 struct Request {
   std::string subject;  ///< "Row 12", as the sentence starts
   outlier::RowScore score;

@@ -65,6 +65,8 @@ struct FeatureContribution {
 
 class Model {
  public:
+  static constexpr size_t kAll = std::numeric_limits<size_t>::max();
+
   /// Fits on a matrix that `preparation` made. Identity (algorithm, parameters, seed) is kept in the model. Errors:
   /// NOT_FOUND for the algorithm; INVALID_ARGUMENT for parameters, contamination, no rows, or a value that is infinite or,
   /// unless the algorithm takes them, NaN (names feature and row); CANCELLED; DEADLINE_EXCEEDED.
@@ -80,15 +82,18 @@ class Model {
                                                     const Context& ctx) const;
   /// The scored training rows, in order (empty after Load).
   std::vector<RowScore> TrainingRows() const;
-  /// For each row of X: every source column at every lag, largest contribution first; the parts of a one-hot column are added
-  /// up. With `table` actual values are what the cells say, without it what the matrix says: row i of X is the table's row i,
+  /// For each row of X: the `most` source columns at their lags with the largest contributions, largest first; the parts of a
+  /// one-hot column are added up, shares are of all columns. With `table` actual values are what the cells say, without it what the matrix says: row i of X is the table's row i,
   /// or its row rows[i] where `rows` is not empty, and the rows before it in the table are its history; its first row stands
   /// for those that are not there. `space` gets what contributions add up to or measure. Falls back to robust z-scores against the
   /// background when the algorithm has no native attribution (space says so). Thread-safe.
   absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Explain(MatrixView X, const Context& ctx,
                                                                         std::string* space = nullptr,
                                                                         const table::Table* table = nullptr,
-                                                                        std::span<const int64_t> rows = {}) const;
+                                                                        std::span<const int64_t> rows = {},
+                                                                        size_t most = kAll) const;
+  /// How many columns at their lags Explain tells of.
+  size_t ExplainedColumns() const;
   /// The same contributions as matrices, rows x features of the preparation, in the units of the matrix.
   absl::StatusOr<Attribution> Attribute(MatrixView X, const Context& ctx) const;
 
@@ -117,6 +122,8 @@ class Model {
   void FindTypical(MatrixView X);
   /// Features that are one number for the category of a text column (frequency or ordinal).
   std::vector<bool> CodedCategories() const;
+  void DescribePlace(const Attribution& parts, MatrixView X, int64_t row, std::span<const size_t> place,
+                     const std::vector<bool>& coded, FeatureContribution& out) const;
   void Describe(size_t feature, bool coded, double actual, double expected, FeatureContribution& out) const;
   RowScore RowOf(double score) const;
   /// Which training row a row of the source is; -1: none.

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 
 #include "base/status.h"
 #include "outlier/columns.h"
@@ -59,29 +60,20 @@ bool SidesFit(const Matrix& side, MatrixView X) {
 
 /// The parts that features are added up to: source columns at their lags, in order of first use.
 struct Places {
-  std::vector<size_t> of_feature;
-  std::vector<int> lags;
-  std::vector<const table::Column*> cells;  ///< null: not in the table, or there is none
+  std::vector<std::vector<size_t>> features;  ///< of each place
+  std::vector<const table::Column*> cells;    ///< null: not in the table, or there is none
 
-  Places(const std::vector<table::Feature>& features, const table::Table* table) {
+  Places(const std::vector<table::Feature>& all, const table::Table* table) {
     std::map<std::pair<int, std::string_view>, size_t> known;
-    for (const table::Feature& f : features) {
-      const auto [at, fresh] = known.emplace(std::pair(f.lag, std::string_view(f.source_column)), lags.size());
-      of_feature.push_back(at->second);
-      if (!fresh) continue;
-      lags.push_back(f.lag);
-      const int64_t column = table == nullptr ? -1 : table->Find(f.source_column);
-      cells.push_back(column < 0 ? nullptr : &table->columns[static_cast<size_t>(column)]);
-    }
-  }
-
-  /// Actual values are what the cells of the table's row `at`, and of those before it, say.
-  void ReadCells(int64_t at, std::vector<FeatureContribution>& row) const {
-    for (size_t p = 0; p < row.size(); ++p) {
-      if (cells[p] == nullptr) continue;
-      const int64_t cell = std::max<int64_t>(0, at - lags[p]);
-      row[p].actual_text = cells[p]->Text(cell);
-      if (cells[p]->IsMissing(cell)) row[p].actual = row[p].percentile = row[p].high = row[p].low = kNone;
+    for (size_t f = 0; f < all.size(); ++f) {
+      const auto [at, fresh] =
+          known.emplace(std::pair(all[f].lag, std::string_view(all[f].source_column)), features.size());
+      if (fresh) {
+        features.emplace_back();
+        const int64_t column = table == nullptr ? -1 : table->Find(all[f].source_column);
+        cells.push_back(column < 0 ? nullptr : &table->columns[static_cast<size_t>(column)]);
+      }
+      features[at->second].push_back(f);
     }
   }
 };
@@ -97,16 +89,30 @@ absl::Status CheckRows(const table::Table* table, std::span<const int64_t> rows,
   return absl::OkStatus();
 }
 
-/// Shares of the positive contributions, then the largest first.
-void Finish(std::vector<FeatureContribution>& row) {
-  double largest = 0;
-  for (const auto& f : row) largest = std::max(largest, f.contribution);
-  double total = 0;
-  for (const auto& f : row) total += largest > 0 ? std::max(0.0, f.contribution / largest) : 0;  // huge parts stay finite
-  for (auto& f : row) f.share = total > 0 ? std::max(0.0, f.contribution / largest) / total : 0;
-  std::stable_sort(row.begin(), row.end(),
-                   [](const auto& a, const auto& b) { return a.contribution > b.contribution; });
-}
+/// Contributions of places, and which are the largest: the `most` of them first, in order; equal ones as they come.
+struct Ranked {
+  std::vector<double> contribution;
+  std::vector<size_t> order;
+  double largest = 0, total = 0;  ///< of the positive ones, the total in units of the largest: huge parts stay finite
+
+  explicit Ranked(size_t places) : contribution(places), order(places) {}
+
+  void Read(const Matrix& contributions, int64_t row, const Places& places, size_t most) {
+    largest = total = 0;
+    for (size_t p = 0; p < contribution.size(); ++p) {
+      contribution[p] = 0;
+      for (const size_t f : places.features[p]) contribution[p] += contributions(row, static_cast<int64_t>(f));
+      largest = std::max(largest, contribution[p]);
+    }
+    for (const double c : contribution) total += largest > 0 ? std::max(0.0, c / largest) : 0;
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::partial_sort(order.begin(), order.begin() + static_cast<int64_t>(std::min(most, order.size())), order.end(),
+                      [this](size_t a, size_t b) {
+                        return contribution[a] != contribution[b] ? contribution[a] > contribution[b] : a < b;
+                      });
+  }
+  double Share(size_t place) const { return total > 0 ? std::max(0.0, contribution[place] / largest) / total : 0; }
+};
 
 }  // namespace
 
@@ -132,7 +138,8 @@ void Model::Describe(size_t feature, bool coded, double actual, double expected,
   if (coded) {
     const auto index = static_cast<int64_t>(feature);
     out.actual = out.expected = kNone;
-    out.actual_text = preparation_.CategoryOf(index, unscaled);  // "" for a missing one or one that training did not see
+    out.actual_text =
+        preparation_.CategoryOf(index, unscaled);  // "" for a missing one or one that training did not see
     out.expected_text = preparation_.CategoryOf(index, typical_[feature]);
     return;
   }
@@ -142,50 +149,68 @@ void Model::Describe(size_t feature, bool coded, double actual, double expected,
   if (std::isfinite(out.expected)) out.expected_text = fmt::format("{:.6g}", out.expected);
 }
 
+size_t Model::ExplainedColumns() const { return Places(preparation_.features(), nullptr).features.size(); }
+
+/// All of one place but its contribution.
+void Model::DescribePlace(const Attribution& parts, MatrixView X, int64_t row, std::span<const size_t> place,
+                          const std::vector<bool>& coded, FeatureContribution& out) const {
+  const std::vector<table::Feature>& features = preparation_.features();
+  const bool sides = parts.high.rows() == X.rows && parts.low.rows() == X.rows;
+  double commonest = 0;
+  out.feature = features[place.front()].source_column;
+  out.lag = features[place.front()].lag;
+  for (const size_t f : place) {
+    const auto j = static_cast<int64_t>(f);
+    if (features[f].category.empty()) {
+      Describe(f, coded[f], X(row, j), parts.Expected(row, j), out);
+      if (coded[f]) continue;
+      out.percentile = PercentileIn(background_.col(j), X(row, j));
+      if (sides) {
+        out.high = parts.high(row, j);
+        out.low = parts.low(row, j);
+      }
+      continue;
+    }
+    out.actual = out.expected = kNone;
+    if (X(row, j) * features[f].scale + features[f].offset > 0.5) out.actual_text = features[f].category;
+    if (typical_[f] > commonest) {
+      commonest = typical_[f];
+      out.expected_text = features[f].category;
+    }
+  }
+}
+
 absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Model::Explain(MatrixView X, const Context& ctx,
                                                                              std::string* space,
                                                                              const table::Table* table,
-                                                                             std::span<const int64_t> table_rows) const {
+                                                                             std::span<const int64_t> table_rows,
+                                                                             size_t most) const {
   RETURN_IF_ERROR(CheckRows(table, table_rows, X));
   ASSIGN_OR_RETURN(const Attribution parts, Attribute(X, ctx));
   if (space != nullptr) *space = parts.space;
-  const std::vector<table::Feature>& features = preparation_.features();
-  const Places places(features, table);
+  const Places places(preparation_.features(), table);
   const std::vector<bool> coded = CodedCategories();
-  const bool sides = parts.high.rows() == X.rows && parts.low.rows() == X.rows && X.rows > 0;
+  Ranked ranked(places.features.size());
   std::vector<std::vector<FeatureContribution>> rows(static_cast<size_t>(X.rows));
   for (int64_t i = 0; i < X.rows; ++i) {
     if (i % 256 == 0) RETURN_IF_ERROR(ctx.Check());
+    ranked.Read(parts.contributions, i, places, most);
     std::vector<FeatureContribution>& row = rows[static_cast<size_t>(i)];
-    row.resize(places.lags.size());
-    std::vector<double> commonest(row.size(), 0);
-    for (size_t f = 0; f < features.size(); ++f) {
-      const auto j = static_cast<int64_t>(f);
-      const size_t place = places.of_feature[f];
-      FeatureContribution& out = row[place];
-      out.feature = features[f].source_column;
-      out.lag = features[f].lag;
-      out.contribution += parts.contributions(i, j);
-      if (features[f].category.empty()) {
-        Describe(f, coded[f], X(i, j), parts.Expected(i, j), out);
-        if (!coded[f]) {
-          out.percentile = PercentileIn(background_.col(j), X(i, j));
-          if (sides) {
-            out.high = parts.high(i, j);
-            out.low = parts.low(i, j);
-          }
-        }
-        continue;
-      }
-      out.actual = out.expected = kNone;
-      if (X(i, j) * features[f].scale + features[f].offset > 0.5) out.actual_text = features[f].category;
-      if (typical_[f] > commonest[place]) {
-        commonest[place] = typical_[f];
-        out.expected_text = features[f].category;
-      }
+    row.resize(std::min(most, ranked.order.size()));
+    for (size_t r = 0; r < row.size(); ++r) {
+      const size_t place = ranked.order[r];
+      FeatureContribution& out = row[r];
+      out.contribution = ranked.contribution[place];
+      out.share = ranked.Share(place);
+      DescribePlace(parts, X, i, places.features[place], coded, out);
+      const table::Column* const cells = places.cells[place];
+      if (cells == nullptr) continue;
+      // Actual values are what the cells say.
+      const int64_t cell =
+          std::max<int64_t>(0, (table_rows.empty() ? i : table_rows[static_cast<size_t>(i)]) - out.lag);
+      out.actual_text = cells->Text(cell);
+      if (cells->IsMissing(cell)) out.actual = out.percentile = out.high = out.low = kNone;
     }
-    places.ReadCells(table_rows.empty() ? i : table_rows[static_cast<size_t>(i)], row);
-    Finish(row);
   }
   return rows;
 }

@@ -67,21 +67,29 @@ absl::StatusOr<std::vector<Found>> ExplainAnomalies(const outlier::Model& model,
     for (size_t i = 0; i < odd.size(); ++i) picked(static_cast<int64_t>(i), j) = features(odd[i], j);
   }
   const table::Table rows = table::TakeRows(table, cells);
-  ASSIGN_OR_RETURN(auto contributions, model.Explain(picked.view(), ctx, space, &table, cells));
+  // Where rows have windows, the text tells of a column's part at all lags.
+  const size_t columns = model.ExplainedColumns(), top = static_cast<size_t>(top_features);
+  const size_t most = model.preparation().history() > 0 ? columns : std::max(top, explain::kFeaturesNamed);
+  ASSIGN_OR_RETURN(auto contributions, model.Explain(picked.view(), ctx, space, &table, cells, most));
   for (size_t i = 0; i < odd.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
     Found f;
     f.row_index = row_index[static_cast<size_t>(odd[i])];
     f.score = scores[static_cast<size_t>(odd[i])];
     f.features = std::move(contributions[i]);
+    f.feature_count = static_cast<int64_t>(columns);
+    double shares = 0;
+    for (const auto& feature : f.features) shares += feature.share;
+    const bool left_out = f.features.size() < columns && shares > 0;
     f.summary = explain::Explain({.subject = fmt::format("Row {}", f.row_index),
                                   .score = f.score,
                                   .threshold = model.scale().threshold(),
                                   .space = *space,
-                                  .features = f.features})
+                                  .features = f.features,
+                                  .features_left_out = f.feature_count - std::ssize(f.features),
+                                  .share_left_out = left_out ? std::max(0.0, 1 - shares) : 0})
                     .text;
-    f.feature_count = static_cast<int64_t>(f.features.size());
-    KeepLargest(static_cast<size_t>(top_features), &f.features);
+    KeepLargest(top, &f.features);
     for (const table::Column& column : rows.columns) f.raw_data[column.name] = column.Text(row);
     Place(rows, row, &f);
     found.push_back(std::move(f));

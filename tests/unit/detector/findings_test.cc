@@ -72,6 +72,8 @@ TEST_CASE("of many features those that fit, and how many there are") {
   const Found few = many.Explained(2);
   CHECK(few.features.size() == 2);
   CHECK(few.features[0].feature == found.features[0].feature);
+  CHECK(few.features[1].share == found.features[1].share);  // of all
+  CHECK(few.summary == many.Explained(300).summary);
 
   // Names as long as cells may be: bounded by bytes, but the largest is always there.
   const FarOff wide(100, std::string(3000, 'x'));

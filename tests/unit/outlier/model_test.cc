@@ -115,6 +115,14 @@ TEST_CASE("explanations are in the user's own units, one part per source column"
     CHECK(space == "score");
     const auto& row = (*parts)[50];
     REQUIRE(row.size() == 4);
+    const auto largest = f.model->Explain(f.X, Context{}, nullptr, &f.table, {}, 2);
+    REQUIRE(largest.ok());
+    REQUIRE((*largest)[50].size() == 2);
+    for (size_t r = 0; r < 2; ++r) {
+      CHECK((*largest)[50][r].feature == row[r].feature);
+      CHECK((*largest)[50][r].share == row[r].share);
+      CHECK((*largest)[50][r].actual_text == row[r].actual_text);
+    }
     CHECK(Part(row, "amount").actual == Approx(9000));
     CHECK(Part(row, "amount").actual_text == "9000");
     CHECK(Part(row, "amount").expected > 100);
