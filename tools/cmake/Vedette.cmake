@@ -133,10 +133,14 @@ function(vedette_with_threads list)
   set(${list} ${kept} PARENT_SCOPE)
 endfunction()
 
-# vedette_test(NAME SOURCES a_test.cc DEPS vedette_base LABELS unit): one Catch2 program, one ctest entry per test case;
-# with ONE_ENTRY one entry for the whole program, for tests that share a server started once (tests/support).
+# vedette_test(NAME DEPS vedette_base LABELS unit): the folder's files, or SOURCES, and those of ALSO as one Catch2 program; one
+# ctest entry per test case, with ONE_ENTRY one for the whole program, for tests that share a server started once (tests/support).
 function(vedette_test name)
-  cmake_parse_arguments(ARG "ONE_ENTRY" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "ONE_ENTRY" "TIMEOUT" "SOURCES;ALSO;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  endif()
+  list(APPEND ARG_SOURCES ${ARG_ALSO})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()

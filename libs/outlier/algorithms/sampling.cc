@@ -38,11 +38,8 @@ class Sampling final : public TileDetector {
     return true;
   }
   bool ExplainTile(const RowTile& tile, const RowParts& out) const override {
-    const double unscale = 1 / unit().unit();
-    if (!std::isfinite(unscale)) return false;  // values at the very end of doubles
-    search_.PartsTile(tile.values, tile.lanes, search_.clusters(), unscale, out.contributions, out.expected,
-                      out.stride);
-    return true;
+    return search_.PartsTile(tile.values, tile.lanes, search_.clusters(), unit().unit(), out.contributions,
+                             out.expected, out.stride);
   }
   std::string_view space() const override { return "squared distance"; }
   void SaveState(ByteWriter& out) const override { out.Doubles(subset_); }

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "outlier/kernels/metric.h"
+#include "outlier/kernels/processor.h"
 #include "outlier/kernels/simd.h"
 
 namespace vedette::outlier {
@@ -56,11 +57,7 @@ void CoalitionSumsPortable(const CoalitionSums& s) {
 std::span<const CoalitionKernel> CoalitionKernels() {
   static const std::vector<CoalitionKernel> kernels = [] {
     std::vector<CoalitionKernel> found = {CoalitionSumsPortable};
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-      found.push_back(CoalitionSumsAvx512);
-    }
-#endif
+    if (HasAvx512()) found.push_back(CoalitionSumsAvx512);
     return found;
   }();
   return kernels;

@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "outlier/kernels/kth_bound.h"
 #include "outlier/kernels/metric.h"
+#include "outlier/kernels/processor.h"
 
 namespace vedette::outlier {
 namespace {
@@ -152,9 +153,7 @@ std::span<const DenseKernel> DenseKernels() {
 #if VEDETTE_F64X4_AVX2
     found.push_back({6, DenseTileAvx2, DenseRowAvx2});
 #endif
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) found.push_back({12, DenseTileAvx512, DenseRowAvx512});
-#endif
+    if (HasAvx512()) found.push_back({12, DenseTileAvx512, DenseRowAvx512});
     return found;
   }();
   return kernels;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "outlier/kernels/processor.h"
 #include "outlier/kernels/simd.h"
 
 namespace vedette::outlier {
@@ -94,11 +95,8 @@ void GaussianSumsPortable(const RowBlocks& rows, const double* weights, double g
 
 void GaussianSums(const RowBlocks& rows, const double* weights, double gamma, const double* const* x,
                   const double* shift, int count, GaussianSum* out) {
-#if defined(__x86_64__)
-  static const bool avx512 = __builtin_cpu_supports("avx512f");
-  if (avx512) return GaussianSumsAvx512(rows, weights, gamma, x, shift, count, out);
-#endif
-  GaussianSumsPortable(rows, weights, gamma, x, shift, count, out);
+  HasAvx512() ? GaussianSumsAvx512(rows, weights, gamma, x, shift, count, out)
+              : GaussianSumsPortable(rows, weights, gamma, x, shift, count, out);
 }
 
 }  // namespace vedette::outlier

@@ -1,5 +1,6 @@
 // The loops of histogram_cuts.h for processors with AVX-512, chosen at run time (see packed_forest_avx512.cc).
 #include "outlier/kernels/histogram_cuts.h"
+#include "outlier/kernels/processor.h"
 
 #if defined(__x86_64__)
 #pragma GCC push_options
@@ -80,7 +81,7 @@ void CountBins(const double* values, size_t n, double low, double divisor, int64
 }  // namespace
 
 HistogramKernel HistogramKernelAvx512() {
-  return __builtin_cpu_supports("avx512f") ? HistogramKernel{AddWorths, CountBins} : HistogramKernel{};
+  return HasAvx512() ? HistogramKernel{AddWorths, CountBins} : HistogramKernel{};
 }
 
 }  // namespace vedette::outlier

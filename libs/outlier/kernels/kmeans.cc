@@ -431,11 +431,13 @@ void NearestCenter::FindTile(const double* tile, int lanes, size_t clusters, dou
                                .nearest = nearest});
 }
 
-void NearestCenter::PartsTile(const double* tile, int lanes, size_t clusters, double unscale, double* parts,
+bool NearestCenter::PartsTile(const double* tile, int lanes, size_t clusters, double unit, double* parts,
                               double* expected, int64_t stride) const {
+  if (!std::isfinite(1 / unit)) return false;  // values at the very end of doubles
   const CenterBlocks centers{
       .values = values_.data(), .count = static_cast<int64_t>(clusters), .d = static_cast<int64_t>(d_)};
-  CenterParts(centers, tile, lanes, unscale, parts, expected, stride);
+  CenterParts(centers, tile, lanes, 1 / unit, parts, expected, stride);
+  return true;
 }
 
 absl::StatusOr<KMeansFit> KMeans(std::span<const double> rows, int64_t n, int64_t d, const KMeansOptions& options,

@@ -38,9 +38,9 @@ class NearestCenter {
   /// Squared distances of the rows of a tile (see RowTile: feature by feature, 4 or 16 rows side by side) to the
   /// nearest of the first `clusters` centers; `nearest` gets which those are, unless it is null.
   void FindTile(const double* tile, int lanes, size_t clusters, double* squared, double* nearest) const;
-  /// Squared gaps of the rows of a tile to their nearest of the first `clusters` centers, times unscale^2, and that
-  /// center (see CenterParts).
-  void PartsTile(const double* tile, int lanes, size_t clusters, double unscale, double* parts, double* expected,
+  /// Squared gaps of the rows of a tile to their nearest of the first `clusters` centers, and that center, as they are
+  /// without `unit` (see CenterParts); false, and nothing, where its inverse is no finite double.
+  bool PartsTile(const double* tile, int lanes, size_t clusters, double unit, double* parts, double* expected,
                  int64_t stride) const;
   size_t clusters() const { return clusters_; }
 

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "outlier/kernels/processor.h"
 #include "outlier/kernels/simd.h"
 
 namespace vedette::outlier {
@@ -114,10 +115,7 @@ void ExactCentersPortable(const ExactTile& tile) {
 
 const KMeansKernel& FastestKMeansKernel() {
   static const KMeansKernel kernel = [] {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f"))
-      return KMeansKernel{NearestCentersAvx512, TryCandidatesAvx512, ExactCentersAvx512};
-#endif
+    if (HasAvx512()) return KMeansKernel{NearestCentersAvx512, TryCandidatesAvx512, ExactCentersAvx512};
     return KMeansKernel{NearestCentersPortable, TryCandidatesPortable, ExactCentersPortable};
   }();
   return kernel;

@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "outlier/columns.h"
+#include "outlier/kernels/processor.h"
 #include "outlier/kernels/simd.h"
 // After it.
 #include "outlier/kernels/neighbor_gaps_impl.h"
@@ -64,13 +65,8 @@ GapForm FormOf(const NeighborIndex& index, Metric metric) {
 
 /// Of all `padded` columns, eight at a time where there are as many.
 void GapsOfFew(const GapForm& form, const GapRows& rows, size_t padded) {
-#if defined(__x86_64__)
-  static const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-#else
-  constexpr bool wide = false;
-#endif
   const size_t whole = padded / 8 * 8;
-  wide ? GapsOfColumnsAvx512(form, rows, whole) : GapsOfColumns(form, rows, whole);
+  HasAvx512() ? GapsOfColumnsAvx512(form, rows, whole) : GapsOfColumns(form, rows, whole);
   if (whole < padded) GapsOf<F64x4, 1>(form, rows, whole);
 }
 

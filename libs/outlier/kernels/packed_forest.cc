@@ -5,6 +5,8 @@
 #include <cfloat>
 #include <cmath>
 
+#include "outlier/kernels/processor.h"
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -138,11 +140,7 @@ std::span<const ForestKernel> ForestKernels() {
 #if defined(__AVX2__)
     found.push_back(ForestKernelAvx2);
 #endif
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
-      found.push_back(ForestKernelAvx512);
-    }
-#endif
+    if (HasAvx512()) found.push_back(ForestKernelAvx512);
     return found;
   }();
   return kernels;

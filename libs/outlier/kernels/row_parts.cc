@@ -1,5 +1,6 @@
 #include "outlier/kernels/row_parts.h"
 
+#include "outlier/kernels/processor.h"
 #include "outlier/kernels/simd.h"
 
 namespace vedette::outlier {
@@ -50,12 +51,7 @@ void CentersPortable(const CenterBlocks& centers, const double* x, int lanes, do
 
 /// For rows side by side.
 const RowPartsKernel& FastestRowParts() {
-  static const RowPartsKernel& kernel = [&]() -> const RowPartsKernel& {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) return RowPartsAvx512();
-#endif
-    return RowPartsPortable();
-  }();
+  static const RowPartsKernel& kernel = HasAvx512() ? RowPartsAvx512() : RowPartsPortable();
   return kernel;
 }
 

@@ -194,62 +194,161 @@ TEST_CASE("gaps to neighbours: their means and medians, for any number of column
   }
 }
 
+namespace {
+
+/// Rows, how they are weighted, and the plain formula of the means.
+struct WeightedRows {
+  std::vector<double> rows, weights;  // no weights: all 1
+  size_t d;
+  double gamma;
+
+  size_t n() const { return rows.size() / d; }
+  const double* row(size_t i) const { return rows.data() + i * d; }
+  std::vector<double> Plain(const double* x) const {
+    std::vector<double> squared(n(), 0), mean(d, 0);
+    for (size_t i = 0; i < n(); ++i) {
+      for (size_t j = 0; j < d; ++j) squared[i] += std::pow(x[j] - row(i)[j], 2);
+    }
+    const double nearest = *std::min_element(squared.begin(), squared.end());
+    double total = 0;
+    for (size_t i = 0; i < n(); ++i) {
+      const double weight = std::exp(gamma * (nearest - squared[i])) * (weights.empty() ? 1 : weights[i]);
+      total += weight;
+      for (size_t j = 0; j < d; ++j) mean[j] += weight * row(i)[j];
+    }
+    for (double& m : mean) m /= total;
+    return mean;
+  }
+};
+
+/// The largest gap of the means of `x`, rows one after the other, to the plain formula; the same bits are wanted of
+/// each row alone and of all forms. `floats`: the rows that must be near enough for the float form.
+double MeansAreOff(const WeightedRows& in, const std::vector<double>& x, size_t floats, bool doubles = false) {
+  const RowBlocks blocks(in.rows, in.n(), in.d);
+  const GaussianMeans means(blocks, in.weights, in.gamma);
+  const auto of = [&](const double* const* queries, size_t count, const GaussianMeanForms& forms) {
+    std::vector<double> out(count * in.d);
+    doubles ? means.OfDoubles(blocks, queries, static_cast<int>(count), out.data(), forms)
+            : means.Of(blocks, queries, static_cast<int>(count), out.data(), forms);
+    return out;
+  };
+  double off = 0;
+  size_t near = 0;
+  for (size_t first = 0; first < x.size() / in.d; first += 4) {
+    const double* queries[4];
+    const size_t count = std::min<size_t>(4, x.size() / in.d - first);
+    for (size_t q = 0; q < count; ++q) queries[q] = x.data() + (first + q) * in.d;
+    const std::vector<double> together = of(queries, count, GaussianMeans::Portable());
+    if (HasWideVectors()) CHECK(of(queries, count, GaussianMeans::Avx512()) == together);
+    for (size_t q = 0; q < count; ++q) {
+      near += means.NearEnough(queries[q]) ? 1 : 0;
+      const auto own = together.begin() + static_cast<int64_t>(q * in.d);
+      const std::vector<double> alone = of(queries + q, 1, GaussianMeans::Forms()), wanted = in.Plain(queries[q]);
+      CHECK(std::equal(alone.begin(), alone.end(), own));
+      for (size_t j = 0; j < in.d; ++j) off = std::max(off, std::fabs(own[static_cast<int64_t>(j)] - wanted[j]));
+    }
+  }
+  CHECK(near == floats);
+  return off;
+}
+
+/// Of rows that lie some units around the center; as roundings fall, not at worst.
+constexpr double kFloatOff = 5e-6;
+
+}  // namespace
+
 TEST_CASE("means weighted by Gaussian kernels: their formula near and far, the same bits in every form") {
   for (const size_t d : {1, 5, 21}) {
-    for (const size_t n : {1, 33, 200}) {
-      const std::vector<double> rows = NormalValues(static_cast<int64_t>(n * d), 1);
-      const RowBlocks blocks(rows, n, d);
-      const GaussianMeans means(blocks);
-      std::vector<double> x = NormalValues(static_cast<int64_t>(4 * d), 2);
-      for (size_t j = 0; j < d; ++j) x[d + j] *= 100, x[2 * d + j] *= 1e9;  // far, and beyond what products keep
-      const double* queries[4];
-      for (size_t q = 0; q < 4; ++q) queries[q] = x.data() + q * d;
-      std::vector<double> together(4 * d), alone(d);
-      means.Of(blocks, nullptr, 0.5, queries, 4, together.data());
-      for (size_t q = 0; q < 4; ++q) {
-        means.Of(blocks, nullptr, 0.5, queries + q, 1, alone.data());
-        CHECK(std::equal(alone.begin(), alone.end(), together.begin() + static_cast<int64_t>(q * d)));
-        std::vector<double> squared(n, 0), wanted(d, 0);
-        for (size_t i = 0; i < n; ++i) {
-          for (size_t j = 0; j < d; ++j) squared[i] += std::pow(x[q * d + j] - rows[i * d + j], 2);
+    for (const size_t n : {33, 200, 1500}) {
+      for (const bool weighted : {false, true}) {
+        WeightedRows in{.rows = NormalValues(static_cast<int64_t>(n * d), 1), .weights = {}, .d = d, .gamma = 0.5};
+        if (weighted) {
+          in.weights = NormalValues(static_cast<int64_t>(n), 3);
+          for (double& w : in.weights) w = w < -1 ? 0 : std::exp(3 * w);
         }
-        const double nearest = *std::min_element(squared.begin(), squared.end());
-        double total = 0;
-        for (size_t i = 0; i < n; ++i) {
-          const double weight = std::exp(0.5 * (nearest - squared[i]));
-          total += weight;
-          for (size_t j = 0; j < d; ++j) wanted[j] += weight * rows[i * d + j];
+        std::vector<double> x = NormalValues(static_cast<int64_t>(6 * d), 2);
+        CHECK(MeansAreOff(in, x, 6) < kFloatOff);
+        CHECK(MeansAreOff(in, x, 6, true) < 1e-9);
+        // All four at once are far, some are, and beyond what vanishes.
+        for (size_t q = 0; q < 4; ++q) {
+          for (size_t j = 0; j < d; ++j) x[q * d + j] *= 100;
         }
-        // At 1e9 a squared distance holds the rows' differences to 1e-7 of one, in either computation.
-        for (size_t j = 0; j < d && q != 2; ++j)
-          CHECK(together[q * d + j] == Approx(wanted[j] / total).epsilon(1e-9).margin(1e-9));
-        for (size_t j = 0; j < d; ++j) CHECK(std::fabs(together[q * d + j]) < 10);
-      }
-      // Without kernels to speak of: the mean of all rows, and of nothing else.
-      means.Of(blocks, nullptr, 0, queries, 1, alone.data());
-      for (size_t j = 0; j < d; ++j) {
-        double sum = 0;
-        for (size_t i = 0; i < n; ++i) sum += rows[i * d + j];
-        CHECK(alone[j] == Approx(sum / static_cast<double>(n)).margin(1e-12));
-      }
-      if (!HasWideVectors()) continue;
-      std::vector<double> norms(blocks.padded(), 0);
-      for (size_t i = 0; i < blocks.padded(); ++i) {
-        for (size_t j = 0; j < d; ++j) norms[i] += blocks.at(i, j) * blocks.at(i, j);
-      }
-      for (const bool by_products : {false, true}) {
-        std::vector<double> portable(4 * d), wide(4 * d);
-        GaussianMeanRows in{.rows = &blocks, .norms = norms.data(), .gamma = 0.3, .by_products = by_products};
-        in.means = portable.data();
-        GaussianMeans::Portable(in, queries, 4);
-        in.means = wide.data();
-        GaussianMeans::Avx512(in, queries, 4);
-        for (size_t j = 0; j < d; ++j) {
-          CHECK(portable[j] == wide[j]);
-          CHECK(portable[3 * d + j] == wide[3 * d + j]);
-        }
+        CHECK(MeansAreOff(in, x, 2) < kFloatOff);
+        CHECK(MeansAreOff(in, x, 2, true) < 1e-9);
+        in.gamma = 0;
+        CHECK(MeansAreOff(in, x, 6) < kFloatOff);
+        CHECK(MeansAreOff(in, x, 6, true) < 1e-12);
       }
     }
+  }
+}
+
+TEST_CASE("means weighted by Gaussian kernels: rows so far that all kernels vanish, in either form") {
+  const WeightedRows in{.rows = NormalValues(300, 1), .weights = {}, .d = 1, .gamma = 0.5};
+  for (const double away : {8.0, 12.0, 17.0, 1e3, 1e5}) {  // floats hold some 130 powers of two, until 16
+    std::vector<double> x = NormalValues(4, 2);
+    for (double& v : x) v = away + v / 10;
+    const size_t near = away < 1e3 ? 4 : 0;
+    CHECK(MeansAreOff(in, x, near) < kFloatOff);
+    CHECK(MeansAreOff(in, x, near, true) < 1e-6);
+  }
+}
+
+TEST_CASE("means weighted by Gaussian kernels: moved and scaled rows") {
+  const WeightedRows in{.rows = NormalValues(21 * 300, 1), .weights = {}, .d = 21, .gamma = 0.05};
+  const std::vector<double> x = NormalValues(21 * 4, 2);
+  WeightedRows other = in;
+  std::vector<double> moved = x;
+  for (double& v : other.rows) v += 1e7;
+  for (double& v : moved) v += 1e7;
+  CHECK(MeansAreOff(other, moved, 4) < kFloatOff);  // centred: as near as before
+  // Where only x moves, floats do not hold it; nor where the rows lie far apart for the bandwidth.
+  CHECK(MeansAreOff(in, moved, 0) < 0.1);  // the squared distances themselves are known to 0.1
+  for (const double scale : {0x1p-300, 0x1p-40, 0x1p40, 0x1p300}) {
+    other = in, moved = x;
+    for (double& v : other.rows) v *= scale;
+    for (double& v : moved) v *= scale;
+    other.gamma = in.gamma / scale / scale;
+    CHECK(MeansAreOff(other, moved, 4) < kFloatOff * scale);
+  }
+}
+
+TEST_CASE("means weighted by Gaussian kernels: rows far out among the others") {
+  WeightedRows in{.rows = NormalValues(500 * 5, 1), .weights = {}, .d = 5, .gamma = 0.5};
+  for (size_t i = 0; i < 20; ++i) in.rows[i * 125] += 1e4 * static_cast<double>(i + 1);
+  std::vector<double> x = NormalValues(4 * 5, 2);
+  CHECK(MeansAreOff(in, x, 4) < kFloatOff);
+  // Next to one of those, among them, and between them and the others: never the mean of the near ones alone.
+  std::copy_n(in.row(25), 5, x.begin());
+  x[5] += 1.2e4;
+  x[10] += 25;
+  CHECK(MeansAreOff(in, x, 1) < kFloatOff);
+  in.rows[0] = 11.5;  // just too far out for floats, but not for what lies between
+  x[0] = 8, x[15] = 6;
+  CHECK(MeansAreOff(in, x, 2) < kFloatOff);
+}
+
+TEST_CASE("means weighted by Gaussian kernels: bandwidths from nothing to all, repeated rows, constant columns") {
+  for (const size_t n : {1, 2, 16, 17, 65, 300}) {  // the second repeats the first
+    WeightedRows in{.rows = NormalValues(static_cast<int64_t>(n * 4), 1), .weights = {}, .d = 4, .gamma = 0};
+    for (size_t i = 0; i < n; ++i) in.rows[i * 4 + 2] = 3;
+    for (size_t i = 1; i < n; i += 3) std::copy_n(in.row(i - 1), 4, in.rows.begin() + static_cast<int64_t>(i * 4));
+    const std::vector<double> x = NormalValues(4 * 4, 2);
+    for (const double gamma : {1e-300, 1e-12, 1e-3, 3.0}) {
+      in.gamma = gamma;
+      CHECK(MeansAreOff(in, x, n <= 2 ? 0 : 4) < kFloatOff);
+    }
+    for (const double gamma : {1e4, 1e12, 1e90}) {
+      in.gamma = gamma;
+      CHECK(MeansAreOff(in, x, 0) < 1e-9);
+    }
+    in.gamma = 0.5;
+    WeightedRows all_alike = in, heavier = in;
+    for (size_t i = 0; i < in.rows.size(); ++i) all_alike.rows[i] = in.rows[i % 4];
+    CHECK(MeansAreOff(all_alike, x, 0) < 1e-12);
+    heavier.weights.assign(n, 1e-9);
+    heavier.weights[n / 2] = 1;
+    CHECK(MeansAreOff(heavier, x, n <= 2 ? 0 : 4) < kFloatOff);
   }
 }
 
