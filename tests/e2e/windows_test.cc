@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "e2e/running_platform.h"
+#include "vedette/detector/v1/detector.grpc.pb.h"
 
 namespace vedette::testing {
 namespace {
@@ -14,6 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int kOff = 250;
+
+using Detector = detector::v1::DetectorService;
 
 /// Readings that swing, and one, in row kOff, that is like others but does not follow from those before it.
 struct Readings {
@@ -23,13 +26,29 @@ struct Readings {
     std::fputs("temperature,pressure\n", out);
     for (int i = 0; i < 480; ++i) {
       const double turn = 2 * M_PI * i / 24, jitter = (i * 7919 % 101) / 1000.0;
-      fmt::print(out, "{:.3f},{:.3f}\n", 20 + 5 * std::sin(turn + (i == kOff ? 4.0 : 0.9)) + jitter,
-                 100 + 8 * std::cos(turn) - jitter);
+      temperature.push_back(20 + 5 * std::sin(turn + (i == kOff ? 4.0 : 0.9)) + jitter);
+      pressure.push_back(100 + 8 * std::cos(turn) - jitter);
+      fmt::print(out, "{},{}\n", temperature.back(), pressure.back());
     }
     std::fclose(out);
   }
   ~Readings() { std::remove(path.c_str()); }
+
+  detector::v1::ScoreRequest Rows(const std::string& model, size_t begin, size_t end) const {
+    detector::v1::ScoreRequest out;
+    out.set_model(model);
+    out.mutable_table()->set_rows(static_cast<int64_t>(end - begin));
+    for (const auto& [name, values] : {std::pair("temperature", &temperature), std::pair("pressure", &pressure)}) {
+      auto* const column = out.mutable_table()->add_columns();
+      column->set_name(name);
+      column->set_type(common::v1::COLUMN_TYPE_NUMERIC);
+      for (size_t i = begin; i < end; ++i) column->add_values((*values)[i]);
+    }
+    return out;
+  }
+
   const std::string path;
+  std::vector<double> temperature, pressure;
 };
 
 json Explained(const std::string& anomaly, const json& body) {
@@ -40,6 +59,40 @@ json Explained(const std::string& anomaly, const json& body) {
   INFO(ran.out);
   REQUIRE(ran.code == 0);
   return json::parse(ran.out);
+}
+
+/// Sent a few at a time, rows score as they do all together: the service keeps those before them.
+void CheckStream(const Readings& readings, const std::string& model) {
+  const RunningPlatform& platform = SharedPlatform();
+  const size_t n = readings.pressure.size();
+  const auto stub = platform.Stub<Detector>("detector");
+  const auto whole = runtime::Call(*stub, &Detector::Stub::Score, platform.Out(), readings.Rows(model, 0, n));
+  INFO(whole.status());
+  REQUIRE(whole.ok());
+  REQUIRE(whole->rows_size() == static_cast<int>(n));
+  runtime::ClientCall call(platform.Out());
+  const auto stream = stub->ScoreStream(call.context());
+  for (size_t begin = 0, count = 1; begin < n; begin += count, count = count % 7 + 1) {
+    const size_t end = std::min(n, begin + count);
+    detector::v1::ScoreStreamRequest message;
+    *message.mutable_request() = readings.Rows(begin == 0 ? model : "", begin, end);
+    detector::v1::ScoreStreamResponse answer;
+    REQUIRE(stream->Write(message));
+    REQUIRE(stream->Read(&answer));
+    REQUIRE(answer.response().rows_size() == static_cast<int>(end - begin));
+    for (size_t i = begin; i < end; ++i) {
+      const auto& own = answer.response().rows(static_cast<int>(i - begin));
+      INFO("row " << i);
+      CHECK(own.score() == whole->rows(static_cast<int>(i)).score());
+      if (i == kOff + 2) {
+        REQUIRE(own.features_size() > 0);
+        CHECK(own.features(0).feature_name() == "temperature");
+        CHECK(own.features(0).lag() == 2);
+      }
+    }
+  }
+  CHECK(stream->WritesDone());
+  CHECK(stream->Finish().ok());
 }
 
 }  // namespace
@@ -85,6 +138,7 @@ TEST_CASE("a reading that does not follow from those before it is found from eve
     CHECK_THAT(shown.out, Catch::Contains("temperature 2 rows before: "));
   }
   CHECK(found == 4);
+  CheckStream(readings, anomalies["anomalies"][0]["model"]);
 }
 
 }  // namespace vedette::testing
