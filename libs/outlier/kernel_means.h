@@ -10,12 +10,11 @@
 
 namespace vedette::outlier {
 
-/// part(x_j, mean_j) of rows [begin, end) of X and of the means of `rows` by their Gaussian kernels (see
-/// GaussianMeans), which are what is expected.
+/// part(x_j, mean_j) of rows [begin, end) of X and of the `means` of `rows` by their Gaussian kernels, which are what
+/// is expected.
 template <typename Part>
 void KernelMeanParts(const RowUnit& unit, MatrixView X, int64_t begin, int64_t end, const GaussianMeans& means,
-                     const RowBlocks& rows, const double* weights, double gamma, const RowParts& out,
-                     const Part& part) {
+                     const RowBlocks& rows, const RowParts& out, const Part& part) {
   constexpr int kTogether = GaussianMeans::kTogether;
   const auto d = static_cast<size_t>(X.cols);
   absl::FixedArray<double, 512> work(2 * kTogether * d);
@@ -25,7 +24,7 @@ void KernelMeanParts(const RowUnit& unit, MatrixView X, int64_t begin, int64_t e
   for (int64_t at = begin; at < end; at += kTogether) {
     const auto count = static_cast<size_t>(std::min<int64_t>(kTogether, end - at));
     for (size_t q = 0; q < count; ++q) unit.Read(X, at + static_cast<int64_t>(q), work.data() + q * d);
-    means.Of(rows, weights, gamma, x, static_cast<int>(count), mean);
+    means.Of(rows, x, static_cast<int>(count), mean);
     for (size_t j = 0; j < d; ++j) {
       const RowParts own = out.From(at - begin + static_cast<int64_t>(j) * out.stride);
       for (size_t q = 0; q < count; ++q) {

@@ -22,10 +22,10 @@ class Kde final : public RowDetector {
   explicit Kde(const ParamSet& params) : bandwidth_(params.Real("bandwidth")) {}
 
  private:
-  absl::Status Learn(std::span<const double> rows, int64_t n, const Context&) override {
-    rows_ = RowBlocks(rows, static_cast<size_t>(n), d());
-    means_ = GaussianMeans(rows_);
-    return absl::OkStatus();
+  absl::Status Learn(std::span<const double> rows, int64_t n, const Context& ctx) override {
+    rows_ = RowBlocks(rows, static_cast<size_t>(n), d(), ctx);
+    means_ = GaussianMeans(rows_, {}, Inverse(), ctx);
+    return ctx.Check();
   }
   double Inverse() const {
     const double h = bandwidth_ * unit().unit();
@@ -70,7 +70,7 @@ class Kde final : public RowDetector {
   /// mean, in bandwidths.
   bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const override {
     const double inverse = Inverse();
-    KernelMeanParts(unit(), X, begin, end, means_, rows_, nullptr, inverse, out,
+    KernelMeanParts(unit(), X, begin, end, means_, rows_, out,
                     [inverse](double x, double mean) { return Finite((x - mean) * (x - mean) * inverse); });
     return true;
   }
@@ -96,7 +96,7 @@ class Kde final : public RowDetector {
     }
     if (!in.ok()) return;
     rows_ = RowBlocks(rows, static_cast<size_t>(n), d());
-    means_ = GaussianMeans(rows_);
+    means_ = GaussianMeans(rows_, {}, Inverse());
   }
 
   double bandwidth_;
@@ -131,7 +131,7 @@ const Descriptor k_kde = {
     .score_cost = "O(n d)",
     .cost = [](const ParamSet&, int64_t n, int64_t d) -> Cost {
       const double row = kRowFloor + 1e-9 * static_cast<double>(n) * (1 + 0.15 * static_cast<double>(d));
-      const double bytes = kBytesFloor + 8 * static_cast<double>((n + 8) * d);
+      const double bytes = kBytesFloor + static_cast<double>(12 * (n + 64) * (d + 1));  // in double, and in float32
       return {.fit_seconds = kFitFloor + static_cast<double>(n) * row,
               .score_seconds_per_row = row,
               .fit_bytes = 2 * bytes,

@@ -51,7 +51,7 @@ class OneClassSvm final : public RowDetector {
                       some.begin() + static_cast<int64_t>((i + 1) * d()));
     }
     expansion_ = KernelExpansion(kernel_, vectors_, std::move(alpha), d());
-    means_ = GaussianMeans(expansion_.blocks());
+    means_ = Means(ctx);
     training_.clear();
     if (used < n) return absl::OkStatus();
     // The gradients are the scores of the rows that were fitted on, to the last bit.
@@ -83,15 +83,16 @@ class OneClassSvm final : public RowDetector {
     }
   }
 
+  /// Other kernels than Gaussian ones say nothing of distance: all support vectors count.
+  GaussianMeans Means(const Context& ctx) const {
+    return {expansion_.blocks(), expansion_.weights(), kernel_.kind == Kernel::kRbf ? kernel_.gamma : 0, ctx};
+  }
   /// Squared gaps to the mean of the support vectors, weighed by their kernels on the row.
   bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const override {
-    // Other kernels than Gaussian ones say nothing of distance: all support vectors count.
-    const double gamma = kernel_.kind == Kernel::kRbf ? kernel_.gamma : 0;
-    KernelMeanParts(unit(), X, begin, end, means_, expansion_.blocks(), expansion_.weights().data(), gamma, out,
-                    [this](double x, double mean) {
-                      const double gap = unit().Unscaled(x - mean);
-                      return Finite(gap * gap);
-                    });
+    KernelMeanParts(unit(), X, begin, end, means_, expansion_.blocks(), out, [this](double x, double mean) {
+      const double gap = unit().Unscaled(x - mean);
+      return Finite(gap * gap);
+    });
     return true;
   }
   std::string_view space() const override { return "squared distance"; }
@@ -117,7 +118,7 @@ class OneClassSvm final : public RowDetector {
       if (std::fabs(v) > RowUnit::kMaxValue) return in.Fail("a support vector is out of range");
     }
     expansion_ = KernelExpansion(kernel_, vectors_, std::move(alpha), d());
-    means_ = GaussianMeans(expansion_.blocks());
+    means_ = Means({});
   }
 
   double nu_, gamma_, tolerance_;
@@ -196,12 +197,12 @@ const Descriptor k_ocsvm = {
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double used = static_cast<double>(std::min(n, p.Int("max_rows"))),
                    // Of more than some thousand rows, parts of the kernel matrix are computed again and again.
-                   row = 1e-6 + 1e-9 * used * (1 + used / 10000) * (0.25 + 0.02 * static_cast<double>(d));
+          row = 1e-6 + 1e-9 * used * (1 + used / 10000) * (0.25 + 0.02 * static_cast<double>(d));
       const double score = kRowFloor + row * (0.1 + p.Real("nu"));
       return {.fit_seconds = kFitFloor + used * row + static_cast<double>(n) * score,
               .score_seconds_per_row = score,
-              .fit_bytes = kBytesFloor + std::min(8 * used * used, 2.7e8) + 24 * used * static_cast<double>(d),
-              .model_bytes = kBytesFloor + 16 * used * static_cast<double>(d)};
+              .fit_bytes = kBytesFloor + std::min(8 * used * used, 2.7e8) + 28 * used * static_cast<double>(d),
+              .model_bytes = kBytesFloor + 20 * used * static_cast<double>(d)};
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<OneClassSvm>(params); },
 };

@@ -16,17 +16,15 @@
 
 namespace vedette::outlier {
 
-void GaussianMeans::Avx512(const GaussianMeanRows& in, const double* const* x, int count) {
-  absl::FixedArray<double, 1024> work(in.rows->features() * kTogether * 9);
-  if (count == kTogether) return MeansOf<F64x8, kTogether, 2, 4>(in, x, work.data());
-  GaussianMeanRows one = in;
-  for (int q = 0; q < count; ++q, one.means += in.rows->features()) MeansOf<F64x8, 1, 8, 8>(one, x + q, work.data());
+const GaussianMeanForms& GaussianMeans::Avx512() {
+  static constexpr GaussianMeanForms kForms = {MeansOfRows<F32x16, 4, 4, 4, 8, 4>, MeansOfRows<F64x8, 2, 1, 4, 8, 1>};
+  return kForms;
 }
 
 }  // namespace vedette::outlier
 #pragma GCC pop_options
 #else
 namespace vedette::outlier {
-void GaussianMeans::Avx512(const GaussianMeanRows& in, const double* const* x, int count) { Portable(in, x, count); }
+const GaussianMeanForms& GaussianMeans::Avx512() { return Portable(); }
 }  // namespace vedette::outlier
 #endif

@@ -1,70 +1,88 @@
 // The loops of gaussian_means.h for one kind of vector: included once for each.
 #pragma once
 
+#include <absl/container/fixed_array.h>
+
 #include <cstdint>
+#include <type_traits>
 
 #include "outlier/kernels/gaussian_means.h"
 
 namespace vedette::outlier {
 namespace {
 
-constexpr int64_t kMeanChunk = 16;  // blocks: their rows stay in the first cache from the kernels to the means
-constexpr double kLargestDouble = 1.7976931348623157e308;
-constexpr double kLog2E = 1.4426950408889634, kLeastExponent = -1000;
+constexpr int64_t kMeanChunk = 16;    // blocks: their rows stay in the first cache from the kernels to the means
+constexpr int64_t kMeanSegment = 64;  // blocks that are added up in lanes of their own type; in double beyond
 
-/// The Chebyshev interpolant of 2^r on [-1/2, 1/2], highest power first: off by 9e-13.
-constexpr double kAboutPowerOfTwo[] = {1.3255224878668817e-06, 1.5310079402249296e-05, 0.00015403455852453838,
-                                       0.0013333450568000645,  0.009618129159402558,   0.05550410941205933,
-                                       0.2402265069581299,     0.6931471805459335,     1.0};
+/// 2^t of one type: the Chebyshev interpolant of 2^r on [-1/2, 1/2], highest power first, and what is added to round t
+/// to whole numbers, in the low bits.
+template <typename Value>
+struct PowerTable;
+/// Off by 9e-13; t in [-1000, 0] (and a little above).
+template <>
+struct PowerTable<double> {
+  static constexpr int kTerms = 9;
+  static constexpr double kTable[] = {1.3255224878668817e-06, 1.5310079402249296e-05, 0.00015403455852453838,
+                                      0.0013333450568000645,  0.009618129159402558,   0.05550410941205933,
+                                      0.2402265069581299,     0.6931471805459335,     1.0};
+  static constexpr double kRound = 0x1.8p52, kLeast = -1000;
+};
+/// Times 2^60, so that more of what is far from all is a normal number, for t in [-180, 0]; off by 3e-7.
+template <>
+struct PowerTable<float> {
+  static constexpr int kTerms = 6;
+  static constexpr float kTable[] = {0.00133908633F, 0.00967603177F, 0.0555035695F,
+                                     0.240221068F,   0.693147182F,   1.00000012F};
+  static constexpr float kRound = 0x1.8p23F + 60, kLeast = -180;
+};
 
-/// 2^t for t in [-1000, 0] (and a little above).
-template <typename V>
+template <typename V, typename Value = typename V::Value>
 inline V PowerOfTwoOf(V t) {
-  const V shift = V::Set(0x1.8p52);  // adding it rounds to whole numbers, in the low bits
-  const V shifted = t + shift, r = t - (shifted - shift);
-  V p = V::Set(kAboutPowerOfTwo[0]);
+  using Of = PowerTable<Value>;
+  const V round = V::Set(Of::kRound), shifted = t + round, r = t - (shifted - round);
+  V p = V::Set(Of::kTable[0]);
 #pragma GCC unroll 8
-  for (int i = 1; i < 9; ++i) p = Fma(p, r, V::Set(kAboutPowerOfTwo[i]));
+  for (int i = 1; i < Of::kTerms; ++i) p = Fma(p, r, V::Set(Of::kTable[i]));
   return TimesPowerOfTwo(p, shifted);
 }
 
-/// Adds up lane i with lane i + 4, then as four lanes: the same order whatever V is.
-inline double SumOfEight(const double* v) {
-  const double a = v[0] + v[4], b = v[1] + v[5], c = v[2] + v[6], d = v[3] + v[7];
-  return (a + c) + (b + d);
+template <typename V>
+inline constexpr bool kInFloat = std::is_same_v<typename V::Value, float>;
+template <typename V>
+inline constexpr int kHalvesOf = GaussianMeanRows<typename V::Value>::kWidth / V::kLanes;
+
+/// The sum of a block's lanes, in the same order whatever V is: each with that half the width away, again and again.
+template <typename V>
+inline double SumOfLanes(const V (&halves)[kHalvesOf<V>]) {
+  return static_cast<double>(kHalvesOf<V> == 1 ? Sum(halves[0]) : Sum(halves[0] + halves[kHalvesOf<V> - 1]));
 }
 
-/// Of the rows of kBlocks blocks: the binary logarithm of the kernel times 2^shift where distances are taken by
-/// products, the squared distance else.
-template <typename V, bool kProducts, int kQueries, int kBlocks>
-inline void Exponents(const GaussianMeanRows& in, int64_t block, const double* const* x, const double* shift,
-                      const double (*scaled)[kQueries], V (&t)[kBlocks][kQueries][8 / V::kLanes]) {
-  constexpr int kHalves = 8 / V::kLanes;
-  const auto d = static_cast<int64_t>(in.rows->features());
-  const double* values = in.rows->block(static_cast<size_t>(block));
-  const V factor = V::Set(-in.gamma * kLog2E);
+/// Of the rows of kBlocks blocks: factor 2 x.y of floats, |x - y|^2 of doubles.
+template <typename V, int kQueries, int kBlocks, typename Value>
+inline void Exponents(const GaussianMeanRows<Value>& in, int64_t block, const Value* const* x,
+                      V (&t)[kBlocks][kQueries][kHalvesOf<V>]) {
+  constexpr int kHalves = kHalvesOf<V>;
+  const int64_t step = in.features * in.kWidth;
+  const Value* values = in.values + block * step;
 #pragma GCC unroll 8
   for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 4
     for (int q = 0; q < kQueries; ++q) {
 #pragma GCC unroll 2
-      for (int h = 0; h < kHalves; ++h) {
-        t[b][q][h] = kProducts ? Fma(V::LoadAny(in.norms + (block + b) * 8 + h * V::kLanes), factor, V::Set(shift[q]))
-                               : V::Zero();
-      }
+      for (int h = 0; h < kHalves; ++h) t[b][q][h] = V::Zero();
     }
   }
-  for (int64_t j = 0; j < d; ++j, values += 8) {
+  for (int64_t j = 0; j < in.features; ++j, values += in.kWidth) {
 #pragma GCC unroll 8
     for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 2
       for (int h = 0; h < kHalves; ++h) {
-        const V row = V::LoadAny(values + b * d * 8 + h * V::kLanes);
+        const V row = V::LoadAny(values + b * step + h * V::kLanes);
 #pragma GCC unroll 4
         for (int q = 0; q < kQueries; ++q) {
           V& own = t[b][q][h];
-          if (kProducts) {
-            own = Fma(V::Set(scaled[j][q]), row, own);
+          if constexpr (kInFloat<V>) {
+            own = Fma(V::Set(x[q][j]), row, own);
           } else {
             const V gap = V::Set(x[q][j]) - row;
             own = Fma(gap, gap, own);
@@ -75,60 +93,64 @@ inline void Exponents(const GaussianMeanRows& in, int64_t block, const double* c
   }
 }
 
-/// A chunk's kernels, and the running sums; `most` are the largest exponents, or minus the least squared distances.
+/// A chunk's kernels, and what has been summed of the segment; `most` as in GaussianMeanSums, lane by lane.
 template <typename V, int kQueries>
 struct MeanState {
-  static constexpr int kHalves = 8 / V::kLanes;
-  V total[kQueries][kHalves], most[kQueries][kHalves];
-  alignas(64) double kernel[kQueries][kMeanChunk * 8];
+  V total[kQueries][kHalvesOf<V>], most[kQueries][kHalvesOf<V>];
+  alignas(64) typename V::Value kernel[kQueries][kMeanChunk * kHalvesOf<V> * V::kLanes];
 };
 
-template <typename V, bool kProducts, int kQueries, int kBlocks>
-inline void AddKernels(const GaussianMeanRows& in, int64_t first, int64_t block, const double* const* x,
-                       const double* shift, const double (*scaled)[kQueries], MeanState<V, kQueries>& state) {
-  constexpr int kHalves = 8 / V::kLanes;
+template <typename V, int kQueries, int kBlocks, typename Value>
+inline void AddKernels(const GaussianMeanRows<Value>& in, int64_t first, int64_t block, const Value* const* x,
+                       const Value* shift, MeanState<V, kQueries>& state) {
+  constexpr int kHalves = kHalvesOf<V>;
   V t[kBlocks][kQueries][kHalves];
-  Exponents<V, kProducts, kQueries, kBlocks>(in, block, x, shift, scaled, t);
+  Exponents<V, kQueries, kBlocks>(in, block, x, t);
 #pragma GCC unroll 8
   for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 4
     for (int q = 0; q < kQueries; ++q) {
 #pragma GCC unroll 2
       for (int h = 0; h < kHalves; ++h) {
-        const int64_t at = (block + b) * 8 + h * V::kLanes;
-        V exponent = t[b][q][h];
-        if (!kProducts) exponent = V::Zero() - exponent;
-        state.most[q][h] = Max(state.most[q][h], exponent);
-        if (!kProducts) exponent = (exponent + V::Set(shift[q])) * V::Set(in.gamma * kLog2E);
-        V kernel = PowerOfTwoOf(Max(exponent, V::Set(kLeastExponent)));
-        if (in.weights != nullptr) kernel = kernel * V::LoadAny(in.weights + at);
+        const int64_t at = (block + b) * in.kWidth + h * V::kLanes;
+        const V weight = V::LoadAny(in.weights + at), from = V::Set(shift[q]);
+        const V least = V::Set(PowerTable<Value>::kLeast);
+        V kernel;
+        if constexpr (kInFloat<V>) {
+          const V exponent = t[b][q][h] + (weight + from);
+          state.most[q][h] = Max(state.most[q][h], exponent);
+          kernel = PowerOfTwoOf(Max(exponent, least));
+        } else {
+          state.most[q][h] = Max(state.most[q][h], V::Zero() - t[b][q][h]);
+          kernel = PowerOfTwoOf(Max((from - t[b][q][h]) * V::Set(in.factor), least)) * weight;
+        }
         state.total[q][h] = state.total[q][h] + kernel;
-        kernel.Store(state.kernel[q] + at - first * 8);
+        kernel.Store(state.kernel[q] + at - first * in.kWidth);
       }
     }
   }
 }
 
-/// sums[j][q] += kernels times the values of kFeatures columns from j, over a chunk's blocks.
-template <typename V, int kQueries, int kFeatures>
-inline void AddValues(const double* values, int64_t d, int64_t blocks, const double (*kernel)[kMeanChunk * 8],
-                      double* sums) {
-  constexpr int kHalves = 8 / V::kLanes;
-  for (int h = 0; h < kHalves; ++h) {
+/// sums[f][q] += kernels times the values of kFeatures columns, over a chunk's blocks.
+template <typename V, int kQueries, int kFeatures, typename Value>
+inline void AddValues(const Value* values, int64_t step, int64_t blocks, const MeanState<V, kQueries>& state,
+                      Value* sums) {
+  constexpr int kWidth = GaussianMeanRows<Value>::kWidth;
+  for (int64_t h = 0; h < kWidth; h += V::kLanes) {
     V sum[kFeatures][kQueries];
 #pragma GCC unroll 8
     for (int f = 0; f < kFeatures; ++f) {
 #pragma GCC unroll 4
-      for (int q = 0; q < kQueries; ++q) sum[f][q] = V::LoadAny(sums + (f * kQueries + q) * 8 + h * V::kLanes);
+      for (int q = 0; q < kQueries; ++q) sum[f][q] = V::LoadAny(sums + (f * kQueries + q) * kWidth + h);
     }
-    const double* at = values + h * V::kLanes;
-    for (int64_t b = 0; b < blocks; ++b, at += d * 8) {
+    const Value* at = values + h;
+    for (int64_t b = 0; b < blocks; ++b, at += step) {
       V w[kQueries];
 #pragma GCC unroll 4
-      for (int q = 0; q < kQueries; ++q) w[q] = V::LoadAny(kernel[q] + b * 8 + h * V::kLanes);
+      for (int q = 0; q < kQueries; ++q) w[q] = V::LoadAny(state.kernel[q] + b * kWidth + h);
 #pragma GCC unroll 8
       for (int f = 0; f < kFeatures; ++f) {
-        const V value = V::LoadAny(at + f * 8);
+        const V value = V::LoadAny(at + f * kWidth);
 #pragma GCC unroll 4
         for (int q = 0; q < kQueries; ++q) sum[f][q] = Fma(w[q], value, sum[f][q]);
       }
@@ -136,7 +158,7 @@ inline void AddValues(const double* values, int64_t d, int64_t blocks, const dou
 #pragma GCC unroll 8
     for (int f = 0; f < kFeatures; ++f) {
 #pragma GCC unroll 4
-      for (int q = 0; q < kQueries; ++q) sum[f][q].Store(sums + (f * kQueries + q) * 8 + h * V::kLanes);
+      for (int q = 0; q < kQueries; ++q) sum[f][q].Store(sums + (f * kQueries + q) * kWidth + h);
     }
   }
 }
@@ -155,83 +177,76 @@ inline void EachRest(int64_t rest, const F& f) {
   }
 }
 
-/// work: features x kQueries x 8. kBlocks: side by side. Kernels are 2^(exponent + shift) where distances are taken by
-/// products, else 2^(factor (shift - squared distance)).
-template <typename V, bool kProducts, int kQueries, int kBlocks, int kFeatures>
-void MeansOnce(const GaussianMeanRows& in, const double* const* x, const double* shift,
-               const double (*scaled)[kQueries], double* work, double* most) {
-  constexpr int kHalves = 8 / V::kLanes;
-  const auto d = static_cast<int64_t>(in.rows->features());
-  const auto blocks = static_cast<int64_t>(in.rows->padded() / 8);
+/// Adds blocks [first, end), a chunk, to the segment's sums. kBlocks side by side, then kRest, of which there are whole
+/// ones.
+template <typename V, int kQueries, int kBlocks, int kRest, int kFeatures, typename Value>
+inline void AddChunk(const GaussianMeanRows<Value>& in, int64_t first, int64_t end, const Value* const* x,
+                     const Value* shift, MeanState<V, kQueries>& state, Value* sums) {
+  const int64_t step = in.features * in.kWidth;
+  int64_t block = first;
+  for (; block + kBlocks <= end; block += kBlocks) AddKernels<V, kQueries, kBlocks>(in, first, block, x, shift, state);
+  for (; block < end; block += kRest) AddKernels<V, kQueries, kRest>(in, first, block, x, shift, state);
+  const auto add = [&](int64_t j, auto several) {
+    AddValues<V, kQueries, several.value>(in.values + first * step + j * in.kWidth, step, end - first, state,
+                                          sums + j * kQueries * in.kWidth);
+  };
+  int64_t j = 0;
+  for (; j + kFeatures <= in.features; j += kFeatures) add(j, FeatureCount<kFeatures>());
+  EachRest<kFeatures - 1>(in.features - j, [&](auto several) { add(j, several); });
+}
+
+template <typename V, int kQueries, int kBlocks, int kRest, int kFeatures, typename Value>
+void MeansOf(const GaussianMeanRows<Value>& in, const Value* const* x, const Value* shift,
+             const GaussianMeanSums& out) {
+  constexpr int kHalves = kHalvesOf<V>, kWidth = GaussianMeanRows<Value>::kWidth;
+  const int64_t cells = in.features * kQueries;
+  absl::FixedArray<Value, 2048> sums(static_cast<size_t>(cells * kWidth));
   MeanState<V, kQueries> state;
-  for (int q = 0; q < kQueries; ++q) {
-    for (int h = 0; h < kHalves; ++h) {
-      state.total[q][h] = V::Zero();
-      state.most[q][h] = V::Set(-kLargestDouble);
+  double total[kQueries] = {};
+  for (auto& most : state.most) {
+    for (V& m : most) m = V::Set(static_cast<Value>(kInFloat<V> ? -3e38 : -1.7e308));
+  }
+  for (int64_t i = 0; i < in.features; ++i) {
+    for (int q = 0; q < kQueries; ++q) out.means[q * in.features + i] = 0;
+  }
+  for (int64_t begin = 0; begin < in.blocks; begin += kMeanSegment) {
+    const int64_t end = begin + kMeanSegment < in.blocks ? begin + kMeanSegment : in.blocks;
+    for (Value& s : sums) s = 0;
+    for (auto& own : state.total) {
+      for (V& s : own) s = V::Zero();
+    }
+    for (int64_t first = begin; first < end; first += kMeanChunk) {
+      const int64_t last = first + kMeanChunk < end ? first + kMeanChunk : end;
+      AddChunk<V, kQueries, kBlocks, kRest, kFeatures>(in, first, last, x, shift, state, sums.data());
+    }
+    for (int q = 0; q < kQueries; ++q) {
+      total[q] += SumOfLanes(state.total[q]);
+      for (int64_t j = 0; j < in.features; ++j) {
+        V own[kHalves];
+        for (int h = 0; h < kHalves; ++h) own[h] = V::LoadAny(&sums[(j * kQueries + q) * kWidth + h * V::kLanes]);
+        out.means[q * in.features + j] += SumOfLanes(own);
+      }
     }
   }
-  for (int64_t i = 0; i < d * kQueries * 8; ++i) work[i] = 0;
-  for (int64_t first = 0; first < blocks; first += kMeanChunk) {
-    const int64_t end = first + kMeanChunk < blocks ? first + kMeanChunk : blocks;
-    int64_t block = first;
-    for (; block + kBlocks <= end; block += kBlocks)
-      AddKernels<V, kProducts, kQueries, kBlocks>(in, first, block, x, shift, scaled, state);
-    for (; block < end; ++block) AddKernels<V, kProducts, kQueries, 1>(in, first, block, x, shift, scaled, state);
-    const double* const values = in.rows->block(static_cast<size_t>(first));
-    const auto add = [&](int64_t j, auto several) {
-      AddValues<V, kQueries, several.value>(values + j * 8, d, end - first, state.kernel, work + j * kQueries * 8);
-    };
-    int64_t j = 0;
-    for (; j + kFeatures <= d; j += kFeatures) add(j, FeatureCount<kFeatures>());
-    EachRest<kFeatures - 1>(d - j, [&](auto several) { add(j, several); });
-  }
   for (int q = 0; q < kQueries; ++q) {
-    double total[8], largest[8];
-    for (int h = 0; h < kHalves; ++h) {
-      state.total[q][h].Store(total + h * V::kLanes);
-      state.most[q][h].Store(largest + h * V::kLanes);
-    }
-    most[q] = largest[0];
-    for (const double v : largest) most[q] = v > most[q] ? v : most[q];
-    const double inverse = 1 / SumOfEight(total);
-    for (int64_t j = 0; j < d; ++j) in.means[q * d + j] = SumOfEight(work + (j * kQueries + q) * 8) * inverse;
+    alignas(64) Value largest[kWidth];
+    for (int h = 0; h < kHalves; ++h) state.most[q][h].Store(largest + h * V::kLanes);
+    for (int i = 1; i < kWidth; ++i) largest[0] = largest[i] > largest[0] ? largest[i] : largest[0];
+    out.most[q] = static_cast<double>(largest[0]);
+    const double inverse = 1 / total[q];
+    for (int64_t j = 0; j < in.features; ++j) out.means[q * in.features + j] *= inverse;
   }
 }
 
-/// work: features x kQueries x 9.
-template <typename V, bool kProducts, int kQueries, int kBlocks, int kFeatures>
-void MeansOfForm(const GaussianMeanRows& in, const double* const* x, double* work) {
-  constexpr double kVanishing = -400;
-  const auto d = static_cast<int64_t>(in.rows->features());
-  auto* const scaled = reinterpret_cast<double(*)[kQueries]>(work + d * kQueries * 8);
-  const double factor = in.gamma * kLog2E;
-  double own[kQueries], shift[kQueries], most[kQueries];
-  for (int q = 0; q < kQueries; ++q) {
-    own[q] = 0;
-    for (int64_t j = 0; j < d; ++j) {
-      own[q] += x[q][j] * x[q][j];
-      scaled[j][q] = 2 * factor * x[q][j];
-    }
-    own[q] = kProducts ? -factor * own[q] : 0;
-    shift[q] = own[q];
+/// Four rows at once, or one after the other: k* are {kBlocks, kRest, kFeatures} of MeansOf for four, and for one.
+template <typename V, int kBlocks, int kRest, int kFeatures, int kOneBlocks, int kOneRest, typename Value>
+void MeansOfRows(const GaussianMeanRows<Value>& in, const Value* const* x, const Value* shift, int count,
+                 const GaussianMeanSums& out) {
+  constexpr int kTogether = GaussianMeans::kTogether;
+  if (count == kTogether) return MeansOf<V, kTogether, kBlocks, kRest, kFeatures>(in, x, shift, out);
+  for (int q = 0; q < count; ++q) {
+    MeansOf<V, 1, kOneBlocks, kOneRest, 8>(in, x + q, shift + q, {out.means + q * in.features, out.most + q});
   }
-  MeansOnce<V, kProducts, kQueries, kBlocks, kFeatures>(in, x, shift, scaled, work, most);
-  bool any = false;
-  for (int q = 0; q < kQueries; ++q) {  // rows far from all: again, relative to the nearest; the others as before
-    if ((kProducts ? most[q] : most[q] * factor) >= kVanishing) continue;
-    shift[q] = own[q] - most[q];
-    any = true;
-  }
-  if (!any) return;
-  MeansOnce<V, kProducts, kQueries, kBlocks, kFeatures>(in, x, shift, scaled, work, most);
-}
-
-template <typename V, int kQueries, int kBlocks, int kFeatures>
-void MeansOf(const GaussianMeanRows& in, const double* const* x, double* work) {
-  if (in.by_products)
-    MeansOfForm<V, true, kQueries, kBlocks, kFeatures>(in, x, work);
-  else
-    MeansOfForm<V, false, kQueries, kBlocks, kFeatures>(in, x, work);
 }
 
 }  // namespace

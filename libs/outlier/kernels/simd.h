@@ -15,6 +15,7 @@ namespace vedette::outlier {
 
 #if VEDETTE_F64X4_AVX2
 struct F64x4 {
+  using Value = double;
   static constexpr int kLanes = 4;
   __m256d v;
   static F64x4 Zero() { return {_mm256_setzero_pd()}; }
@@ -48,12 +49,18 @@ inline F64x4 TimesPowerOfTwo(F64x4 a, F64x4 shifted) {
   return {_mm256_castsi256_pd(
       _mm256_add_epi64(_mm256_castpd_si256(a.v), _mm256_slli_epi64(_mm256_castpd_si256(shifted.v), 52)))};
 }
+/// The sum of the lanes: each with that half the width away, and so on.
+inline double Sum(F64x4 a) {
+  const __m128d half = _mm_add_pd(_mm256_castpd256_pd128(a.v), _mm256_extractf128_pd(a.v, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
+}
 /// a where x <= y, else b (also where x or y is NaN).
 inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
   return {_mm256_blendv_pd(b.v, a.v, _mm256_cmp_pd(x.v, y.v, _CMP_LE_OQ))};
 }
 #else
 struct F64x4 {
+  using Value = double;
   static constexpr int kLanes = 4;
   double v[4];
   static F64x4 Zero() { return {}; }
@@ -115,6 +122,7 @@ inline F64x4 TimesPowerOfTwo(F64x4 a, F64x4 shifted) {
   }
   return a;
 }
+inline double Sum(F64x4 a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
   for (int i = 0; i < 4; ++i) b.v[i] = x.v[i] <= y.v[i] ? a.v[i] : b.v[i];
   return b;
@@ -124,6 +132,8 @@ inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
 /// Eight floats side by side, likewise.
 #if VEDETTE_F64X4_AVX2
 struct F32x8 {
+  using Value = float;
+  static constexpr int kLanes = 8;
   __m256 v;
   static F32x8 Zero() { return {_mm256_setzero_ps()}; }
   static F32x8 Set(float x) { return {_mm256_set1_ps(x)}; }
@@ -142,11 +152,23 @@ inline F32x8 Min(F32x8 a, F32x8 b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline F32x8 Max(F32x8 a, F32x8 b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline F32x8 Abs(F32x8 a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0F), a.v)}; }
 inline F32x8 Sqrt(F32x8 a) { return {_mm256_sqrt_ps(a.v)}; }
+/// a times 2^k, where `shifted` is k + 1.5 * 2^23 for a whole k; the result must be a normal number.
+inline F32x8 TimesPowerOfTwo(F32x8 a, F32x8 shifted) {
+  return {_mm256_castsi256_ps(
+      _mm256_add_epi32(_mm256_castps_si256(a.v), _mm256_slli_epi32(_mm256_castps_si256(shifted.v), 23)))};
+}
+inline float Sum(F32x8 a) {
+  const __m128 half = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  const __m128 two = _mm_add_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
 inline F32x8 WhereNotAbove(F32x8 x, F32x8 y, F32x8 a, F32x8 b) {
   return {_mm256_blendv_ps(b.v, a.v, _mm256_cmp_ps(x.v, y.v, _CMP_LE_OQ))};
 }
 #else
 struct F32x8 {
+  using Value = float;
+  static constexpr int kLanes = 8;
   float v[8];
   static F32x8 Zero() { return {}; }
   static F32x8 Set(float x) { return {{x, x, x, x, x, x, x, x}}; }
@@ -189,6 +211,18 @@ inline F32x8 Abs(F32x8 a) {
 }
 inline F32x8 Sqrt(F32x8 a) {
   return EachLane(a, a, [](float x, float) { return std::sqrt(x); });
+}
+inline F32x8 TimesPowerOfTwo(F32x8 a, F32x8 shifted) {
+  for (int i = 0; i < 8; ++i) {
+    a.v[i] = std::bit_cast<float>(std::bit_cast<uint32_t>(a.v[i]) + (std::bit_cast<uint32_t>(shifted.v[i]) << 23));
+  }
+  return a;
+}
+inline float Sum(F32x8 a) {
+  for (int half = 4; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) a.v[i] += a.v[i + half];
+  }
+  return a.v[0];
 }
 inline F32x8 WhereNotAbove(F32x8 x, F32x8 y, F32x8 a, F32x8 b) {
   for (int i = 0; i < 8; ++i) b.v[i] = x.v[i] <= y.v[i] ? a.v[i] : b.v[i];

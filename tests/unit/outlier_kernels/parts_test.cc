@@ -7,18 +7,11 @@
 #include "base/rng.h"
 #include "outlier/kernels/gaussian_means.h"
 #include "outlier/kernels/neighbor_gaps.h"
+#include "outlier/kernels/processor.h"
 #include "outlier/kernels/row_parts.h"
 
 namespace vedette::outlier {
 namespace {
-
-bool HasWideVectors() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-#else
-  return false;
-#endif
-}
 
 std::vector<double> NormalValues(int64_t count, uint64_t seed) {
   Rng rng(seed);
@@ -32,7 +25,7 @@ template <typename Run>
 std::vector<double> SameInEveryForm(int64_t d, const std::vector<double>& tile, const Run& run) {
   std::vector<double> wide(static_cast<size_t>(16 * d));
   run(RowPartsPortable(), tile.data(), 16, wide.data());
-  if (HasWideVectors()) {
+  if (HasAvx512()) {
     std::vector<double> other(wide.size());
     run(RowPartsAvx512(), tile.data(), 16, other.data());
     CHECK(other == wide);
@@ -239,7 +232,7 @@ double MeansAreOff(const WeightedRows& in, const std::vector<double>& x, size_t 
     const size_t count = std::min<size_t>(4, x.size() / in.d - first);
     for (size_t q = 0; q < count; ++q) queries[q] = x.data() + (first + q) * in.d;
     const std::vector<double> together = of(queries, count, GaussianMeans::Portable());
-    if (HasWideVectors()) CHECK(of(queries, count, GaussianMeans::Avx512()) == together);
+    if (HasAvx512()) CHECK(of(queries, count, GaussianMeans::Avx512()) == together);
     for (size_t q = 0; q < count; ++q) {
       near += means.NearEnough(queries[q]) ? 1 : 0;
       const auto own = together.begin() + static_cast<int64_t>(q * in.d);
@@ -349,6 +342,9 @@ TEST_CASE("means weighted by Gaussian kernels: bandwidths from nothing to all, r
     heavier.weights.assign(n, 1e-9);
     heavier.weights[n / 2] = 1;
     CHECK(MeansAreOff(heavier, x, n <= 2 ? 0 : 4) < kFloatOff);
+    WeightedRows faint = all_alike;
+    faint.weights.assign(n, 1e-300);
+    CHECK(MeansAreOff(faint, {10, 10, 10, 10}, 0) < 1e-12);  // 1e-300 times e^-200 is 0
   }
 }
 
