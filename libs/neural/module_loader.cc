@@ -22,10 +22,8 @@ constexpr const char* kFileName = "libvedette_neural.so";
 constexpr const char* kVariable = "VEDETTE_NEURAL_MODULE";
 constexpr const char* kAdvice =
     "fitting a neural algorithm needs this module: build it (cmake -DVEDETTE_NEURAL=ON, with libtorch-dev installed, "
-    "target "
-    "vedette_neural_module) and put it beside the program or in ../lib, or name the file in VEDETTE_NEURAL_MODULE; "
-    "models "
-    "that were fitted elsewhere are scored without it";
+    "target vedette_neural_module) and put it beside the program or in ../lib, or name the file in "
+    "VEDETTE_NEURAL_MODULE; models that were fitted elsewhere are scored without it";
 
 /// Places of an installed module, next to the running program.
 std::vector<std::string> Neighbours() {

@@ -82,10 +82,10 @@ class Model {
                                                     const Context& ctx) const;
   /// The scored training rows, in order (empty after Load).
   std::vector<RowScore> TrainingRows() const;
-  /// For each row of X: the `most` source columns at their lags with the largest contributions, largest first; the parts of a
-  /// one-hot column are added up, shares are of all columns. With `table` actual values are what the cells say, without it what the matrix says: row i of X is the table's row i,
-  /// or its row rows[i] where `rows` is not empty, and the rows before it in the table are its history; its first row stands
-  /// for those that are not there. `space` gets what contributions add up to or measure. Falls back to robust z-scores against the
+  /// For each row of X: the `most` source columns at their lags with the largest contributions, largest first; the parts of
+  /// a one-hot column are added up, shares are of all columns. With `table` actual values are what the cells say, without
+  /// it what the matrix says: row i of X is the table's row i, or its row rows[i] where `rows` is not empty, and the rows
+  /// before it in the table are its history; its first row stands for those that are not there. `space` gets what contributions add up to or measure. Falls back to robust z-scores against the
   /// background when the algorithm has no native attribution (space says so). Thread-safe.
   absl::StatusOr<std::vector<std::vector<FeatureContribution>>> Explain(MatrixView X, const Context& ctx,
                                                                         std::string* space = nullptr,

@@ -138,8 +138,7 @@ void Model::Describe(size_t feature, bool coded, double actual, double expected,
   if (coded) {
     const auto index = static_cast<int64_t>(feature);
     out.actual = out.expected = kNone;
-    out.actual_text =
-        preparation_.CategoryOf(index, unscaled);  // "" for a missing one or one that training did not see
+    out.actual_text = preparation_.CategoryOf(index, unscaled);  // "" for a missing one, or new to the model
     out.expected_text = preparation_.CategoryOf(index, typical_[feature]);
     return;
   }

@@ -93,11 +93,12 @@ absl::Status Kernel(const Matrix& train, const Matrix& rows) {
 }  // namespace
 
 absl::Status RunExplain(std::span<char* const> args) {
-  ASSIGN_OR_RETURN(const Flags flags, Flags::Parse(args, {{"algorithms", kFamilies}}));
+  ASSIGN_OR_RETURN(const Flags flags, Flags::Parse(args, {{"algorithms", kFamilies}, {"train-rows", "1000"}}));
+  ASSIGN_OR_RETURN(const int64_t train_rows, flags.Int("train-rows", kBackground, 1000000));
   const Matrix train = Normal(kTrain, kFeatures, 1), rows = Normal(kRows, kFeatures, 2);
   fmt::print("{:<48} {:>9} {:>9} {:>9} {:>9}\n", "ms of one core per row", "here", "peer", "ratio", "wanted");
   RETURN_IF_ERROR(Trees(train, rows));
-  RETURN_IF_ERROR(Natives(train, flags.Text("algorithms")));
+  RETURN_IF_ERROR(Natives(Normal(train_rows, kFeatures, 1), flags.Text("algorithms")));
   return Kernel(train, rows);
 }
 
