@@ -8,11 +8,13 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "outlier/columns.h"
+#include "outlier/parallel.h"
 
 namespace vedette::outlier {
 namespace {
 
 constexpr int64_t kBackgroundRows = 100;
+constexpr int64_t kRowsTogether = 4096;  // of what follows from scores
 constexpr uint64_t kBackgroundStream = 0xB4C6;  // apart from the streams that algorithms draw from
 
 /// The value that occurs most often (the least such).
@@ -178,12 +180,13 @@ absl::StatusOr<std::vector<RowScore>> Model::Score(MatrixView X, const Context& 
   RETURN_IF_ERROR(CheckInput(X));
   std::vector<double> scores(static_cast<size_t>(X.rows));
   if (X.rows > 0) RETURN_IF_ERROR(detector_->Score(X, scores, ctx));
-  std::vector<RowScore> rows;
-  rows.reserve(scores.size());
-  for (const double score : scores) {
-    if (!std::isfinite(score)) return Internal("{} gave a score that is not finite", descriptor_->name);
-    rows.push_back(RowOf(score));
+  if (std::ranges::any_of(scores, [](double s) { return !std::isfinite(s); })) {
+    return Internal("{} gave a score that is not finite", descriptor_->name);
   }
+  std::vector<RowScore> rows(scores.size());
+  RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, kRowsTogether, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) rows[i] = RowOf(scores[i]);
+  }));
   return rows;
 }
 

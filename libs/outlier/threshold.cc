@@ -15,6 +15,17 @@ namespace {
 constexpr uint32_t kThresholdVersion = 2;  // 2: the rule; 1 had none
 constexpr double kMaxFinite = std::numeric_limits<double>::max();
 
+/// More than -ln of what a double can tell from 1 or from 0 beside 1.
+constexpr double kCertain = 42;
+
+/// -ln of the bound on either tail of a binomial share around p from q on (Hoeffding 1963, theorem 1), q in [0, 1], p inside.
+double TailExponent(double q, double p, double n) {
+  const double quick = 2 * n * (q - p) * (q - p);  // never more
+  if (quick > kCertain) return quick;
+  const double over = q > 0 ? q * std::log(q / p) : 0, under = q < 1 ? (1 - q) * std::log((1 - q) / (1 - p)) : 0;
+  return n * (over + under);
+}
+
 /// numpy's linear interpolation between order statistics; halves avoid overflow of the difference.
 double SortedPercentile(std::span<const double> sorted, double percent) {
   const double position = std::clamp(percent, 0.0, 100.0) / 100.0 * static_cast<double>(sorted.size() - 1);
@@ -151,7 +162,13 @@ double ScoreScale::Confidence(double score) const {
   const double below = std::round(Quantile(score) * n);  // training scores <= score
   const double p = (1 + below) / (2 + n);                // Bayesian estimate with a uniform prior
   const double normal = n - std::floor(n * contamination_);
-  const double anomaly = BinomialSurvival(normal, n, p);  // 1 - P(B <= normal)
+  // 1 - P(B <= normal), which for all but the rows near the threshold is as good as 0 or 1, and dear.
+  double anomaly = 0;
+  if (normal / n < p && TailExponent(normal / n, p, n) > kCertain) {
+    anomaly = 1;
+  } else if (!((normal + 1) / n > p) || (normal < n && TailExponent((normal + 1) / n, p, n) <= kCertain)) {
+    anomaly = BinomialSurvival(normal, n, p);
+  }
   return IsAnomaly(score) ? anomaly : 1 - anomaly;
 }
 

@@ -86,6 +86,7 @@ void GaussianMeans::KeepFloats(const RowBlocks& rows, double factor, const Conte
   // Rows that are all alike, or so far apart that floats would serve few: the double form, for all.
   if (!looked.ok() || largest < 1e-100 || 2 * std::count(near.begin(), near.end(), true) < n) return;
   center_ = std::move(center);
+  reach_ = largest;
   scale_ = 1 / largest;
   factor_ = factor * largest * largest;
   far_ = std::sqrt(least_far);
@@ -116,14 +117,16 @@ void GaussianMeans::FillFloats(const RowBlocks& rows, const std::vector<bool>& n
   });
 }
 
-bool GaussianMeans::NearEnough(const double* x) const {
+bool GaussianMeans::NearEnough(const double* x, double& norm) const {
   if (center_.empty()) return false;
-  double rough = roughness_;
+  double rough = 0, sum = 0;
   for (size_t j = 0; j < center_.size(); ++j) {
     const double v = Scaled(x[j], j);
-    rough += Rough(v * v * factor_, j, center_.size());
+    rough += Rough(v * v, j, center_.size());
+    sum += v * v;
   }
-  return rough <= kMostRough;  // not for NaN
+  norm = factor_ * sum;
+  return roughness_ + factor_ * rough <= kMostRough;  // not for NaN
 }
 
 void GaussianMeans::OfDoubles(const RowBlocks& rows, const double* const* x, int count, double* means,
@@ -142,44 +145,42 @@ void GaussianMeans::OfDoubles(const RowBlocks& rows, const double* const* x, int
   }
 }
 
-void GaussianMeans::OfFloats(const RowBlocks& rows, const double* const* x, int count, double* means,
-                             const GaussianMeanForms& forms) const {
+void GaussianMeans::OfFloats(const RowBlocks& rows, const double* const* x, const double* norms, int count,
+                             double* means, const GaussianMeanForms& forms) const {
   const size_t d = center_.size();
   const GaussianMeanRows<float> in{
       .values = values_.get(), .weights = exponents_.get(), .features = static_cast<int64_t>(d), .blocks = blocks_};
   absl::FixedArray<float, 512> work(static_cast<size_t>(count) * d);
   const float* rounded[kTogether];
   float shift[kTogether];
-  double norm[kTogether] = {}, most[kTogether];
+  double most[kTogether];
   for (size_t q = 0; q < static_cast<size_t>(count); ++q) {
-    rounded[q] = work.data() + q * d;
-    for (size_t j = 0; j < d; ++j) {
-      const double v = Scaled(x[q][j], j);
-      norm[q] += factor_ * v * v;
-      work[q * d + j] = static_cast<float>(2 * factor_ * v);
-    }
-    shift[q] = static_cast<float>(-norm[q]);
+    float* const to = work.data() + q * d;
+    for (size_t j = 0; j < d; ++j) to[j] = static_cast<float>(2 * factor_ * Scaled(x[q][j], j));
+    rounded[q] = to;
+    shift[q] = static_cast<float>(-norms[q]);
   }
   forms.floats(in, rounded, shift, count, {means, most});
   for (int q = 0; q < count; ++q) {
     double* const own = means + static_cast<size_t>(q) * d;
-    const double gap = far_ - std::sqrt(norm[q]);  // at least, to any row that was left out
+    const double gap = far_ - std::sqrt(norms[q]);  // at least, to any row that was left out
     if (most[q] < kVanishingFloat || gap < 0 || gap * gap < kNothing - most[q])
       OfDoubles(rows, x + q, 1, own, forms);
     else
-      for (size_t j = 0; j < d; ++j) own[j] = center_[j] + own[j] / scale_;
+      for (size_t j = 0; j < d; ++j) own[j] = center_[j] + own[j] * reach_;
   }
 }
 
 void GaussianMeans::Of(const RowBlocks& rows, const double* const* x, int count, double* means,
                        const GaussianMeanForms& forms) const {
   bool in_floats[kTogether];
-  for (int q = 0; q < count; ++q) in_floats[q] = NearEnough(x[q]);
+  double norms[kTogether] = {};
+  for (int q = 0; q < count; ++q) in_floats[q] = NearEnough(x[q], norms[q]);
   for (int q = 0, next; q < count; q = next) {  // those alike together
     for (next = q + 1; next < count && in_floats[next] == in_floats[q];) ++next;
     double* const own = means + static_cast<size_t>(q) * rows.features();
     if (in_floats[q])
-      OfFloats(rows, x + q, next - q, own, forms);
+      OfFloats(rows, x + q, norms + q, next - q, own, forms);
     else
       OfDoubles(rows, x + q, next - q, own, forms);
   }

@@ -71,7 +71,10 @@ class GaussianMeans {
   void OfDoubles(const RowBlocks& rows, const double* const* x, int count, double* means,
                  const GaussianMeanForms& forms = Forms()) const;
   /// Whether x is near enough for the float form; it may yet prove to be too near to rows that are not.
-  bool NearEnough(const double* x) const;
+  bool NearEnough(const double* x) const {
+    double norm;
+    return NearEnough(x, norm);
+  }
 
   static const GaussianMeanForms& Forms();  ///< the fastest that runs here
   static const GaussianMeanForms& Portable();
@@ -81,16 +84,18 @@ class GaussianMeans {
   void KeepFloats(const RowBlocks& rows, double factor, const Context& ctx);
   void FillFloats(const RowBlocks& rows, const std::vector<bool>& near, const Context& ctx);
   double Scaled(double value, size_t feature) const { return (value - center_[feature]) * scale_; }
-  void OfFloats(const RowBlocks& rows, const double* const* x, int count, double* means,
+  bool NearEnough(const double* x, double& norm) const;
+  void OfFloats(const RowBlocks& rows, const double* const* x, const double* norms, int count, double* means,
                 const GaussianMeanForms& forms) const;
 
   double gamma_ = 0;
   std::vector<double> weights_;  ///< as shares of the largest, padded with zeros
   // The float form's; empty where there is none.
   std::vector<double> center_;
-  double scale_ = 1, factor_ = 0;  ///< factor: gamma / scale^2, of binary logarithms
-  double roughness_ = 0;           ///< the largest of the near rows: what their products with x may lose
-  double far_ = 0;                 ///< the least root of factor |y|^2 of the rows left out
+  double reach_ = 1, scale_ = 1;  ///< the largest gap to the center, and 1 / reach
+  double factor_ = 0;             ///< gamma reach^2, of binary logarithms
+  double roughness_ = 0;          ///< the largest of the near rows: what their products with x may lose
+  double far_ = 0;                ///< the least root of factor |y|^2 of the rows left out
   int64_t blocks_ = 0;
   AlignedArray<float> values_, exponents_;
 };

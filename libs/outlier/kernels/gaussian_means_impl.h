@@ -106,27 +106,31 @@ inline void AddKernels(const GaussianMeanRows<Value>& in, int64_t first, int64_t
   constexpr int kHalves = kHalvesOf<V>;
   V t[kBlocks][kQueries][kHalves];
   Exponents<V, kQueries, kBlocks>(in, block, x, t);
-#pragma GCC unroll 8
-  for (int b = 0; b < kBlocks; ++b) {
+  const V least = V::Set(PowerTable<Value>::kLeast);
 #pragma GCC unroll 4
-    for (int q = 0; q < kQueries; ++q) {
+  for (int q = 0; q < kQueries; ++q) {
+    const V from = V::Set(shift[q]);
 #pragma GCC unroll 2
-      for (int h = 0; h < kHalves; ++h) {
+    for (int h = 0; h < kHalves; ++h) {
+      V total = state.total[q][h], most = state.most[q][h];  // in registers from block to block
+#pragma GCC unroll 8
+      for (int b = 0; b < kBlocks; ++b) {
         const int64_t at = (block + b) * in.kWidth + h * V::kLanes;
-        const V weight = V::LoadAny(in.weights + at), from = V::Set(shift[q]);
-        const V least = V::Set(PowerTable<Value>::kLeast);
+        const V weight = V::LoadAny(in.weights + at);
         V kernel;
         if constexpr (kInFloat<V>) {
           const V exponent = t[b][q][h] + (weight + from);
-          state.most[q][h] = Max(state.most[q][h], exponent);
+          most = Max(most, exponent);
           kernel = PowerOfTwoOf(Max(exponent, least));
         } else {
-          state.most[q][h] = Max(state.most[q][h], V::Zero() - t[b][q][h]);
+          most = Max(most, V::Zero() - t[b][q][h]);
           kernel = PowerOfTwoOf(Max((from - t[b][q][h]) * V::Set(in.factor), least)) * weight;
         }
-        state.total[q][h] = state.total[q][h] + kernel;
+        total = total + kernel;
         kernel.Store(state.kernel[q] + at - first * in.kWidth);
       }
+      state.total[q][h] = total;
+      state.most[q][h] = most;
     }
   }
 }

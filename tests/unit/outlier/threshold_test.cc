@@ -1,13 +1,14 @@
 #include "outlier/threshold.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 
 #include "base/rng.h"
+#include "outlier/special.h"
 
 namespace vedette::outlier {
 namespace {
@@ -45,6 +46,23 @@ TEST_CASE("score scales refuse what they cannot use") {
   CHECK_FALSE(ScoreScale::Fit(bad, 0.1).ok());
 }
 
+TEST_CASE("confidence is the binomial's tail, also where that is not looked up") {
+  for (const int64_t n : {1, 7, 300, 4096}) {
+    std::vector<double> scores(static_cast<size_t>(n));
+    std::iota(scores.begin(), scores.end(), 1.0);
+    for (const double contamination : {0.0001, 0.03, 0.5}) {
+      const ScoreScale scale = Scale(scores, contamination);
+      const auto all = static_cast<double>(n), normal = all - std::floor(all * contamination);
+      for (double below = 0; below <= all; ++below) {
+        const double tail = BinomialSurvival(normal, all, (1 + below) / (2 + all));
+        INFO(n << " scores, contamination " << contamination << ", " << below << " below");
+        CHECK(scale.Confidence(below + 0.5) ==
+              Approx(scale.IsAnomaly(below + 0.5) ? tail : 1 - tail).margin(1e-15).epsilon(1e-15));
+      }
+    }
+  }
+}
+
 TEST_CASE("probability, quantile, confidence and severity rise with the score") {
   for (const int64_t n : {1, 2, 10, 300, 20000}) {
     for (const double contamination : {0.001, 0.1, 0.5}) {
@@ -77,7 +95,8 @@ TEST_CASE("severity means the same for exponential scores, whatever their unit a
     for (const double contamination : {0.01, 0.1}) {
       const ScoreScale scale = Scale(scaled, contamination);
       std::map<Severity, double> share;
-      for (const double s : scaled) share[scale.SeverityOf(s)] += 1 / (contamination * static_cast<double>(scaled.size()));
+      for (const double s : scaled)
+        share[scale.SeverityOf(s)] += 1 / (contamination * static_cast<double>(scaled.size()));
       CHECK(share[Severity::kLow] == Approx(1 - std::exp(-1)).margin(0.06));
       CHECK(share[Severity::kMedium] == Approx(std::exp(-1) - std::exp(-2.5)).margin(0.05));
       CHECK(share[Severity::kHigh] == Approx(std::exp(-2.5) - std::exp(-5)).margin(0.05));
@@ -122,7 +141,8 @@ TEST_CASE("the sketch of many scores keeps quantiles to its resolution") {
   const std::vector<double> scores = Normal(50000);
   const ScoreScale scale = Scale(scores);
   for (const double s : {-3.0, -1.0, 0.0, 0.5, 2.0, 3.5}) {
-    const double exact = static_cast<double>(std::count_if(scores.begin(), scores.end(), [s](double x) { return x <= s; })) / 50000;
+    const double exact =
+        static_cast<double>(std::count_if(scores.begin(), scores.end(), [s](double x) { return x <= s; })) / 50000;
     CHECK(scale.Quantile(s) == Approx(exact).margin(1.0 / 4000));
   }
 }

@@ -288,8 +288,8 @@ TEST_CASE("means weighted by Gaussian kernels: rows so far that all kernels vani
 }
 
 TEST_CASE("means weighted by Gaussian kernels: moved and scaled rows") {
-  const WeightedRows in{.rows = NormalValues(21 * 300, 1), .weights = {}, .d = 21, .gamma = 0.05};
-  const std::vector<double> x = NormalValues(21 * 4, 2);
+  const WeightedRows in{.rows = NormalValues(40 * 300, 1), .weights = {}, .d = 40, .gamma = 0.05};
+  const std::vector<double> x = NormalValues(40 * 4, 2);
   WeightedRows other = in;
   std::vector<double> moved = x;
   for (double& v : other.rows) v += 1e7;
