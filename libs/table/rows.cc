@@ -1,6 +1,7 @@
 #include "table/rows.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -134,13 +135,19 @@ absl::StatusOr<RowHistory::Run> RowHistory::Next(Table&& rows) {
   return run;
 }
 
-absl::Status WindowRows::Append(const Table& run, int64_t first, int64_t begin, int64_t count) {
-  const int64_t from = std::max({begin - history_, end_ - first, int64_t{0}});
+absl::Status WindowRows::Append(const Table& run, int64_t first, std::span<const int64_t> rows) {
+  // All at once: every call of TakeRows and of the builder costs as much as the columns have categories.
+  std::vector<int64_t> needed;
+  needed.reserve(rows.size());
   const int64_t before = builder_.rows();
-  RETURN_IF_ERROR(builder_.Append(SliceRows(run, from, begin + count - from)));
-  for (int64_t i = begin; i < begin + count; ++i) picked_.push_back(before + i - from);
-  end_ = first + begin + count;
-  return absl::OkStatus();
+  int64_t end = std::max<int64_t>(0, end_ - first);  // rows of the run up to here are held or needed
+  for (const int64_t row : rows) {
+    for (int64_t r = std::max(row - history_, end); r <= row; ++r) needed.push_back(r);
+    end = row + 1;
+    picked_.push_back(before + std::ssize(needed) - 1);
+  }
+  if (!rows.empty()) end_ = first + end;
+  return builder_.Append(TakeRows(run, needed));
 }
 
 WindowRows::Picked WindowRows::Take() {

@@ -63,10 +63,10 @@ class WindowRows {
  public:
   explicit WindowRows(int64_t history) : history_(history) {}
 
-  /// Rows [begin, begin + count) of `run`, whose row 0 is row `first` of the whole; in order over all calls. The rows
-  /// before `begin` in the run are their history: `history` rows, or all that there are. INVALID_ARGUMENT as
+  /// These rows of `run`, whose row 0 is row `first` of the whole; ascending, within the run and over all calls. The
+  /// rows of the run before each are its history: `history` rows, or all that there are. INVALID_ARGUMENT as
   /// TableBuilder.
-  absl::Status Append(const Table& run, int64_t first, int64_t begin, int64_t count);
+  absl::Status Append(const Table& run, int64_t first, std::span<const int64_t> rows);
   int64_t rows() const { return static_cast<int64_t>(picked_.size()); }  ///< picked
 
   struct Picked {

@@ -44,14 +44,12 @@ class Outlet {
     const int64_t features = static_cast<int64_t>(preparation_.features().size());
     const int64_t row_bytes = 8 * (features + 1) + (include_table_ ? table::TableBytes(run) / run.rows() : 0);
     const int64_t step = std::max<int64_t>(1, message_bytes_ / row_bytes);
-    for (size_t at = 0; at < chosen.size();) {
+    while (!chosen.empty()) {
       const auto room = static_cast<size_t>(std::max<int64_t>(1, step - pending_.rows()));
-      size_t end = at + 1;  // as many as follow each other
-      while (end < chosen.size() && end - at < room && chosen[end] == chosen[end - 1] + 1) ++end;
-      const auto count = static_cast<int64_t>(end - at);
-      RETURN_IF_ERROR(pending_.Append(run, first, chosen[at], count));
-      for (int64_t i = 0; i < count; ++i) row_index_.push_back(first + chosen[at] + i);
-      at = end;
+      const auto now = chosen.first(std::min(room, chosen.size()));
+      RETURN_IF_ERROR(pending_.Append(run, first, now));
+      for (const int64_t row : now) row_index_.push_back(first + row);
+      chosen = chosen.subspan(now.size());
       if (pending_.rows() >= step) RETURN_IF_ERROR(Flush());
     }
     return absl::OkStatus();

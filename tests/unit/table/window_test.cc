@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include "base/rng.h"
 #include "table/prepare.h"
@@ -192,9 +193,16 @@ TEST_CASE("window rows: picked rows keep their history, each row once, whatever 
       RowHistory history(p.history());
       WindowRows picker(p.history());
       std::vector<int64_t> index;
+      const auto held = [&](const std::vector<int64_t>& rows) {  // of the table, each once
+        std::set<int64_t> all;
+        for (const int64_t row : rows) {
+          for (int64_t r = std::max<int64_t>(0, row - p.history()); r <= row; ++r) all.insert(r);
+        }
+        return std::ssize(all);
+      };
       const auto check = [&] {
         const WindowRows::Picked picked = picker.Take();
-        REQUIRE(picked.table.rows() <= t.rows());
+        REQUIRE(picked.table.rows() == held(index));
         const Matrix X = *p.ApplyRows(picked.table, picked.rows);
         REQUIRE(X.rows() == static_cast<int64_t>(index.size()));
         for (size_t i = 0; i < index.size(); ++i) {
@@ -207,15 +215,23 @@ TEST_CASE("window rows: picked rows keep their history, each row once, whatever 
         const auto run = history.Next(SliceRows(t, begin, count));
         REQUIRE(run.ok());
         const int64_t first = begin - run->context_rows;
-        for (int64_t i = 0; i < count;) {
-          const int64_t some = std::min(count - i, 1 + static_cast<int64_t>(rng.Below(4)));
+        std::vector<int64_t> some;
+        const auto append = [&] {
+          REQUIRE(picker.Append(run->table, first, some).ok());
+          some.clear();
+        };
+        for (int64_t i = 0; i < count; ++i) {
           if (rng.Below(3) == 0) {
-            REQUIRE(picker.Append(run->table, first, run->context_rows + i, some).ok());
-            for (int64_t k = 0; k < some; ++k) index.push_back(begin + i + k);
+            some.push_back(run->context_rows + i);
+            index.push_back(begin + i);
           }
-          i += some;
-          if (rng.Below(15) == 0 && picker.rows() > 0) check();
+          if (rng.Below(6) == 0) append();
+          if (rng.Below(15) == 0) {
+            append();
+            if (picker.rows() > 0) check();
+          }
         }
+        append();
         begin += count;
       }
       if (picker.rows() > 0) check();
