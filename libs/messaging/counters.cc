@@ -9,11 +9,16 @@
 
 #include "base/status.h"
 #include "messaging/internal.h"
+#include "messaging/publish.h"
 
 namespace vedette::messaging {
 namespace {
 
-using EntryPtr = std::unique_ptr<kvEntry, internal::Deleter<kvEntry_Destroy>>;
+using StorePtr = std::unique_ptr<kvStore, internal::Deleter<kvStore_Destroy>>;
+
+constexpr char kOperation[] = "KV-Operation";  // in a message that marks a key as deleted
+// nats.h knows the first alone; the second is a newer server's, in a cluster.
+constexpr int kWrongLastSequence[] = {10071, 10164};
 
 /// A number, and which change made it (0: none did).
 struct Counted {
@@ -23,42 +28,50 @@ struct Counted {
 
 }  // namespace
 
+// The bucket is a key-value store's, but read and written as the stream that it is: the client library's functions for
+// key-value stores do not tell the server's reason for a refusal, and in a cluster may read from a replica that is
+// behind.
 struct Counters::State {
   Connection* connection = nullptr;
   CountersOptions options;
+  std::string stream;
   jsCtx* js = nullptr;  ///< of our own: it waits less long than the connection's
-  kvStore* store = nullptr;
 
-  ~State() {
-    kvStore_Destroy(store);
-    jsCtx_Destroy(js);
-  }
+  ~State() { jsCtx_Destroy(js); }
+
+  std::string SubjectOf(const std::string& key) const { return fmt::format("$KV.{}.{}", options.bucket, key); }
 
   absl::StatusOr<Counted> Read(const std::string& key) const {
-    kvEntry* raw = nullptr;
-    const natsStatus s = kvStore_Get(&raw, store, key.c_str());
+    natsMsg* raw = nullptr;
+    jsErrCode code{};
+    const natsStatus s = js_GetLastMsg(&raw, js, stream.c_str(), SubjectOf(key).c_str(), nullptr, &code);
     if (s == NATS_NOT_FOUND) return Counted{};
-    RETURN_IF_ERROR(internal::ToStatus(s, fmt::format("reading the counter {}", key)));
-    const EntryPtr entry(raw);
-    Counted out{.revision = kvEntry_Revision(raw)};
-    const std::string_view text(static_cast<const char*>(kvEntry_Value(raw)),
-                                static_cast<size_t>(kvEntry_ValueLen(raw)));
-    if (!absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &out.value))
-      return DataLoss("the counter {} holds no number", key);
+    RETURN_IF_ERROR(internal::ToStatus(s, fmt::format("reading the counter {}", key), static_cast<int>(code)));
+    const internal::MsgPtr msg(raw);
+    Counted out{.revision = natsMsg_GetSequence(raw)};
+    const char* operation = nullptr;
+    if (natsMsgHeader_Get(raw, kOperation, &operation) == NATS_OK) return out;  // deleted: 0 again
+    if (!absl::SimpleAtoi(internal::DataOf(raw), &out.value)) return DataLoss("the counter {} holds no number", key);
     return out;
   }
 
   /// False when somebody else changed it meanwhile.
   absl::StatusOr<bool> Write(const std::string& key, int64_t value, uint64_t revision) const {
     const std::string text = std::to_string(value);
-    const natsStatus s = revision == 0 ? kvStore_CreateString(nullptr, store, key.c_str(), text.c_str())
-                                       : kvStore_UpdateString(nullptr, store, key.c_str(), text.c_str(), revision);
+    jsPubOptions expected;
+    jsPubOptions_Init(&expected);
+    expected.ExpectLastSubjectSeq = revision;
+    expected.ExpectNoMessage = revision == 0;
+    jsErrCode code{};
+    const natsStatus s =
+        js_Publish(nullptr, js, SubjectOf(key).c_str(), text.data(), static_cast<int>(text.size()), &expected, &code);
     if (s == NATS_OK) return true;
-    const absl::Status status = internal::ToStatus(s, fmt::format("changing the counter {}", key));
-    // The client library has no code of its own for a revision that is not the last.
-    if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsInvalidArgument(status))
-      return status;
-    return false;
+    const int refusal = code;
+    if (std::ranges::find(kWrongLastSequence, refusal) != std::end(kWrongLastSequence)) return false;
+    const absl::Status status = internal::ToStatus(s, fmt::format("changing the counter {}", key), refusal);
+    // RESOURCE_EXHAUSTED is the caller's limit: a server without room for a number cannot count at all.
+    if (absl::IsResourceExhausted(status)) return Unavailable("{}", Message(status));
+    return status;
   }
 };
 
@@ -81,16 +94,20 @@ absl::StatusOr<std::unique_ptr<Counters>> Counters::Open(Connection* connection,
   config.StorageType = js_FileStorage;
   config.Replicas = state->options.replicas;
   const std::string what = fmt::format("opening the counters {}", state->options.bucket);
-  natsStatus s = js_KeyValue(&state->store, state->js, config.Bucket);
-  if (s == NATS_NOT_FOUND) s = js_CreateKeyValue(&state->store, state->js, &config);
+  kvStore* store = nullptr;
+  natsStatus s = js_KeyValue(&store, state->js, config.Bucket);
+  if (s == NATS_NOT_FOUND) s = js_CreateKeyValue(&store, state->js, &config);
   // Another process may have been faster, with other settings.
-  if (s != NATS_OK && state->store == nullptr) s = js_KeyValue(&state->store, state->js, config.Bucket);
+  if (s != NATS_OK && store == nullptr) s = js_KeyValue(&store, state->js, config.Bucket);
+  const StorePtr opened(store);
   RETURN_IF_ERROR(internal::ToStatus(s, what));
+  state->stream = "KV_" + state->options.bucket;
   return std::unique_ptr<Counters>(new Counters(std::move(state)));
 }
 
 absl::StatusOr<int64_t> Counters::Add(const std::string& key, int64_t amount, int64_t most) {
   const absl::Time end = absl::Now() + state_->options.answer_within;
+  RETURN_IF_ERROR(CheckSubject(state_->SubjectOf(key)));
   do {
     if (!state_->connection->IsConnected()) return Unavailable("the counter {}: no connection with NATS", key);
     ASSIGN_OR_RETURN(const Counted now, state_->Read(key));

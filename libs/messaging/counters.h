@@ -29,8 +29,8 @@ class Counters {
 
   /// Adds `amount` (below 0: takes away) to the number `key` (letters, digits, - _ and . within; 0 where it was never
   /// changed), unless that would bring it above `most`. The number afterwards. RESOURCE_EXHAUSTED: above, nothing was
-  /// added; UNAVAILABLE: the server is away, nothing was added; DEADLINE_EXCEEDED: it did not answer in time or others
-  /// were always faster, and whether it was added is not known.
+  /// added; UNAVAILABLE: the server is away or has no room, nothing was added; DEADLINE_EXCEEDED: it did not answer in
+  /// time or others were always faster, and whether it was added is not known.
   absl::StatusOr<int64_t> Add(const std::string& key, int64_t amount,
                               int64_t most = std::numeric_limits<int64_t>::max());
 

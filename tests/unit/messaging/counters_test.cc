@@ -7,6 +7,9 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "messaging/internal.h"
+#include "messaging/publish.h"
+#include "messaging/streams.h"
 #include "support/support.h"
 
 namespace vedette::messaging {
@@ -76,6 +79,49 @@ TEST_CASE("counters: they outlive a killed server, which is missed at once while
   absl::StatusOr<int64_t> again = away;
   while (!again.ok() && absl::Now() < end) again = counters->Add("a", 1);
   CHECK(again.value() == 6);
+}
+
+TEST_CASE("counters: a server without room says so at once, and that is not the caller's limit") {
+  const testing::TempDir dir;
+  const auto server = devcluster::NatsServer::Start(
+      {.data_dir = dir.path() + "/nats", .token = RandomHex(16), .max_file_bytes = 1 << 20});
+  REQUIRE(server.ok());
+  const auto c = Connection::Connect({.url = (*server)->Url(), .token = (*server)->token()});
+  REQUIRE(c.ok());
+  const auto counters = OpenCounters(**c);
+  CHECK(counters->Add("a", 5).value() == 5);
+  REQUIRE(EnsureStream(**c, {.name = "FILL", .subjects = {"fill.>"}}).ok());
+  const auto publisher = Publisher::Create(c->get(), {});
+  REQUIRE(publisher.ok());
+  absl::Status full;
+  for (int i = 0; i < 100 && full.ok(); ++i) {
+    CloudEvent event;
+    event.id = NewUuid();
+    event.source = "test";
+    event.type = "test.fill";
+    event.data = std::string(100'000, 'x');
+    full = (*publisher)->Publish("fill.a", event).status();
+  }
+  REQUIRE(absl::IsResourceExhausted(full));
+  for (const char* key : {"a", "b"}) {
+    const absl::Status status = counters->Add(key, 1).status();
+    INFO(status);
+    CHECK(absl::IsUnavailable(status));
+    CHECK(status.message().find("insufficient") != std::string_view::npos);
+  }
+}
+
+TEST_CASE("counters: one that was deleted by hand starts at 0 again") {
+  const auto c = testing::NewNatsConnection();
+  const auto counters = OpenCounters(*c);
+  const std::string key = NewUuid();
+  CHECK(counters->Add(key, 7).value() == 7);
+  const auto marker = internal::MakeMessage("$KV.test_counters." + key, "", {{"KV-Operation", "DEL"}}, "");
+  REQUIRE(marker.ok());
+  REQUIRE(natsConnection_PublishMsg(c->impl().nc, marker->get()) == NATS_OK);
+  REQUIRE(c->Flush(absl::Seconds(20)).ok());
+  CHECK(counters->Add(key, 2).value() == 2);
+  CHECK(counters->Add(key, 2).value() == 4);
 }
 
 }  // namespace vedette::messaging
