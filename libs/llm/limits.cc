@@ -1,6 +1,7 @@
 #include "llm/limits.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace vedette::llm {
 
@@ -24,11 +25,17 @@ void Breaker::Failed(absl::Time now, bool hard) {
   until_ = std::max(until_, now + (hard ? hard_cooldown_ : cooldown_));
 }
 
+std::map<std::string, long>& LocalBudget::UsedOn(int64_t day) {
+  std::map<std::string, long>& counts = used_[day];
+  // The farthest goes, not the earliest: after a clock that ran ahead was set right, its day must not stay.
+  if (used_.size() > kDays)
+    used_.erase(day - used_.begin()->first >= used_.rbegin()->first - day ? used_.begin() : std::prev(used_.end()));
+  return counts;
+}
+
 std::string LocalBudget::Take(const std::string& tenant, long tokens, absl::Time when) {
   const std::scoped_lock lock(mutex_);
-  if (DayOf(when) != day_) used_.clear();
-  day_ = DayOf(when);
-  long& used = used_[tenant];
+  long& used = UsedOn(DayOf(when))[tenant];
   if (used + tokens > per_day_) return kOverBudget;
   used += tokens;
   return "";
@@ -36,7 +43,7 @@ std::string LocalBudget::Take(const std::string& tenant, long tokens, absl::Time
 
 void LocalBudget::Settle(const std::string& tenant, long taken, long used, absl::Time when) {
   const std::scoped_lock lock(mutex_);
-  if (DayOf(when) == day_) used_[tenant] += used - taken;
+  if (const auto day = used_.find(DayOf(when)); day != used_.end()) day->second[tenant] += used - taken;
 }
 
 const Json* AnswerCache::Find(const std::string& key, absl::Time now) {

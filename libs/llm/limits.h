@@ -1,5 +1,5 @@
-// What keeps a model from costing more than it gives: a circuit breaker, a daily budget, a cache. Breaker and cache are not
-// thread-safe: the client holds its lock around them.
+// What keeps a model from costing more than it gives: a circuit breaker, a daily budget, a cache. Breaker and cache are
+// not thread-safe: the client holds its lock around them.
 #pragma once
 
 #include <absl/time/time.h>
@@ -40,8 +40,8 @@ inline constexpr char kOverBudget[] = "over_budget", kBudgetUnknown[] = "budget_
 class Budget {
  public:
   virtual ~Budget() = default;
-  /// Takes `tokens` of the day that `when` lies in. "", or why they were not taken: kOverBudget, or kBudgetUnknown where the
-  /// count cannot be had (what may cost money is not done unseen).
+  /// Takes `tokens` of the day that `when` lies in. "", or why they were not taken: kOverBudget, or kBudgetUnknown
+  /// where the count cannot be had (what may cost money is not done unseen).
   virtual std::string Take(const std::string& tenant, long tokens, absl::Time when) = 0;
   /// Corrects what was taken for `when` to what was used.
   virtual void Settle(const std::string& tenant, long taken, long used, absl::Time when) = 0;
@@ -57,10 +57,14 @@ class LocalBudget final : public Budget {
   void Settle(const std::string& tenant, long taken, long used, absl::Time when) override;
 
  private:
+  /// Counted at once: a call may try again, or settle, after midnight, and then its own day still counts.
+  static constexpr size_t kDays = 3;
+
+  std::map<std::string, long>& UsedOn(int64_t day);
+
   const long per_day_;
   std::mutex mutex_;
-  int64_t day_ = 0;  ///< of used_
-  std::map<std::string, long> used_;
+  std::map<int64_t, std::map<std::string, long>> used_;  ///< by day
 };
 
 /// Answers that passed every check, least recently used out first.

@@ -24,6 +24,33 @@ TEST_CASE("after the pause one call probes, and its failure opens the circuit ag
   CHECK(b.Allow(kStart + absl::Seconds(60)));
 }
 
+TEST_CASE("what a call of yesterday takes after midnight is yesterday's, and today's count stays") {
+  constexpr absl::Duration kDay = absl::Hours(24);
+  LocalBudget b(100);
+  CHECK(b.Take("acme", 60, kStart).empty());
+  CHECK(b.Take("acme", 90, kStart + kDay).empty());
+  CHECK(b.Take("other", 100, kStart + kDay).empty());
+  CHECK(b.Take("acme", 40, kStart).empty());  // another attempt
+  CHECK(b.Take("acme", 1, kStart) == kOverBudget);
+  b.Settle("acme", 100, 30, kStart);
+  CHECK(b.Take("acme", 11, kStart + kDay) == kOverBudget);
+  CHECK(b.Take("other", 1, kStart + kDay) == kOverBudget);
+  CHECK(b.Take("acme", 10, kStart + kDay).empty());
+  CHECK(b.Take("acme", 70, kStart).empty());
+  CHECK(b.Take("acme", 1, kStart) == kOverBudget);
+}
+
+TEST_CASE("a clock that ran ahead and was set right costs no day's count") {
+  constexpr absl::Duration kDay = absl::Hours(24);
+  LocalBudget b(100);
+  CHECK(b.Take("acme", 100, kStart + 1000 * kDay).empty());
+  for (int day = 0; day < 5; ++day) {
+    CHECK(b.Take("acme", 100, kStart + day * kDay).empty());
+    if (day > 0) CHECK(b.Take("acme", 1, kStart + (day - 1) * kDay) == kOverBudget);
+    CHECK(b.Take("acme", 1, kStart + day * kDay) == kOverBudget);
+  }
+}
+
 TEST_CASE("the cache forgets the least recently used") {
   AnswerCache c(2, absl::Hours(1));
   c.Put("a", 1, kStart);
@@ -36,7 +63,9 @@ TEST_CASE("the cache forgets the least recently used") {
 }
 
 TEST_CASE("retry-after as a date, out of range and unreadable") {
-  HttpReply r{.status = 429, .headers = {{"retry-after", absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", kStart + absl::Seconds(9), absl::UTCTimeZone())}}};
+  HttpReply r{.status = 429,
+              .headers = {{"retry-after", absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", kStart + absl::Seconds(9),
+                                                           absl::UTCTimeZone())}}};
   CHECK(RetryWait(r, 0, 0, kStart) == absl::Seconds(9));
   r.headers["retry-after"] = "-3";
   CHECK(RetryWait(r, 1, 0, kStart) == absl::Seconds(1));
