@@ -225,6 +225,8 @@ std::vector<FeatureShare> SharesByFeature(const std::vector<Contribution>& contr
     all.share += c.share;
     if (c.contribution > 0) ++all.lags;
   }
+  // At several lags together a feature may have more than one that is larger at a single lag.
+  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.share > b.share; });
   return out;
 }
 

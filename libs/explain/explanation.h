@@ -72,7 +72,7 @@ struct Request {
 /// have windows, the text names a feature once, at its strongest lag, and a feature's share is that of all its lags.
 Explanation Explain(const Request& request);
 
-/// Shares of the positive contributions by feature, over all lags, in order of first appearance.
+/// Shares of the positive contributions by feature, over all lags, the largest first.
 struct FeatureShare {
   std::string feature;
   double share = 0;

@@ -15,6 +15,7 @@
 #include "explain/method_parts.h"
 #include "explain/prepared_model.h"
 #include "explain/shapley.h"
+#include "explain/words.h"
 #include "outlier/coalitions.h"
 #include "outlier/forest_view.h"
 
@@ -391,6 +392,18 @@ absl::Status SetRanges(const outlier::Model& model, const std::vector<AllowedRan
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> ScoredAsNew(const outlier::Model& model, MatrixView X, const outlier::RowScore& score,
+                                        const Context& ctx) {
+  if (!model.descriptor().own_training_scores) return std::string();
+  ASSIGN_OR_RETURN(const std::vector<outlier::RowScore> rows, model.Score(X, ctx));
+  if (rows.size() != 1) return InvalidArgument("one row is explained at a time, not {}", rows.size());
+  const double own = score.score, fresh = rows[0].score;
+  if (std::fabs(own - fresh) <= 1e-9 * std::max(std::fabs(own), std::fabs(fresh))) return std::string();
+  return fmt::format(
+      "the model learned from this row, and its score {} leaves the row itself out; as a new row it scores {}{}",
+      FormatNumber(own, 4), FormatNumber(fresh, 4), score.anomaly && !rows[0].anomaly ? " and is normal" : "");
+}
 
 absl::StatusOr<Counterfactual> CounterfactualOf(const outlier::Model& model, MatrixView X, const MethodOptions& options,
                                                 const Context& ctx) {

@@ -98,6 +98,12 @@ absl::StatusOr<MethodResult> RunMethod(const PreparedModel& model, MatrixView X,
 absl::StatusOr<MethodResult> RunMethod(const outlier::Model& model, MatrixView X, const Method& method,
                                        const MethodOptions& options, const Context& ctx);
 
+/// Where the fit learned from the row and scored it without itself (Descriptor::own_training_scores), `score` is not what
+/// the same row scores as a new one, which is what every method but the native one explains: says so, for their warnings;
+/// empty where the two agree.
+absl::StatusOr<std::string> ScoredAsNew(const outlier::Model& model, MatrixView X, const outlier::RowScore& score,
+                                        const Context& ctx);
+
 /// The fewest changes that make the row normal by this model's threshold, towards its background. Where rows have
 /// windows, only the row itself is changed: those before it are facts. INVALID_ARGUMENT for a column that the model
 /// does not use, and a range that is empty or of a column without numbers.

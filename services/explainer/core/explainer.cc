@@ -190,7 +190,11 @@ absl::StatusOr<StoredExplanation> Explainer::Numbers(Work& work, Ask ask, const 
   }
   ASSIGN_OR_RETURN(const ModelRow* row, work.Row());
   made.row_hash = work.row_hash;
-  ASSIGN_OR_RETURN(std::optional<StoredExplanation> equal, store_->FindEqual(work.tenant, made));
+  // Equal rows, of which the model learned from one alone, have different scores to explain.
+  std::optional<StoredExplanation> equal;
+  if (!row->model->model().descriptor().own_training_scores) {
+    ASSIGN_OR_RETURN(equal, store_->FindEqual(work.tenant, made));
+  }
   if (equal) {
     equal->id = made.id;
     equal->anomaly_id = made.anomaly_id;
@@ -215,9 +219,14 @@ absl::StatusOr<StoredExplanation> Explainer::Run(Work& work, const Ask& ask, Sto
   const outlier::Model& model = row->model->model();
   const MatrixView X = row->features.view();
   ASSIGN_OR_RETURN(const explain::Method* method, explain::FindMethod(ask.method));
-  ASSIGN_OR_RETURN(const explain::MethodResult result, explain::RunMethod(*row->model, X, *method, ask.options, ctx));
+  ASSIGN_OR_RETURN(explain::MethodResult result, explain::RunMethod(*row->model, X, *method, ask.options, ctx));
   Context rest = ctx;  // the words take no time to speak of, and an answer that is there is worth them
   rest.deadline = absl::InfiniteFuture();
+  ASSIGN_OR_RETURN(const std::string as_new, explain::ScoredAsNew(model, X, work.finding.score, rest));
+  if (result.counterfactual && result.counterfactual->already_normal && work.finding.score.anomaly) {
+    return FailedPrecondition("nothing needs to change: {}", as_new.empty() ? "the model finds the row normal" : as_new);
+  }
+  if (!as_new.empty() && ask.method != kNative) result.warnings.push_back(as_new + ", which is what is explained here");
   ASSIGN_OR_RETURN(made.explanation, explain::ExplainWith(model, X, result, work.finding.score, Subject(work.finding),
                                                           &row->table, rest));
   explainer::Take(result, &made);

@@ -20,8 +20,8 @@ inline constexpr char kCounterfactual[] = "counterfactual";
 /// Stands for the method that gives Shapley values of the model at hand.
 inline constexpr char kShap[] = "shap";
 
-/// Which features drive a finding, in which direction: feature -> share, negative where the value is too low. Not empty
-/// but where nothing pushes towards anomalous.
+/// Which features drive a finding: feature -> share, "feature (low)" where values are too low. Not empty but where nothing
+/// pushes towards anomalous.
 using Signature = std::map<std::string, double>;
 
 /// What a finding says of itself: enough to name its row and its model, and to find others like it.

@@ -22,8 +22,10 @@ Signature SignatureOf(std::span<const explain::Contribution> contributions) {
   Signature out;
   for (const explain::Contribution& c : contributions) {  // the largest first
     if (!(c.share > 0)) break;
-    if (out.size() == kFeatures && !out.contains(c.feature_name)) continue;
-    out[c.feature_name] += c.direction == explain::Direction::kLow ? -c.share : c.share;
+    // High at one lag and low at the next do not cancel each other.
+    const std::string name = c.direction == explain::Direction::kLow ? c.feature_name + " (low)" : c.feature_name;
+    if (out.size() == kFeatures && !out.contains(name)) continue;
+    out[name] += c.share;
   }
   return out;
 }

@@ -93,6 +93,19 @@ TEST_CASE("no single driver when the shares are even or there is none") {
   CHECK(Explain(Odd({})).no_single_driver);
 }
 
+TEST_CASE("windows: what a feature does at all lags together makes it the driver") {
+  std::vector<outlier::FeatureContribution> parts = {Feature("a", 0.14, 5, 1)};
+  for (int lag = 0; lag < 6; ++lag) {
+    parts.push_back(Feature("b", 0.12, 7, 2));
+    parts.back().lag = lag;
+  }
+  parts.push_back(Feature("c", 0.14, 1, 0));
+  const Explanation e = Explain(Odd(parts));
+  CHECK(SharesByFeature(e.contributions)[0].feature == "b");
+  CHECK_FALSE(e.no_single_driver);
+  CHECK_THAT(e.text, Catch::Contains("72% over 6 rows") && Catch::Contains("Check b first"));
+}
+
 TEST_CASE("a row that is not anomalous is said to be so") {
   auto r = Odd({Feature("a", 1, 2, 1)});
   r.score.anomaly = false;

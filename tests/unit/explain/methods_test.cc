@@ -221,6 +221,15 @@ TEST_CASE("standardized native parts are in units of usual rows, and find what i
   for (const int count : beyond) CHECK(count <= background.rows() / 20 + 1);
 }
 
+TEST_CASE("a training row scores otherwise than the same row as a new one where the fit leaves it out") {
+  const Fixture knn("knn"), forest("iforest");
+  const outlier::RowScore own = knn.model->TrainingRows()[200], fresh = (*knn.model->Score(knn.row, Context{}))[0];
+  REQUIRE(own.score > fresh.score);
+  CHECK_THAT(ScoredAsNew(*knn.model, knn.row, own, Context{}).value(), Catch::Contains("leaves the row itself out"));
+  CHECK(ScoredAsNew(*knn.model, knn.row, fresh, Context{}).value().empty());
+  CHECK(ScoredAsNew(*forest.model, forest.row, forest.model->TrainingRows()[200], Context{}).value().empty());
+}
+
 TEST_CASE("a counterfactual respects frozen columns and is verified") {
   const Fixture knn("knn");
   const auto free = CounterfactualOf(*knn.model, knn.row, {}, Context{});

@@ -206,8 +206,31 @@ TEST_CASE("a deadline that has passed and a caller that has gone are errors, and
   CHECK(f.store.explanations.empty());
 }
 
+TEST_CASE("a training row's own score is not what methods that score it anew explain, and they say so") {
+  Fixture f;  // knn leaves a training row out of what it is compared with
+  constexpr int64_t kUsual = 5;
+  Finding found = f.world.FindingOf(kUsual);
+  REQUIRE_FALSE(found.score.anomaly);
+  found.score.score = 2 * found.threshold;
+  found.score.anomaly = true;
+  f.Store(found);
+  const auto shap = f.Ask_(Ask{.method = "kernel_shap", .options = {}}, kUsual);
+  REQUIRE(shap.ok());
+  REQUIRE_FALSE(shap->explanation.warnings.empty());
+  CHECK_THAT(shap->explanation.warnings.back(), Catch::Contains("as a new row it scores") && Catch::Contains("is normal"));
+  CHECK_FALSE(shap->explanation.counterfactual);
+  CHECK_THAT(shap->explanation.degraded_reason, Catch::Contains("no counterfactual: nothing needs to change"));
+  const auto asked = f.Ask_(Ask{.method = "counterfactual", .options = {}}, kUsual);
+  REQUIRE(asked.ok());
+  CHECK(asked->explanation.explanation.method == kNative);
+  CHECK_THAT(asked->explanation.degraded_reason, Catch::Contains("leaves the row itself out"));
+  const auto native = f.Ask_(Ask{.method = kNative, .options = {}, .numbers_only = true}, kUsual);
+  REQUIRE(native.ok());
+  CHECK(native->explanation.warnings.empty());
+}
+
 TEST_CASE("an equal row of the same model takes the numbers over, in its own words") {
-  Fixture f;
+  Fixture f("iforest");
   const auto first = f.Ask_("kernel_shap");
   REQUIRE(first.ok());
   Finding twin = f.world.FindingOf(kOdd);

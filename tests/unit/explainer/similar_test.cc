@@ -25,12 +25,12 @@ SimilarIncident Incident(std::string id, Signature signature, std::string entity
 
 }  // namespace
 
-TEST_CASE("a signature has the features that push, with a sign for the direction") {
+TEST_CASE("a signature has the features that push, those that are low by themselves") {
   const std::vector<explain::Contribution> parts = {Part("price", 0.7), Part("units", 0.3, explain::Direction::kLow),
                                                     Part("other", 0)};
   const Signature s = SignatureOf(parts);
-  CHECK(s == Signature{{"price", 0.7}, {"units", -0.3}});
-  CHECK(DriversOf(s) == std::vector<std::string>{"price", "units"});
+  CHECK(s == Signature{{"price", 0.7}, {"units (low)", 0.3}});
+  CHECK(DriversOf(s) == std::vector<std::string>{"price", "units (low)"});
   CHECK(DriversOf(s, 1) == std::vector<std::string>{"price"});
   CHECK(SignatureOf({}).empty());
   std::vector<explain::Contribution> many;
@@ -49,8 +49,19 @@ TEST_CASE("windows: one incident looks the same from every row whose window it i
   const Signature s = seen_from(0);
   REQUIRE(s.size() == 2);
   CHECK(s.at("price") == Approx(0.8));
-  CHECK(s.at("units") == Approx(-0.2));
+  CHECK(s.at("units (low)") == Approx(0.2));
   CHECK(s == seen_from(3));
+
+  // High, then as low: the two are there, and another such incident resembles it.
+  Finding a, b;
+  std::vector<explain::Contribution> swing = {Part("price", 0.5), Part("price", 0.5, explain::Direction::kLow)};
+  swing[1].lag = 1;
+  a.signature = SignatureOf(swing);
+  std::swap(swing[0].share, swing[1].share);
+  swing[0].share += 0.001;
+  b.signature = SignatureOf(swing);
+  CHECK(a.signature == Signature{{"price", 0.5}, {"price (low)", 0.5}});
+  CHECK(Similarity(a, b) > 0.99);
 }
 
 TEST_CASE("similarity is the cosine, less for another entity, nothing without a signature") {
