@@ -12,6 +12,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -186,14 +187,32 @@ Learned Learn(const Library& lib, Training& t) {
   return TreesOf({bytes, size}, t.features);
 }
 
-/// Waited for when the program ends: the library must not be taken down under it.
-void LeaveBehind(std::future<Learned> learning) {
-  static std::mutex mutex;
-  static std::vector<std::future<Learned>> left;
-  const std::lock_guard<std::mutex> lock(mutex);
-  std::erase_if(left, [](const auto& l) { return l.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
-  left.push_back(std::move(learning));
-}
+/// Those whose callers have left. Waited for when the program ends: the library must not be taken down under them.
+class LeftBehind {
+ public:
+  static LeftBehind& Instance() {
+    static LeftBehind instance;
+    return instance;
+  }
+  void Add(std::future<Learned> learning) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    learning_.push_back(std::move(learning));
+  }
+  /// Each holds its rows until its round ends: RESOURCE_EXHAUSTED when there are kMost.
+  absl::Status CheckRoom() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::erase_if(learning_, [](const auto& l) { return l.wait_for(kNow) == std::future_status::ready; });
+    if (learning_.size() < kMost) return absl::OkStatus();
+    return ResourceExhausted("{} fits that were stopped are still at their last round of trees, try again in some seconds",
+                             learning_.size());
+  }
+
+ private:
+  static constexpr size_t kMost = 16;
+  static constexpr std::chrono::seconds kNow{0};
+  std::mutex mutex_;
+  std::vector<std::future<Learned>> learning_;
+};
 
 }  // namespace
 
@@ -209,18 +228,25 @@ absl::StatusOr<BoostedTrees> TrainTrees(std::vector<float> rows, int64_t feature
   training->features = features;
   training->options = options;
   training->seed = ctx.seed;
-  auto learning = std::async(std::launch::async, [&lib, training] { return Learn(*lib, *training); });
+  RETURN_IF_ERROR(LeftBehind::Instance().CheckRoom());
+  std::future<Learned> learning;
+  try {
+    learning = std::async(std::launch::async, [&lib, training] { return Learn(*lib, *training); });
+  } catch (const std::system_error& e) {
+    return ResourceExhausted("no thread can be started: {}", e.what());
+  }
   int64_t told = 0;
   while (learning.wait_for(kLook) != std::future_status::ready) {
     if (absl::Status status = ctx.Check(); !status.ok()) {
       training->stop = true;
-      LeaveBehind(std::move(learning));
+      LeftBehind::Instance().Add(std::move(learning));
       return status;
     }
     const int64_t rounds = training->rounds;
     if (ctx.progress && rounds > told) ctx.progress(static_cast<double>(rounds) / static_cast<double>(options.trees));
     told = rounds;
   }
+  if (ctx.progress) ctx.progress(1);
   return learning.get();
 }
 
