@@ -86,4 +86,32 @@ TEST_CASE("of many features those that fit, and how many there are") {
   CHECK(huge.Explained(64).features.size() == 1);
 }
 
+TEST_CASE("many wide findings are the same as each alone") {
+  const FarOff wide(20000, "");
+  auto scores = wide.model->Score(wide.X.view(), Context{});
+  REQUIRE(scores.ok());
+  std::vector<int64_t> index;
+  for (auto& score : *scores) {
+    score.anomaly = true;
+    index.push_back(std::ssize(index));
+  }
+  std::string space;
+  const auto found = ExplainAnomalies(*wide.model, wide.X.view(), wide.table, index, *scores, 3, Context{}, &space);
+  REQUIRE(found.ok());
+  REQUIRE(found->size() == index.size());
+  for (const int64_t row : {0, 12, 13, 26, 59}) {
+    const auto alone = wide.model->Explain(wide.X.view().Rows(row, 1), Context{}, nullptr, &wide.table,
+                                           std::span(&row, 1), 3);
+    REQUIRE(alone.ok());
+    const Found& f = (*found)[static_cast<size_t>(row)];
+    CHECK(f.row_index == row);
+    REQUIRE(f.features.size() == 3);
+    for (size_t r = 0; r < 3; ++r) {
+      CHECK(f.features[r].feature == (*alone)[0][r].feature);
+      CHECK(f.features[r].contribution == (*alone)[0][r].contribution);
+      CHECK(f.features[r].actual_text == (*alone)[0][r].actual_text);
+    }
+  }
+}
+
 }  // namespace vedette::detector
