@@ -113,6 +113,7 @@ struct Answer {
   explain::MethodResult result;
   explain::Explanation words;
   explain::Counterfactual counterfactual;
+  bool nothing_to_change = false;  ///< as a new row it is normal, though it was found anomalous
   std::vector<explain::Change> changes;
 };
 
@@ -171,7 +172,7 @@ Json ToJson(const outlier::Model& model, int64_t row, const Answer& answer, cons
 }
 
 std::string CounterfactualText(const Answer& answer, int64_t history) {
-  if (answer.counterfactual.already_normal) return "";
+  if (answer.counterfactual.already_normal || answer.nothing_to_change) return "";
   if (!answer.counterfactual.found) {
     return fmt::format("No change of a few columns towards usual values makes this row normal{}.\n",
                        history > 0 ? " while the rows before it stay as they are" : "");
@@ -242,6 +243,14 @@ absl::StatusOr<Answer> AnswerFor(const Args& args, const outlier::Model& model, 
     answer.counterfactual = *answer.result.counterfactual;
   } else {
     ASSIGN_OR_RETURN(answer.counterfactual, explain::CounterfactualOf(model, X, options, ctx));
+  }
+  ASSIGN_OR_RETURN(const std::string as_new, explain::ScoredAsNew(model, X, score, ctx));
+  if (score.anomaly && answer.counterfactual.already_normal) {
+    answer.counterfactual.found = answer.counterfactual.already_normal = false;
+    answer.nothing_to_change = true;
+    answer.result.warnings.push_back(fmt::format("no change was looked for that would make it normal: {}", as_new));
+  } else if (!as_new.empty() && answer.result.method != "native") {
+    answer.result.warnings.push_back(as_new + ", which is what is explained here");
   }
   ASSIGN_OR_RETURN(answer.changes, explain::ChangesOf(model, X, answer.counterfactual, &cells, ctx));
   return answer;
