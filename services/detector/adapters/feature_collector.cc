@@ -41,20 +41,23 @@ absl::Status FeatureCollector::Rows(const features::v1::StreamFeaturesResponse::
   const int64_t n = rows.row_index_size(), at = std::ssize(block_.row_index), cols = block_.features.cols();
   if (rows.values_size() != n * cols)
     return DataLoss("{} values came for {} rows of {} features", rows.values_size(), n, cols);
+  if (query_.include_table && rows.has_context()) RETURN_IF_ERROR(Context(rows.context()));
+  if (n == 0) return absl::OkStatus();
   if (n > block_.features.rows() - at) return DataLoss("more than {} rows came", block_.features.rows());
   block_.row_index.insert(block_.row_index.end(), rows.row_index().begin(), rows.row_index().end());
   for (int64_t j = 0; j < cols; ++j) std::copy_n(rows.values().begin() + j * n, n, block_.features.col(j).begin() + at);
   if (!query_.include_table) return absl::OkStatus();
-  if (rows.has_context()) RETURN_IF_ERROR(Context(rows.context()));
   ASSIGN_OR_RETURN(const table::Table piece, wire::FromProto(rows.table()));
   if (piece.rows() != n) return DataLoss("{} table rows came with {} feature rows", piece.rows(), n);
   return table_.Append(piece);
 }
 
 absl::Status FeatureCollector::Context(const common::v1::TableChunk& chunk) {
-  if (table_.rows() > 0) return absl::DataLossError("history came after the rows that it belongs to");
+  if (!block_.row_index.empty()) return absl::DataLossError("history came after the rows that it belongs to");
   ASSIGN_OR_RETURN(const table::Table rows, wire::FromProto(chunk));
-  block_.context_rows = rows.rows();
+  block_.context_rows += rows.rows();  // a long one comes in pieces
+  const int64_t history = block_.preparation.history();
+  if (block_.context_rows > history) return DataLoss("more than the {} rows of history came", history);
   return table_.Append(rows);
 }
 

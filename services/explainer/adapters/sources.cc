@@ -75,19 +75,6 @@ absl::StatusOr<Downloaded> Download(runtime::Channels& channels, const runtime::
   return result;
 }
 
-/// The cells of a row, after those of its history. Without any when there is not one row.
-absl::StatusOr<table::Table> CellsOf(const features::v1::StreamFeaturesResponse::Rows& rows) {
-  table::TableBuilder cells;
-  if (rows.has_context()) {
-    ASSIGN_OR_RETURN(const table::Table before, wire::FromProto(rows.context()));
-    RETURN_IF_ERROR(cells.Append(before));
-  }
-  ASSIGN_OR_RETURN(const table::Table own, wire::FromProto(rows.table()));
-  if (own.rows() != 1) return table::Table{};
-  RETURN_IF_ERROR(cells.Append(own));
-  return cells.Take();
-}
-
 absl::StatusOr<ModelRow> ReadRow(runtime::Channels& channels, const runtime::Outgoing& out, const Finding& finding,
                                  Downloaded model) {
   ASSIGN_OR_RETURN(const auto channel, channels.Get("feature-engine"));
@@ -100,16 +87,24 @@ absl::StatusOr<ModelRow> ReadRow(runtime::Channels& channels, const runtime::Out
   request.set_include_table(true);
   ModelRow row{.model = std::move(model.model), .features = {}, .table = {}};
   const int64_t cols = static_cast<int64_t>(row.model->model().preparation().features().size());
+  table::TableBuilder cells;  // of the history, which may come in pieces before the row, then its own
   RETURN_IF_ERROR(runtime::CallStream(
       *stub, &features::v1::FeatureEngineService::Stub::StreamFeatures, out, request,
       [&](const features::v1::StreamFeaturesResponse& part) -> absl::Status {
-        if (!part.has_rows() || part.rows().row_index_size() == 0) return absl::OkStatus();
+        if (part.rows().has_context()) {
+          ASSIGN_OR_RETURN(const table::Table before, wire::FromProto(part.rows().context()));
+          RETURN_IF_ERROR(cells.Append(before));
+        }
+        if (part.rows().row_index_size() == 0) return absl::OkStatus();
         if (part.rows().values_size() != cols) {
           return FailedPrecondition("the row has {} features, the model {}", part.rows().values_size(), cols);
         }
         row.features = Matrix(1, cols);
         std::copy(part.rows().values().begin(), part.rows().values().end(), row.features.data());
-        ASSIGN_OR_RETURN(row.table, CellsOf(part.rows()));
+        ASSIGN_OR_RETURN(const table::Table own, wire::FromProto(part.rows().table()));
+        if (own.rows() != 1) return absl::OkStatus();
+        RETURN_IF_ERROR(cells.Append(own));
+        row.table = cells.Take();
         return absl::OkStatus();
       }));
   if (row.features.rows() != 1 || row.table.rows() == 0) {

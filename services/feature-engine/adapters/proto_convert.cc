@@ -181,7 +181,7 @@ void ToProto(const FeatureRows& rows, features::v1::StreamFeaturesResponse* out)
   r->mutable_values()->Assign(values, values + rows.values.rows() * rows.values.cols());
   // first_row is that of the first row here; with a sample, row_index tells all of them.
   if (rows.table) wire::ToProto(rows.row_index.front(), *rows.table, r->mutable_table());
-  if (rows.context) wire::ToProto(rows.row_index.front() - rows.context->rows(), *rows.context, r->mutable_context());
+  if (rows.context) wire::ToProto(rows.context_first, *rows.context, r->mutable_context());
 }
 
 }  // namespace vedette::feature_engine

@@ -28,11 +28,11 @@ absl::Status CheckIgnored(const DatasetInfo& info, const std::vector<std::string
 // size wanted.
 class Outlet {
  public:
-  Outlet(const table::Preparation& preparation, const FeatureSink& sink, int64_t message_bytes,
+  Outlet(const table::Preparation& preparation, const FeatureSink& sink, const EngineOptions& options,
          const FeatureQuery& query)
       : preparation_(preparation),
         sink_(sink),
-        message_bytes_(message_bytes),
+        options_(options),
         include_table_(query.include_table),
         wants_context_(query.include_table && query.sample_rows == 0),
         columns_(query.table_columns),
@@ -43,7 +43,7 @@ class Outlet {
     if (chosen.empty()) return absl::OkStatus();
     const int64_t features = static_cast<int64_t>(preparation_.features().size());
     const int64_t row_bytes = 8 * (features + 1) + (include_table_ ? table::TableBytes(run) / run.rows() : 0);
-    const int64_t step = std::max<int64_t>(1, message_bytes_ / row_bytes);
+    const int64_t step = std::max<int64_t>(1, options_.message_bytes / row_bytes);
     while (!chosen.empty()) {
       const auto room = static_cast<size_t>(std::max<int64_t>(1, step - pending_.rows()));
       const auto now = chosen.first(std::min(room, chosen.size()));
@@ -69,16 +69,34 @@ class Outlet {
         return std::find(columns_.begin(), columns_.end(), c.name) == columns_.end();
       });
     }
-    if (std::exchange(wants_context_, false) && picked.rows[0] > 0)
-      out.context = table::SliceRows(table, 0, picked.rows[0]);
+    if (const int64_t before = picked.rows[0]; std::exchange(wants_context_, false) && before > 0) {
+      out.context_first = out.row_index[0] - before;
+      out.context = table::SliceRows(table, 0, before);
+      if (table::TableBytes(*out.context) > options_.context_bytes) {
+        RETURN_IF_ERROR(SendContext(*std::exchange(out.context, std::nullopt), out.context_first));
+      }
+    }
     if (include_table_) out.table = all ? std::move(table) : table::TakeRows(table, picked.rows);
     return sink_.rows(std::move(out));
   }
 
  private:
+  // Halves, until each is small enough: one row may hold as much as all others.
+  absl::Status SendContext(table::Table rows, int64_t first) {
+    if (rows.rows() > 1 && table::TableBytes(rows) > options_.context_bytes) {
+      const int64_t half = rows.rows() / 2;
+      RETURN_IF_ERROR(SendContext(table::SliceRows(rows, 0, half), first));
+      return SendContext(table::SliceRows(rows, half, rows.rows() - half), first + half);
+    }
+    FeatureRows out;
+    out.context = std::move(rows);
+    out.context_first = first;
+    return sink_.rows(std::move(out));
+  }
+
   const table::Preparation& preparation_;
   const FeatureSink& sink_;
-  int64_t message_bytes_;
+  const EngineOptions& options_;
   bool include_table_;
   bool wants_context_;
   const std::vector<std::string>& columns_;
@@ -159,7 +177,7 @@ absl::Status Engine::StreamFeatures(const std::string& tenant, const FeatureQuer
   if (count == 0) return absl::OkStatus();
 
   SequentialSampler sampler(count, query.sample_rows == 0 ? count : query.sample_rows, query.seed);
-  Outlet outlet(preparation, sink, options_.message_bytes, query);
+  Outlet outlet(preparation, sink, options_, query);
   table::RowHistory history(preparation.history());
   const int64_t begin = std::max<int64_t>(0, query.first_row - preparation.history());
   const auto take = [&](int64_t first_row, table::Table&& rows) -> absl::Status {

@@ -23,6 +23,7 @@ struct EngineOptions {
   int64_t max_fit_cells = 20'000'000;  ///< a recipe is fitted on a sample of the rows of a larger dataset
   int64_t profile_rows = 20'000;
   int64_t message_bytes = 512 << 10;  ///< about how much is handed to the sink at once
+  int64_t context_bytes = 32 << 20;   ///< history up to so much goes along with the rows: messages have at most 64 MiB
 };
 
 struct FeatureQuery {
@@ -47,7 +48,10 @@ struct FeatureRows {
   std::vector<int64_t> row_index;
   Matrix values;
   std::optional<table::Table> table;
-  std::optional<table::Table> context = {};  ///< rows just before these, in the first of a range that has some
+  /// Rows just before these, in the first of a range that has some. More than EngineOptions::context_bytes of them come
+  /// before, in pieces without any rows of the range.
+  std::optional<table::Table> context = {};
+  int64_t context_first = 0;  ///< row of the dataset that the context begins with
 };
 
 /// What StreamFeatures gives: the header once, then rows in order. An error ends the stream and is returned.

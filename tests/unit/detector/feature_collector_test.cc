@@ -98,6 +98,28 @@ TEST_CASE("a feature stream's values are in their place, however its rows are cu
   CHECK(Collected({.first_row = kRows}, {m.Header()})->features.rows() == 0);
 }
 
+TEST_CASE("a feature stream's history comes with the first rows, or before them in pieces") {
+  const Messages m(5);
+  const FeatureQuery query{.first_row = 10, .row_count = 2, .include_table = true};
+  StreamFeaturesResponse with = m.Rows(10, 2), first, second, late = m.Rows(11, 1), more;
+  m.AddContext(6, 4, &with);
+  m.AddContext(6, 1, &first);
+  m.AddContext(7, 3, &second);
+  m.AddContext(5, 5, &more);
+  m.AddContext(6, 4, &late);
+  for (const auto& messages : {std::vector{m.Header(), with}, std::vector{m.Header(), first, second, m.Rows(10, 2)}}) {
+    const auto block = Collected(query, messages);
+    INFO(block.status());
+    REQUIRE(block.ok());
+    CHECK(block->context_rows == 4);
+    CHECK(block->features.rows() == 2);
+    REQUIRE(block->table.rows() == 6);
+    for (int64_t i = 0; i < 6; ++i) CHECK(block->table.columns[2].Text(i) == m.table.columns[2].Text(6 + i));
+  }
+  CHECK(absl::IsDataLoss(Collected(query, {m.Header(), more, m.Rows(10, 2)}).status()));
+  CHECK(absl::IsDataLoss(Collected(query, {m.Header(), m.Rows(10, 1), late}).status()));
+}
+
 TEST_CASE("a feature stream that does not fit its query or itself is DATA_LOSS") {
   const Messages m(1);
   const FeatureQuery four{.row_count = 4, .include_table = true};

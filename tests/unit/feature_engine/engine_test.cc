@@ -277,6 +277,44 @@ TEST_CASE("windows: the matrix of any range and sample is that of the whole tabl
   }
 }
 
+TEST_CASE("windows: history too large for one message comes in pieces before the rows") {
+  Setup s(60, {.context_bytes = 2000});
+  table::Column text{.name = "text", .type = table::ColumnType::kCategorical};
+  for (int32_t i = 0; i < 60; ++i) {
+    text.codes.push_back(i);
+    text.categories.push_back(fmt::format("{} {}", i, std::string(i == 23 ? 5000 : i < 23 ? 10 : 400, 'x')));
+  }
+  s.shop.columns.push_back(text);
+  s.source = FakeSource(s.shop, 7);
+  const auto set = s.engine.CreateFeatureSet("acme", "d1", {.ignore_columns = {"text"}, .window = 31}, s.source, {});
+  REQUIRE(set.ok());
+  table::TableBuilder context;
+  int64_t next = 10, pieces = 0, rows = 0;
+  const FeatureSink sink{.header = [](const FeatureHeader&) { return absl::OkStatus(); },
+                         .rows = [&](FeatureRows&& r) -> absl::Status {
+                           rows += std::ssize(r.row_index);
+                           if (!r.context) return absl::OkStatus();
+                           CHECK(r.row_index.empty());
+                           CHECK(rows == 0);
+                           CHECK_FALSE(r.table);
+                           CHECK(r.context_first == next);
+                           CHECK((table::TableBytes(*r.context) <= 2000 || r.context->rows() == 1));
+                           next += r.context->rows();
+                           ++pieces;
+                           return context.Append(*r.context);
+                         }};
+  const FeatureQuery query{.feature_set = set->id, .first_row = 40, .row_count = 9, .include_table = true};
+  REQUIRE(s.engine.StreamFeatures("acme", query, s.source, {}, sink).ok());
+  CHECK(next == 40);
+  CHECK(rows == 9);
+  CHECK(pieces > 5);
+  const table::Table before = context.Take();
+  REQUIRE(before.rows() == 30);
+  for (int64_t i = 0; i < 30; ++i) {
+    for (size_t j = 0; j < 4; ++j) CHECK(before.columns[j].Text(i) == s.shop.columns[j].Text(10 + i));
+  }
+}
+
 TEST_CASE("windows: part of a feature set's identity; without them ids are what they were") {
   CHECK(FeatureSetId("acme", "d1", {.window = 2}) != FeatureSetId("acme", "d1", {}));
   CHECK(FeatureSetId("acme", "d1", {.window = 2}) != FeatureSetId("acme", "d1", {.window = 3}));
