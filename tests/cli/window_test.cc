@@ -140,7 +140,7 @@ TEST_CASE("a file that does not fit is fitted on drawn rows, each with those bef
   REQUIRE(r.code == 0);
   const auto json = r.json();
   CHECK(json["sampled"] == true);
-  CHECK(json["training_rows"] == 500);
+  CHECK(json["training_rows"] == 2000);
   int named = 0;
   for (const auto& a : json["anomalies"]) {
     const auto& top = a["anomalous_features"][0];
@@ -148,6 +148,48 @@ TEST_CASE("a file that does not fit is fitted on drawn rows, each with those bef
   }
   CHECK(named >= 11);
   CHECK(Vedette(args).out == r.out);
+}
+
+TEST_CASE("a sample with windows has as many rows as were asked for, or as memory holds windows of") {
+  const Folder folder;
+  const auto rows = [&](int count, int columns, std::vector<std::string> more) {
+    std::string text;
+    for (int j = 0; j < columns; ++j) text += fmt::format("{}c{}", j == 0 ? "" : ",", j);
+    for (int i = 0; i < count; ++i)
+      for (int j = 0; j < columns; ++j) text += fmt::format("{}{}", j == 0 ? '\n' : ',', (i * 7919 + j * 101) % 997);
+    more.insert(more.begin(), {"detect", folder.Write("t.csv", text + "\n"), "-a", "hbos", "-f", "json", "-n", "1"});
+    return Vedette(more);
+  };
+  const auto fitted = [](const Outcome& r) {
+    INFO(r.err);
+    REQUIRE(r.code == 0);
+    return r.json()["training_rows"].get<int>();
+  };
+  const Outcome asked = rows(2000, 2, {"--sample-rows", "500", "--window", "600"});
+  CHECK(fitted(asked) == 500);
+  CHECK(asked.err.empty());
+  // 16 MiB hold 209,715 rows of 10 numbers: a file of 696 with its windows, and as many rows of one that is a bit
+  // larger.
+  const std::vector<std::string> little = {"--window", "100", "--memory-limit", "16"};
+  CHECK(rows(696, 10, little).json()["sampled"] == false);
+  const Outcome more = rows(697, 10, little);
+  CHECK(more.json()["sampled"] == true);
+  CHECK(fitted(more) == 696);
+  CHECK(more.err.empty());
+  CHECK(fitted(rows(3000, 10, little)) == 689);
+
+  const Outcome fewer = rows(1500, 10, {"--window", "100", "--memory-limit", "16", "--sample-rows", "1000"});
+  CHECK(fitted(fewer) == 694);
+  CHECK(Says(fewer.err,
+             "fitted on 694 rows, not 1000: --memory-limit leaves room for no more with a window of 100; raise"));
+  const Outcome few = rows(300, 10, {"--window", "1000", "--memory-limit", "16"});
+  CHECK(fitted(few) == 69);
+  CHECK(Says(few.err, "fitted on 69 rows: --memory-limit leaves room for no more with a window of 1000; raise"));
+  const Outcome none = rows(50, 200, {"--window", "500", "--memory-limit", "16"});
+  CHECK(none.code == 1);
+  CHECK(Says(none.err,
+             "--memory-limit leaves room to fit on 6 of its 50 rows with a window of 500; raise it, or take a smaller "
+             "--window"));
 }
 
 TEST_CASE("windows out of range are refused with the range") {

@@ -23,6 +23,7 @@ namespace {
 
 constexpr size_t kChunk = 1 << 20;
 constexpr int64_t kCopies = 3;  // of the matrix, beside the table: itself, a detector's own copy, scores and sorting
+constexpr int64_t kFewestRows = 10, kFewRows = 100;  // less is no sample, or a poor one
 
 absl::Status WriteAll(int fd, const char* data, size_t size) {
   while (size > 0) {
@@ -82,6 +83,25 @@ void AppendColumn(table::Column& to, table::Column&& from) {
   }
 }
 
+/// Rows of so many columns that memory could hold if nothing else were held.
+int64_t RowsInMemory(const SampleOptions& options, int64_t cols) {
+  return options.memory_bytes / (std::max<int64_t>(1, cols) * 8);
+}
+
+/// The largest file that is kept whole.
+int64_t LargestWhole(const SampleOptions& options, int64_t cols) {
+  return std::min(RowsInMemory(options, cols) / (1 + kCopies * options.window), options.max_rows);
+}
+
+/// Rows to draw, each with its history, from a file of `rows` that is larger than that. Where histories lie apart, the
+/// table holds a window for each; where they overlap, no more than the file. One row more than LargestWhole: as many.
+int64_t RowsToDraw(const SampleOptions& options, int64_t cols, int64_t rows) {
+  const int64_t held = RowsInMemory(options, cols);
+  const int64_t apart = held / ((1 + kCopies) * options.window),
+                overlapping = (held - rows) / (kCopies * options.window);
+  return std::min(std::max(apart, overlapping), options.max_rows);
+}
+
 /// The table so far, and what is needed to replace its rows at random once it is full.
 struct Reservoir {
   table::Table table;
@@ -92,9 +112,7 @@ struct Reservoir {
   void Add(table::Table&& batch, const SampleOptions& options) {
     const int64_t rows = batch.rows();
     if (table.columns.empty()) {
-      const int64_t row_bytes = std::max<int64_t>(1, batch.cols()) * 8 * (1 + kCopies * options.window);
-      capacity = std::clamp<int64_t>(options.memory_bytes / row_bytes, 1000, options.max_rows);
-      capacity = std::min(capacity, options.max_rows);
+      capacity = LargestWhole(options, batch.cols());
       for (const auto& column : batch.columns) table.columns.push_back({column.name, column.type, {}, {}, {}});
     }
     const int64_t room = std::min(rows, capacity - table.rows());
@@ -191,10 +209,8 @@ absl::StatusOr<table::ReadReport> Input::Stream(const table::CsvOptions& options
 
 namespace {
 
-/// Replaces a random sample by as many rows, drawn at random, each with its history.
-absl::Status DrawWindows(const Input& input, const SampleOptions& options, Sample* sample) {
-  const int64_t count =
-      std::max<int64_t>(1, sample->table.rows() / options.window);  // the table may hold their histories apart
+/// Replaces the table by `count` rows, drawn at random, each with its history.
+absl::Status DrawWindows(const Input& input, const SampleOptions& options, int64_t count, Sample* sample) {
   table::CsvOptions csv = options.csv;
   csv.schema = table::SchemaOf(sample->table);
   sample->table = {};
@@ -208,15 +224,32 @@ absl::Status DrawWindows(const Input& input, const SampleOptions& options, Sampl
     const int64_t end = begin + batch.rows();
     ASSIGN_OR_RETURN(const auto run, history.Next(std::move(batch)));
     const int64_t first = begin - run.context_rows;
-    for (; next < drawn.size() && drawn[next] < end; ++next)
-      RETURN_IF_ERROR(picker.Append(run.table, first, drawn[next] - first, 1));
+    std::vector<int64_t> rows;  // of the run
+    for (; next < drawn.size() && drawn[next] < end; ++next) rows.push_back(drawn[next] - first);
     begin = end;
-    return absl::OkStatus();
+    return picker.Append(run.table, first, rows);
   };
   RETURN_IF_ERROR(input.Stream(csv, "sampling", options.quiet, pick).status());
   table::WindowRows::Picked picked = picker.Take();
   sample->table = std::move(picked.table);
   sample->rows_of_table = std::move(picked.rows);
+  return absl::OkStatus();
+}
+
+/// A sample that memory, not the user, made small must not go unnoticed: a note, or an error where it is none any more.
+absl::Status TellIfSmall(const SampleOptions& options, const std::string& name, int64_t count, Sample* sample) {
+  const int64_t wanted = std::min(options.max_rows, sample->rows);
+  if (count >= wanted || (count >= kFewRows && !options.max_rows_given)) return absl::OkStatus();
+  const bool windows = options.window > 1;
+  const std::string window = windows ? fmt::format(" with a window of {}", options.window) : "";
+  const std::string remedy = windows ? "raise it, or take a smaller --window" : "raise it";
+  if (count < kFewestRows) {
+    return ResourceExhausted("{}: --memory-limit leaves room to fit on {} of its {} rows{}; {}", name, count,
+                             sample->rows, window, remedy);
+  }
+  sample->report.notes.push_back(fmt::format("fitted on {} rows{}: --memory-limit leaves room for no more{}; {}", count,
+                                             options.max_rows_given ? fmt::format(", not {}", wanted) : "", window,
+                                             remedy));
   return absl::OkStatus();
 }
 
@@ -235,7 +268,10 @@ absl::StatusOr<Sample> ReadSample(const Input& input, const SampleOptions& optio
   out.table = std::move(reservoir.table);
   out.report = std::move(report);
   if (out.rows == 0) return InvalidArgument("{}: has no data rows", input.name());
-  if (options.window > 1 && !out.complete) RETURN_IF_ERROR(DrawWindows(input, options, &out));
+  if (out.complete || !options.to_fit) return out;
+  const int64_t count = RowsToDraw(options, out.table.cols(), out.rows);
+  RETURN_IF_ERROR(TellIfSmall(options, input.name(), count, &out));
+  if (options.window > 1) RETURN_IF_ERROR(DrawWindows(input, options, count, &out));
   return out;
 }
 

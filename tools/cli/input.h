@@ -40,14 +40,18 @@ class Input {
 struct SampleOptions {
   table::CsvOptions csv;
   int64_t max_rows = 1000000;               ///< more rows: a uniform random sample of this many is kept
+  bool max_rows_given = false;              ///< by the user, who is told where memory has room for fewer
   int64_t memory_bytes = int64_t{2} << 30;  ///< and no more than about this much for the table and what is made of it
   int64_t window = 1;                       ///< rows that one row of what is made of it tells of
+  bool to_fit = true;                       ///< false: of a file that does not fit only the columns are wanted
   uint64_t seed = 42;
   bool quiet = false;
 };
 
 /// All rows in order when they fit, or else a uniform random sample of them (Vitter's reservoir algorithm R, 1985).
-/// With a window, the file is then read a second time for rows drawn at random together with those before them.
+/// With a window, the file is then read a second time for rows drawn at random together with those before them: as many
+/// as memory holds windows of, max_rows at most. RESOURCE_EXHAUSTED where that is less than a handful; a note in
+/// `report` where it is less than a hundred, or than the user's max_rows.
 struct Sample {
   table::Table table;
   table::ReadReport report;

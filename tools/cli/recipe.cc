@@ -32,14 +32,16 @@ constexpr Flag kReading[] = {
      .default_value = "1000000",
      .min = 100,
      .max = 1e9,
-     .doc = "a file with more rows is fitted on a random sample of this many and scored in a second pass"},
+     .doc = "a file with more rows is fitted on a random sample of this many, each with the rows before it that --window "
+            "wants, and scored in a second pass"},
     {.name = "memory-limit",
      .type = FlagType::kInt,
      .value_name = "MB",
      .default_value = "2048",
      .min = 16,
      .max = 1e7,
-     .doc = "sample sooner, when the rows would take more than about this much memory"},
+     .doc = "sample sooner, and fewer rows, when they would take more than about this much memory; with --window each row "
+            "takes as much as its window"},
 };
 
 constexpr Flag kModel[] = {
@@ -318,6 +320,7 @@ SampleOptions SampleOptionsFrom(const Args& args, const Session& session, int64_
   const std::string& d = args.Text("delimiter");
   if (!d.empty()) out.csv.delimiter = d == "tab" || d == "\\t" ? '\t' : d[0];
   out.max_rows = args.Int("sample-rows");
+  out.max_rows_given = args.Given("sample-rows");
   out.window = window;
   out.memory_bytes = args.Int("memory-limit") << 20;
   out.seed = session.context().seed;

@@ -54,9 +54,8 @@ const Command k_detect = {
         "algorithm, "
         "scores every row and prints those above the threshold with the values that set them apart. A higher score is "
         "more anomalous. Nothing leaves this machine.\n\n"
-        "A cell that cannot be read counts as missing and is reported. A file with more rows than --sample-rows is "
-        "fitted "
-        "on a random sample and scored in a second pass, in bounded memory.",
+        "A cell that cannot be read counts as missing and is reported. A file with more rows than --sample-rows, or than "
+        "--memory-limit has room for, is fitted on a random sample and scored in a second pass, in bounded memory.",
     .positionals = kPositionals,
     .flags = kGroups,
     .examples = kExamples,

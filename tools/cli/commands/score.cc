@@ -27,6 +27,7 @@ absl::StatusOr<int> Run(const Args& args) {
   ASSIGN_OR_RETURN(const auto model, LoadModel(args.Text("model")));
   ASSIGN_OR_RETURN(const Input input, Input::Open(args.At(0)));
   SampleOptions options = SampleOptionsFrom(args, session, model->preparation().history() + 1);
+  options.to_fit = false;
   ASSIGN_OR_RETURN(options.csv.schema, SchemaForModel(input, options.csv, *model));
   ASSIGN_OR_RETURN(const Sample sample, ReadSample(input, options));
   PrintReport(sample.report, input.name(), session.quiet());
