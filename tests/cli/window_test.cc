@@ -192,6 +192,23 @@ TEST_CASE("a sample with windows has as many rows as were asked for, or as memor
              "--window"));
 }
 
+TEST_CASE("more rows to sort than are held: the limit that was given is too large, or none was given") {
+  const Folder folder;
+  const std::string file = folder.Write("s.csv", Swing(1500, {})), model = folder.Path("m.vdt");
+  REQUIRE(Vedette({"fit", folder.Write("f.csv", Swing(200, {})), "-a", "hbos", "-x", "pressure,mode", "--window",
+                   "1000", "--model", model})
+              .code == 0);
+  const auto score = [&](const char* limit) {
+    return Vedette({"score", file, "--model", model, "--sample-rows", "100", "--all-rows", "--limit", limit, "-q"});
+  };
+  const auto large = score("1200"), unlimited = score("0");
+  CHECK(large.code == 1);
+  CHECK(Says(large.err, "more than 1000 rows to sort, each with the 999 before it: use a smaller --limit, or"));
+  CHECK(unlimited.code == 1);
+  CHECK(Says(unlimited.err, "use --limit, or"));
+  CHECK(score("1000").code == 0);
+}
+
 TEST_CASE("windows out of range are refused with the range") {
   const Folder folder;
   const std::string file = folder.Write("s.csv", Swing(60, {}));

@@ -164,7 +164,9 @@ class Highest {
     }
     const int64_t most = std::max<int64_t>(1, kMaxHeld / (history_ + 1));
     if (static_cast<int64_t>(held_.size()) >= most) {
-      return ResourceExhausted("more than {} rows to sort: use --limit, or --format csv or json without a limit", most);
+      const std::string each = history_ > 0 ? fmt::format(", each with the {} before it", history_) : "";
+      return ResourceExhausted("more than {} rows to sort{}: use {}--limit, or --format csv or json without a limit", most,
+                               each, limit_ > 0 ? "a smaller " : "");
     }
     const int64_t first = std::max<int64_t>(0, row - history_);
     held_.push_back({index, score, table::SliceRows(run, first, row - first + 1)});
