@@ -112,6 +112,33 @@ absl::Status CheckColumns(const Table& table) {
   return absl::OkStatus();
 }
 
+/// INVALID_ARGUMENT unless a column of another type than the numbers of training has no cell.
+absl::Status CheckNumbers(const Column& column) {
+  for (int64_t i = 0; i < column.size(); ++i) {
+    if (column.IsMissing(i)) continue;
+    return InvalidArgument("column '{}' is {}, but was numeric in training: read the input with the model's schema",
+                           column.name, ColumnTypeName(column.type));
+  }
+  return absl::OkStatus();
+}
+
+/// Numbers or times as the categories that their texts are.
+Column AsTexts(const Column& column) {
+  Column out{.name = column.name, .type = ColumnType::kCategorical};
+  absl::flat_hash_map<std::string, int32_t> known;
+  for (int64_t i = 0; i < column.size(); ++i) {
+    if (column.IsMissing(i)) {
+      out.codes.push_back(-1);
+      continue;
+    }
+    std::string text = column.Text(i);
+    const auto [it, added] = known.try_emplace(text, static_cast<int32_t>(out.categories.size()));
+    if (added) out.categories.push_back(std::move(text));
+    out.codes.push_back(it->second);
+  }
+  return out;
+}
+
 }  // namespace
 
 struct Preparation::Candidate {
@@ -266,20 +293,47 @@ void Preparation::AddCategorical(const Column& column, const Candidate& candidat
   schema_.push_back({column.name, column.type});
 }
 
-/// rows x features of one lag.
-absl::StatusOr<Matrix> Preparation::ApplyColumns(const Table& table) const {
+absl::StatusOr<std::vector<const Column*>> Preparation::ColumnsOf(const Table& table) const {
   absl::flat_hash_map<std::string, size_t> position;
   for (size_t j = 0; j < table.columns.size(); ++j) position.emplace(table.columns[j].name, j);
-  Matrix out(table.rows(), columns_);
-  for (size_t s = 0; s < sources_.size(); ++s) {
-    const auto found = position.find(schema_[s].name);
+  std::vector<const Column*> columns;
+  for (const ColumnSchema& wanted : schema_) {
+    const auto found = position.find(wanted.name);
     if (found == position.end())
-      return InvalidArgument("the table has no column '{}', which the model was trained on", schema_[s].name);
+      return InvalidArgument("the table has no column '{}', which the model was trained on", wanted.name);
     const Column& column = table.columns[found->second];
     if (column.size() != table.rows()) {
       return InvalidArgument("column '{}' has {} rows, the table has {}", column.name, column.size(), table.rows());
     }
-    RETURN_IF_ERROR(ApplySource(s, column, &out));
+    columns.push_back(&column);
+  }
+  return columns;
+}
+
+/// rows x features of one lag.
+absl::StatusOr<Matrix> Preparation::ApplyColumns(const Table& table) const {
+  ASSIGN_OR_RETURN(const std::vector<const Column*> columns, ColumnsOf(table));
+  Matrix out(table.rows(), columns_);
+  for (size_t s = 0; s < sources_.size(); ++s) RETURN_IF_ERROR(ApplySource(s, *columns[s], &out));
+  return out;
+}
+
+absl::StatusOr<Table> Preparation::Select(const Table& table) const {
+  ASSIGN_OR_RETURN(const std::vector<const Column*> columns, ColumnsOf(table));
+  Table out;
+  for (size_t s = 0; s < columns.size(); ++s) {
+    const Column& from = *columns[s];
+    if (from.type == schema_[s].type) {
+      out.columns.push_back(from);
+      continue;
+    }
+    if (schema_[s].type == ColumnType::kCategorical) {
+      out.columns.push_back(AsTexts(from));
+      continue;
+    }
+    RETURN_IF_ERROR(CheckNumbers(from));
+    out.columns.push_back(
+        {.name = from.name, .values = std::vector<double>(static_cast<size_t>(from.size()), kMissing)});
   }
   return out;
 }
@@ -357,11 +411,7 @@ absl::Status Preparation::ApplySource(size_t s, const Column& column, Matrix* ou
   if (source.type == ColumnType::kNumeric) {
     const std::span<double> to = out->col(source.first);
     if (column.type != ColumnType::kNumeric) {
-      for (size_t i = 0; i < n; ++i) {
-        if (column.IsMissing(static_cast<int64_t>(i))) continue;
-        return InvalidArgument("column '{}' is {}, but was numeric in training: read the input with the model's schema",
-                               column.name, ColumnTypeName(column.type));
-      }
+      RETURN_IF_ERROR(CheckNumbers(column));
       std::fill(to.begin(), to.end(), Scaled(feature.fill, feature));
       return absl::OkStatus();
     }

@@ -77,6 +77,9 @@ class Preparation {
   absl::StatusOr<Matrix> Apply(const Table& table, int64_t context_rows = 0) const;
   /// The same for these rows of the table alone, in the order given; the rows before each are its history.
   absl::StatusOr<Matrix> ApplyRows(const Table& table, std::span<const int64_t> rows) const;
+  /// The columns that features are made of, in the order of schema() and with its types: Apply gives the same of them,
+  /// with the same errors, and rows that came with other columns, or with columns in another order, can be put together.
+  absl::StatusOr<Table> Select(const Table& table) const;
   /// Rows before a row that its features tell of: window - 1.
   int64_t history() const { return options_.window - 1; }
 
@@ -108,6 +111,8 @@ class Preparation {
   void AddNumeric(const Column& column);
   void AddCategorical(const Column& column, const Candidate& candidate);
   void SpreadLags();
+  /// The table's column for each of schema_.
+  absl::StatusOr<std::vector<const Column*>> ColumnsOf(const Table& table) const;
   absl::StatusOr<Matrix> ApplyColumns(const Table& table) const;
   absl::Status ApplySource(size_t s, const Column& column, Matrix* out) const;
   /// Matrix rows from the rows `at` of `base`, each a row of the table; the rows before it in `base` are those before

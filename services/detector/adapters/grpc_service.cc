@@ -7,7 +7,6 @@
 #include "services/detector/adapters/llm_reranker.h"
 #include "services/detector/adapters/proto.h"
 #include "services/detector/adapters/remote.h"
-#include "table/rows.h"
 #include "vedette/events/v1/events.pb.h"
 #include "wire/table_chunk.h"
 
@@ -127,31 +126,20 @@ grpc::ServerUnaryReactor* DetectorGrpc::Detect(GrpcContext* ctx, const v1::Detec
 absl::Status DetectorGrpc::ScoreOne(const std::string& model, const v1::ScoreRequest& request, v1::ScoreResponse* out,
                                     CallContext& call, Series* series) {
   if (!model.starts_with("models/")) return runtime::InvalidField("model", "must be like models/{model}");
-  ASSIGN_OR_RETURN(table::Table table, ReadTable(request.table()));
-  int64_t context_rows = request.context_rows();
+  ASSIGN_OR_RETURN(const table::Table table, ReadTable(request.table()));
+  const int64_t context_rows = request.context_rows();
   if (context_rows < 0 || context_rows > table.rows()) {
     return runtime::InvalidField("context_rows", fmt::format("must be within 0 and the table's {} rows", table.rows()));
-  }
-  if (series != nullptr && series->model == model && series->last.rows() > 0) {
-    table::TableBuilder joined;
-    RETURN_IF_ERROR(joined.Append(series->last));
-    RETURN_IF_ERROR(joined.Append(table));
-    context_rows += series->last.rows();
-    table = joined.Take();
   }
   RemoteModels models(channels_, runtime::Outgoing::OnBehalfOf(call));
   ASSIGN_OR_RETURN(const InlineOutcome outcome,
                    engine_.ScoreTable(model, table, TopFeatures(request.top_features()), FromProto(request.decision()),
-                                      {.tenant = call.tenant, .models = &models}, call.Compute(pool_), context_rows));
+                                      {.tenant = call.tenant, .models = &models}, call.Compute(pool_), context_rows, series));
   out->set_threshold(outcome.model->scale().threshold());
   out->set_threshold_rule(outcome.model->scale().rule());
   out->set_contamination(outcome.model->scale().contamination());
   out->set_space(outcome.space);
   ToProto(outcome, out->mutable_rows());
-  if (series != nullptr) {
-    const int64_t kept = std::min(outcome.model->preparation().history(), table.rows());
-    *series = {.model = model, .last = table::SliceRows(table, table.rows() - kept, kept)};
-  }
   return absl::OkStatus();
 }
 

@@ -34,11 +34,7 @@ class DetectorGrpc final : public v1::DetectorService::CallbackService {
   absl::StatusOr<const outlier::Descriptor*> FindAlgorithm(std::string_view field, const std::string& name) const;
   /// The fact that "auto" chose, for the selection log. Errors: it could not be told.
   absl::Status TellSelection(const InlineOutcome& outcome, const runtime::CallContext& call);
-  /// Rows that came before in one call, where the model has windows.
-  struct Series {
-    std::string model;
-    table::Table last;
-  };
+  /// `series`: of the call that the request is one of, where it may be one of several.
   absl::Status ScoreOne(const std::string& model, const v1::ScoreRequest& request, v1::ScoreResponse* out,
                         runtime::CallContext& call, Series* series = nullptr);
 

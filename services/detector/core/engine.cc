@@ -10,6 +10,7 @@
 #include "outlier/selection.h"
 #include "services/detector/core/findings.h"
 #include "services/detector/core/lease_keeper.h"
+#include "table/rows.h"
 
 namespace vedette::detector {
 namespace {
@@ -342,9 +343,36 @@ absl::StatusOr<InlineOutcome> Engine::Detect(const table::Table& table, const st
 
 absl::StatusOr<InlineOutcome> Engine::ScoreTable(const std::string& name, const table::Table& table, int top_features,
                                                  const outlier::DecisionOptions& decision, const Remote& remote,
-                                                 const Context& ctx, int64_t context_rows) {
+                                                 const Context& ctx, int64_t context_rows, Series* series) {
   RETURN_IF_ERROR(Annotate(outlier::Check(decision), "decision"));
+  if (series != nullptr) {
+    ASSIGN_OR_RETURN(const auto model, Load(name, remote));
+    if (model->preparation().history() > 0)
+      return ScoreNext(*model, name, table, top_features, decision, remote, ctx, context_rows, series);
+    *series = {.model = name};
+  }
   return ScoreInline(name, "", table, top_features, decision, remote, ctx, context_rows);
+}
+
+absl::StatusOr<InlineOutcome> Engine::ScoreNext(const outlier::Model& model, const std::string& name,
+                                                const table::Table& table, int top_features,
+                                                const outlier::DecisionOptions& decision, const Remote& remote,
+                                                const Context& ctx, int64_t context_rows, Series* series) {
+  if (context_rows < 0 || context_rows > table.rows())
+    return InvalidArgument("{} rows of context in a table of {} rows", context_rows, table.rows());
+  ASSIGN_OR_RETURN(table::Table rows, model.preparation().Select(table));
+  if (series->model == name && series->last.rows() > 0) {
+    table::TableBuilder joined;
+    RETURN_IF_ERROR(joined.Append(series->last));
+    RETURN_IF_ERROR(joined.Append(rows));
+    context_rows += series->last.rows();
+    rows = joined.Take();
+  }
+  ASSIGN_OR_RETURN(InlineOutcome out,
+                   ScoreInline(name, "", rows, top_features, decision, remote, ctx, context_rows));
+  const int64_t kept = std::min(model.preparation().history(), rows.rows());
+  *series = {.model = name, .last = table::SliceRows(rows, rows.rows() - kept, kept)};
+  return out;
 }
 
 absl::StatusOr<InlineOutcome> Engine::ScoreInline(const std::string& name, const std::string& source,

@@ -102,6 +102,12 @@ struct InlineOutcome {
   std::string space;
 };
 
+/// Rows that came before in one call, for models with windows.
+struct Series {
+  std::string model;
+  table::Table last = {};  ///< of the columns that the model's features are made of
+};
+
 struct EngineOptions {
   std::string device = "auto";
   int64_t max_training_rows = 1000000;
@@ -123,10 +129,12 @@ class Engine {
   /// Fits on the table, or finds the model of an equal table, and scores it.
   absl::StatusOr<InlineOutcome> Detect(const table::Table& table, const std::string& content_hash, const DetectorSpec& spec,
                                        int top_features, const outlier::DecisionOptions& decision, const Remote& remote, const Context& ctx);
-  /// Scores a table with a stored model; the first `context_rows` rows are only history, for models with windows.
+  /// Scores a table with a stored model; the first `context_rows` rows are only history, for models with windows. With
+  /// `series` the rows follow those before them in it, whatever the order of columns and those that the model does not
+  /// look at, and the last of them are kept in it for the next call.
   absl::StatusOr<InlineOutcome> ScoreTable(const std::string& model, const table::Table& table, int top_features,
                                            const outlier::DecisionOptions& decision, const Remote& remote,
-                                           const Context& ctx, int64_t context_rows = 0);
+                                           const Context& ctx, int64_t context_rows = 0, Series* series = nullptr);
 
  private:
   struct Plan;
@@ -138,6 +146,10 @@ class Engine {
                                             const Context& ctx, int64_t context_rows = 0);
   absl::Status ScorePart(const outlier::Model& model, const ScoreQuery& query, const Remote& remote, const Context& ctx,
                          ScoreOutcome* out);
+  absl::StatusOr<InlineOutcome> ScoreNext(const outlier::Model& model, const std::string& name,
+                                          const table::Table& table, int top_features,
+                                          const outlier::DecisionOptions& decision, const Remote& remote,
+                                          const Context& ctx, int64_t context_rows, Series* series);
   absl::StatusOr<std::shared_ptr<const outlier::Model>> Load(const std::string& name, const Remote& remote);
   using Trainer = std::function<absl::StatusOr<std::unique_ptr<outlier::Model>>(const Context&)>;
   /// The model of `key`: from the cache, or trained by `train` under the lease and uploaded.

@@ -172,6 +172,75 @@ TEST_CASE("windows: rows that come with the call are a series, with what came be
   }
 }
 
+TEST_CASE("windows: rows of one series score the same a few at a time, whatever columns come with them") {
+  Windows w;
+  const Remote remote{.tenant = "t", .models = &w.models};
+  table::Table all = Swinging();
+  all.columns.push_back({.name = "valve", .type = table::ColumnType::kCategorical, .categories = {"1", "2", "open"}});
+  for (int32_t i = 0; i < kLength; ++i) all.columns[2].codes.push_back(i < kAt ? i % 3 : i % 2);
+  const auto detected = w.engine.Detect(all, "hash", Windowed(4), 3, {}, remote, Context{});
+  INFO(detected.status());
+  REQUIRE(detected.ok());
+  const auto whole = w.engine.ScoreTable(detected->name, all, 3, {}, remote, Context{});
+  REQUIRE(whole.ok());
+  Series series;
+  size_t odd = 0;
+  for (int64_t begin = 0, count = 1; begin < kLength; begin += count, count = count % 7 + 1) {
+    count = std::min(count, kLength - begin);
+    table::Table some = table::SliceRows(all, begin, count);
+    if (begin % 2 == 1) {  // another order, one more column
+      std::swap(some.columns[0], some.columns[1]);
+      some.columns.insert(some.columns.begin(),
+                          {.name = "more", .values = std::vector<double>(static_cast<size_t>(count))});
+    }
+    if (table::Column& valve = some.columns.back();
+        begin >= kAt && begin % 3 == 0) {  // numbers, where others have texts
+      for (int64_t i = 0; i < count; ++i) valve.values.push_back(std::stod(valve.Text(i)));
+      valve.type = table::ColumnType::kNumeric;
+      valve.codes.clear();
+      valve.categories.clear();
+    }
+    CAPTURE(begin);
+    const auto part = w.engine.ScoreTable(detected->name, some, 3, {}, remote, Context{}, 0, &series);
+    INFO(part.status());
+    REQUIRE(part.ok());
+    REQUIRE(part->rows.size() == static_cast<size_t>(count));
+    for (size_t i = 0; i < part->rows.size(); ++i)
+      CHECK(part->rows[i].score == whole->rows[static_cast<size_t>(begin) + i].score);
+    for (const Found& found : part->anomalies) {
+      REQUIRE(odd < whole->anomalies.size());
+      const Found& same = whole->anomalies[odd++];
+      CHECK(begin + found.row_index == same.row_index);
+      REQUIRE(found.features.size() == same.features.size());
+      for (size_t f = 0; f < found.features.size(); ++f) {
+        CHECK(found.features[f].feature == same.features[f].feature);
+        CHECK(found.features[f].lag == same.features[f].lag);
+        CHECK(found.features[f].actual_text == same.features[f].actual_text);
+      }
+    }
+    CHECK(series.last.rows() == std::min<int64_t>(3, begin + count));
+  }
+  CHECK(odd == whole->anomalies.size());
+
+  table::Table lacking = table::SliceRows(all, 0, 5);
+  lacking.columns.erase(lacking.columns.begin());
+  const auto refused = w.engine.ScoreTable(detected->name, lacking, 3, {}, remote, Context{}, 0, &series).status();
+  CHECK(absl::IsInvalidArgument(refused));
+  CHECK(refused.message().find("no column 'temperature'") != std::string::npos);
+  CHECK(series.last.rows() == 3);
+  for (const int64_t context : {int64_t{-1}, int64_t{11}}) {
+    CHECK_FALSE(
+        w.engine.ScoreTable(detected->name, table::SliceRows(all, 0, 10), 3, {}, remote, Context{}, context, &series)
+            .ok());
+  }
+  // Another model begins anew.
+  const auto other = w.engine.Detect(all, "hash", Windowed(2), 3, {}, remote, Context{});
+  REQUIRE(other.ok());
+  REQUIRE(w.engine.ScoreTable(other->name, table::SliceRows(all, 0, 5), 3, {}, remote, Context{}, 0, &series).ok());
+  CHECK(series.model == other->name);
+  CHECK(series.last.rows() == 1);
+}
+
 TEST_CASE("windows: small tables that would make huge matrices are refused, with what would help") {
   Windows w;
   const Remote remote{.tenant = "t", .models = &w.models};

@@ -113,6 +113,45 @@ TEST_CASE("windows: a row gives the same bits however the table is cut, where it
   }
 }
 
+TEST_CASE("windows: rows that came with other columns give the same bits once their columns are selected") {
+  const Table t = Series(40, 11);
+  Table named = t;  // categories that look like numbers
+  named.columns[1].categories = {"7", "8.5", "z"};
+  for (int32_t& code : named.columns[1].codes) code = code == 2 ? 0 : code;
+  const Preparation p = Prepared(named, {.encoding = Encoding::kOrdinal, .window = 4});
+  const Matrix whole = *p.Apply(named);
+  Table swapped;  // another order, one more column, the categories as numbers
+  swapped.columns.push_back({.name = "more", .values = std::vector<double>(40, 1)});
+  swapped.columns.push_back({.name = "c"});
+  for (int64_t i = 0; i < 40; ++i) {
+    const std::string text = named.columns[1].Text(i);
+    swapped.columns[1].values.push_back(text.empty() ? kNothing : std::stod(text));
+  }
+  swapped.columns.push_back(named.columns[0]);
+  const Table selected = *p.Select(swapped);
+  REQUIRE(selected.cols() == 2);
+  CHECK(selected.columns[0].name == "v");
+  CHECK(selected.columns[1].type == ColumnType::kCategorical);
+  CHECK(SameBits(*p.Apply(selected), whole));
+  TableBuilder joined;
+  for (int64_t i = 0; i < 40; ++i) {
+    const auto row = p.Select(SliceRows(i % 3 == 0 ? swapped : named, i, 1));
+    REQUIRE(row.ok());
+    REQUIRE(joined.Append(*row).ok());
+  }
+  CHECK(SameBits(*p.Apply(joined.Take()), whole));
+
+  Table empty = swapped, text = swapped, less = swapped;
+  empty.columns[2] = {.name = "v", .type = ColumnType::kCategorical, .codes = std::vector<int32_t>(40, -1)};
+  text.columns[2] = {
+      .name = "v", .type = ColumnType::kCategorical, .codes = std::vector<int32_t>(40, 0), .categories = {"x"}};
+  less.columns.pop_back();
+  CHECK(SameBits(*p.Apply(*p.Select(empty)), *p.Apply(empty)));
+  CHECK(p.Select(text).status() == p.Apply(text).status());
+  CHECK(absl::IsInvalidArgument(p.Select(text).status()));
+  CHECK(p.Select(less).status().ToString().find("no column 'v'") != std::string::npos);
+}
+
 TEST_CASE("windows: a window of one row is none") {
   const Table t = Series(40, 4);
   for (const Encoding encoding : kEncodings) {
