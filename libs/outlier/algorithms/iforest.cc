@@ -247,10 +247,7 @@ absl::Status IsolationForest::ScoreMixed(std::span<const MixedTree> trees, Matri
         rows.resize(rows.size() - static_cast<size_t>(X.cols));
     }
     std::vector<double> sums(scored.size(), 0);
-    for (const MixedTree& tree : trees) {  // tree by tree: its nodes stay in the cache
-      for (size_t k = 0; k < sums.size(); ++k)
-        sums[k] += tree.PathLength(rows.data() + k * static_cast<size_t>(X.cols));
-    }
+    AddPathLengths(trees, rows, categories_, sums);
     for (size_t k = 0; k < sums.size(); ++k)
       scores[scored[k]] = ScoreOf(sums[k] / static_cast<double>(trees.size()), norm);
   });

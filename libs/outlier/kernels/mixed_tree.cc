@@ -10,7 +10,7 @@ namespace {
 class MixedGrower {
  public:
   MixedGrower(MixedTree& tree, std::span<const float> sample, int64_t psi, std::span<const int32_t> categories,
-         std::vector<int32_t> candidates, int max_depth, Rng& rng)
+              std::vector<int32_t> candidates, int max_depth, Rng& rng)
       : tree_(tree),
         sample_(sample),
         psi_(psi),
@@ -188,6 +188,7 @@ bool MixedTree::Derive(int max_depth, std::span<const int32_t> categories) {
     const Open at = open.back();
     open.pop_back();
     depth[i] = at.depth;
+    levels = std::max(levels, at.depth);
     if (at.parent >= 0) right[static_cast<size_t>(at.parent)] = static_cast<int32_t>(i);
     if (feature[i] < 0) continue;
     if (at.depth >= max_depth) return false;
@@ -217,6 +218,7 @@ void MixedTree::MakeSteps(std::span<const int32_t> categories) {
   steps.assign(feature.size(), {});
   for (size_t i = 0; i < steps.size(); ++i) {
     Step& step = steps[i];
+    step.right = static_cast<int32_t>(i);
     if (feature[i] < 0) continue;
     step.feature = feature[i];
     step.right = right[i];
@@ -231,6 +233,49 @@ void MixedTree::MakeSteps(std::span<const int32_t> categories) {
       if (code >= 64) break;
       const uint64_t bit = uint64_t{1} << code;
       step.left_codes = codes[static_cast<size_t>(k)] % 2 == 0 ? step.left_codes | bit : step.left_codes & ~bit;
+    }
+  }
+}
+
+void MixedTree::AddPathLengths(const float* rows, const uint8_t* row_codes, size_t columns, double* sums) const {
+  int32_t node[kTogether] = {};
+  for (int32_t level = 0; level < levels; ++level) {
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kTogether; ++r) {
+      const Step& step = steps[static_cast<size_t>(node[r])];
+      const size_t at = r * columns + static_cast<size_t>(step.feature);
+      const float value = rows[at];
+      const auto none = static_cast<int32_t>(value != value), below = static_cast<int32_t>(value <= step.threshold);
+      const auto coded = static_cast<int32_t>(step.left_codes >> row_codes[at] & 1);
+      const int32_t left = (none & static_cast<int32_t>(step.missing_left)) | (~none & (below | coded));
+      node[r] = step.right ^ ((step.right ^ (node[r] + 1)) & -left);
+    }
+  }
+#pragma GCC unroll 8
+  for (size_t r = 0; r < kTogether; ++r) sums[r] += path_length[static_cast<size_t>(node[r])];
+}
+
+void AddPathLengths(std::span<const MixedTree> trees, std::span<const float> rows, std::span<const int32_t> categories,
+                    std::span<double> sums) {
+  constexpr size_t kTogether = MixedTree::kTogether;
+  const size_t d = categories.size(), n = sums.size();
+  std::vector<uint8_t> codes(rows.size(), 0);
+  std::vector<bool> alone((n + kTogether - 1) / kTogether, false);  // with a category that is new, or above 63
+  for (size_t j = 0; j < d; ++j) {
+    for (size_t k = 0; k < n && categories[j] > 0; ++k) {
+      const float code = rows[k * d + j];
+      if (code >= 0 && code < 64) codes[k * d + j] = static_cast<uint8_t>(code);
+      if (code < 0 || code >= 64) alone[k / kTogether] = true;
+    }
+  }
+  if (n % kTogether != 0) alone.back() = true;
+  for (const MixedTree& tree : trees) {  // tree by tree: its nodes stay in the cache
+    for (size_t k = 0; k < n; k += kTogether) {
+      if (!alone[k / kTogether]) {
+        tree.AddPathLengths(rows.data() + k * d, codes.data() + k * d, d, sums.data() + k);
+        continue;
+      }
+      for (size_t r = k; r < std::min(n, k + kTogether); ++r) sums[r] += tree.PathLength(rows.data() + r * d);
     }
   }
 }

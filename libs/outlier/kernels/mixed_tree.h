@@ -20,6 +20,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -52,14 +53,15 @@ struct MixedTree {
   static MixedTree From(const IsolationTree& tree);
 
   /// derived: what a row needs on its way, in one place. Categories below 64 are bits, and their splits' threshold is
-  /// NaN.
+  /// NaN. A leaf's step stays where it is.
   struct Step {
-    int32_t feature = -1, right = 0;
-    float threshold = 0;
+    int32_t feature = 0, right = 0;
+    float threshold = std::numeric_limits<float>::quiet_NaN();
     bool missing_left = false;
     uint64_t left_codes = 0;
   };
   std::vector<Step> steps;
+  int32_t levels = 0;  ///< derived: of the deepest leaf
 
   bool GoesLeft(size_t node, float value, bool is_category) const;
   /// Child of a split that a row with these values falls into.
@@ -73,9 +75,13 @@ struct MixedTree {
   /// path_length of the leaf that the row falls into.
   float PathLength(const float* row) const {
     size_t node = 0;
-    while (steps[node].feature >= 0) node = Next(node, row);
+    while (feature[node] >= 0) node = Next(node, row);
     return path_length[node];
   }
+  /// Adds the path_length of kTogether rows to their sums: a step of one waits for nothing of the others, and none is
+  /// guessed. rows: row by row. codes: their categories, each below 64, and 0 where there is a number or nothing.
+  static constexpr size_t kTogether = 8;
+  void AddPathLengths(const float* rows, const uint8_t* codes, size_t columns, double* sums) const;
 
   void Save(ByteWriter& out) const;
   /// Fails the reader unless the bytes are one whole tree of at most max_depth over these columns.
@@ -93,5 +99,9 @@ struct MixedTree {
   }
   bool CodesAreSound(std::span<const int32_t> categories) const;
 };
+
+/// Adds to each row's sum its path_length in all trees. rows: row by row, as the trees see them.
+void AddPathLengths(std::span<const MixedTree> trees, std::span<const float> rows, std::span<const int32_t> categories,
+                    std::span<double> sums);
 
 }  // namespace vedette::outlier

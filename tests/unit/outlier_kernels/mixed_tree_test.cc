@@ -151,6 +151,33 @@ TEST_CASE("mixed trees: over complete numbers they are the plain ones") {
   CHECK(taken.right == plain.right);
 }
 
+TEST_CASE("mixed trees: rows side by side go where they go alone, new and many categories among them") {
+  Sample s = Mixed(256, 5);
+  s.categories.push_back(100);
+  Rng rng(6);
+  for (int64_t i = 0; i < s.psi; ++i) {
+    const auto code = rng.Below(3) == 0 ? rng.Below(100) : rng.Below(60);
+    s.values.push_back(rng.Below(9) == 0 ? kMissing : static_cast<float>(code));
+  }
+  std::vector<MixedTree> trees;
+  for (uint64_t seed = 0; seed < 20; ++seed) trees.push_back(Grown(s, seed, seed % 2 == 0 ? 8 : 3));
+  for (const size_t n : {1, 7, 8, 9, 200}) {
+    std::vector<float> rows;
+    for (size_t i = 0; i < n; ++i) {
+      std::vector<float> row = s.Row(static_cast<int64_t>(i));
+      if (i % 23 == 5) row[2] = -1;  // not among the categories
+      if (i % 31 == 8) row.assign(row.size(), kMissing);
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+    std::vector<double> sums(n, 0.5), alone(n, 0.5);
+    AddPathLengths(trees, rows, s.categories, sums);
+    for (const MixedTree& tree : trees) {
+      for (size_t i = 0; i < n; ++i) alone[i] += tree.PathLength(rows.data() + i * s.categories.size());
+    }
+    CHECK(sums == alone);
+  }
+}
+
 TEST_CASE("mixed trees: saved and loaded they are the same, damaged they are refused or harmless") {
   const Sample s = Mixed(60, 3);
   const MixedTree tree = Grown(s, 1);
