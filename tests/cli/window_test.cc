@@ -207,6 +207,14 @@ TEST_CASE("more rows to sort than are held: the limit that was given is too larg
   CHECK(unlimited.code == 1);
   CHECK(Says(unlimited.err, "use --limit, or"));
   CHECK(score("1000").code == 0);
+  // Nothing is fitted, so that no note speaks of how many rows there was room for.
+  const std::vector<std::string> little = {"--model", model, "--memory-limit", "16", "--sample-rows", "1000"};
+  for (std::vector<std::string> args : {std::vector<std::string>{"score", file}, {"explain", file, "--row", "7"}}) {
+    args.insert(args.end(), little.begin(), little.end());
+    const auto r = Vedette(args);
+    CHECK(r.code == 0);
+    CHECK_FALSE(Says(r.err, "fitted on"));
+  }
 }
 
 TEST_CASE("windows out of range are refused with the range") {

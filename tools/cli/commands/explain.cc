@@ -264,6 +264,7 @@ absl::StatusOr<int> Run(const Args& args) {
   if (!args.Text("model").empty()) {
     ASSIGN_OR_RETURN(model, LoadModel(args.Text("model")));
     options.window = model->preparation().history() + 1;
+    options.to_fit = false;
     ASSIGN_OR_RETURN(options.csv.schema, SchemaForModel(input, options.csv, *model));
   }
   ASSIGN_OR_RETURN(const Sample sample, ReadSample(input, options));
