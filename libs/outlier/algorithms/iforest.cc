@@ -77,7 +77,7 @@ class IsolationForest : public Detector, public ForestSource {
   /// number.
   float MapMixed(double value, int64_t j) const;
   /// The forest as mixed trees, whichever it is.
-  std::vector<MixedTree> AsMixed() const;
+  std::span<const MixedTree> AsMixed() const;
   /// Rows of X one by one; with `only_missing` those alone that lack a value.
   absl::Status ScoreMixed(std::span<const MixedTree> trees, MatrixView X, bool only_missing, std::span<double> scores,
                           const Context& ctx) const;
@@ -93,8 +93,9 @@ class IsolationForest : public Detector, public ForestSource {
   int64_t psi_ = 0;  // rows that each tree was grown on
   std::vector<IsolationTree> trees_;
   PackedForest packed_;
-  mutable std::mutex leaves_mutex_;
+  mutable std::mutex derived_mutex_;  // for what is made when it is first asked for
   mutable std::shared_ptr<const LeafParts> leaves_;
+  mutable std::vector<MixedTree> as_mixed_;
   std::vector<int32_t> categories_;  // per column: how many categories it has, 0 for numbers
   std::vector<MixedTree> mixed_;     // instead of trees_ and packed_
   std::vector<double> usual_;        // per column, with mixed_: the median, or the commonest category
@@ -203,6 +204,7 @@ absl::Status IsolationForest::FitMixed(MatrixView X, std::span<const int32_t> ca
   trees_.clear();
   mixed_.clear();
   leaves_.reset();
+  as_mixed_.clear();
   if (std::ranges::count(categories, 0) == X.cols && !HasMissing(X)) {
     trees_.resize(n_estimators_);
     RETURN_IF_ERROR(ParallelBlocks(ctx, n_estimators_, 4, [&](int64_t begin, int64_t end) {
@@ -222,11 +224,13 @@ absl::Status IsolationForest::FitMixed(MatrixView X, std::span<const int32_t> ca
   return Score(X, training_scores_, ctx);
 }
 
-std::vector<MixedTree> IsolationForest::AsMixed() const {
+std::span<const MixedTree> IsolationForest::AsMixed() const {
   if (mixed()) return mixed_;
-  std::vector<MixedTree> out;
-  for (const IsolationTree& tree : trees_) out.push_back(MixedTree::From(tree));
-  return out;
+  const std::lock_guard lock(derived_mutex_);
+  if (as_mixed_.empty()) {
+    for (const IsolationTree& tree : trees_) as_mixed_.push_back(MixedTree::From(tree));
+  }
+  return as_mixed_;
 }
 
 absl::Status IsolationForest::ScoreMixed(std::span<const MixedTree> trees, MatrixView X, bool only_missing,
@@ -277,7 +281,7 @@ absl::Status IsolationForest::Score(MatrixView X, std::span<double> scores, cons
 
 std::shared_ptr<const LeafParts> IsolationForest::Leaves() const {
   if (!LeafParts::Fits(packed_, std::ssize(trees_), map_.features())) return nullptr;
-  const std::lock_guard lock(leaves_mutex_);
+  const std::lock_guard lock(derived_mutex_);
   if (leaves_ == nullptr) leaves_ = std::make_shared<const LeafParts>(trees_, packed_, map_.features());
   return leaves_;
 }
@@ -296,7 +300,7 @@ absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context
     RETURN_IF_ERROR(leaves->Means(map_, packed_, X, out.contributions, ctx));
     return out;
   }
-  const std::vector<MixedTree> trees = one_by_one ? AsMixed() : std::vector<MixedTree>();
+  const std::span<const MixedTree> trees = one_by_one ? AsMixed() : std::span<const MixedTree>();
   const auto d = static_cast<size_t>(X.cols);
   RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 128, [&](int64_t begin, int64_t end) {
     const auto count = static_cast<size_t>(end - begin);
@@ -435,6 +439,7 @@ absl::Status IsolationForest::Load(ByteReader& in) {
   trees_.clear();
   mixed_.clear();
   leaves_.reset();
+  as_mixed_.clear();
   training_scores_.clear();
   RETURN_IF_ERROR(in.status());
   if (version == kMixedVersion) return LoadMixed(in);
