@@ -70,7 +70,7 @@ struct Counters::State {
     if (std::ranges::find(kWrongLastSequence, refusal) != std::end(kWrongLastSequence)) return false;
     const absl::Status status = internal::ToStatus(s, fmt::format("changing the counter {}", key), refusal);
     // RESOURCE_EXHAUSTED is the caller's limit: a server without room for a number cannot count at all.
-    if (absl::IsResourceExhausted(status)) return Unavailable("{}", Message(status));
+    if (absl::IsResourceExhausted(status)) return Unavailable("{}", vedette::Message(status));
     return status;
   }
 };
