@@ -1,7 +1,11 @@
 #include "services/feature-engine/core/engine.h"
 
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+
 #include <algorithm>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "base/status.h"
@@ -24,6 +28,25 @@ absl::Status CheckIgnored(const DatasetInfo& info, const std::vector<std::string
   return InvalidArgument("ignore_columns: dataset {} has no column {}", info.id, unknown);
 }
 
+// The rows with the columns of `like`: cells of those that they lack are missing.
+table::Table WithColumnsOf(const table::Table& like, table::Table rows) {
+  absl::flat_hash_map<std::string_view, table::Column*> own;
+  for (table::Column& c : rows.columns) own.emplace(c.name, &c);
+  table::Table out;
+  const auto count = static_cast<size_t>(rows.rows());
+  for (const table::Column& c : like.columns) {
+    const auto found = own.find(c.name);
+    if (found != own.end()) {
+      out.columns.push_back(*found->second);
+    } else if (c.type == table::ColumnType::kCategorical) {
+      out.columns.push_back({.name = c.name, .type = c.type, .codes = std::vector<int32_t>(count, -1)});
+    } else {
+      out.columns.push_back({.name = c.name, .type = c.type, .values = std::vector<double>(count, table::kMissing)});
+    }
+  }
+  return out;
+}
+
 // Collects rows, with those before them that windows reach, and hands them on as features, in messages of about the
 // size wanted.
 class Outlet {
@@ -38,17 +61,25 @@ class Outlet {
         columns_(query.table_columns),
         pending_(preparation.history()) {}
 
-  // The rows `chosen` of `run`, whose row 0 is row `first` of the dataset.
-  absl::Status Add(const table::Table& run, int64_t first, std::span<const int64_t> chosen) {
+  // The rows `chosen` of `run`, whose row 0 is row `first` of the dataset. Where there are windows and a table is
+  // wanted, `own` has all columns of the rows from `context_rows` on.
+  absl::Status Add(const table::Table& run, int64_t first, std::span<const int64_t> chosen, const table::Table& own,
+                   int64_t context_rows) {
     if (chosen.empty()) return absl::OkStatus();
     const int64_t features = static_cast<int64_t>(preparation_.features().size());
-    const int64_t row_bytes = 8 * (features + 1) + (include_table_ ? table::TableBytes(run) / run.rows() : 0);
+    const table::Table& cells = own.rows() > 0 ? own : run;
+    const int64_t row_bytes = 8 * (features + 1) + (include_table_ ? table::TableBytes(cells) / cells.rows() : 0);
     const int64_t step = std::max<int64_t>(1, options_.message_bytes / row_bytes);
     while (!chosen.empty()) {
       const auto room = static_cast<size_t>(std::max<int64_t>(1, step - pending_.rows()));
       const auto now = chosen.first(std::min(room, chosen.size()));
       RETURN_IF_ERROR(pending_.Append(run, first, now));
       for (const int64_t row : now) row_index_.push_back(first + row);
+      if (own.rows() > 0) {
+        std::vector<int64_t> rows(now.begin(), now.end());
+        for (int64_t& row : rows) row -= context_rows;
+        RETURN_IF_ERROR(cells_.Append(table::TakeRows(own, rows)));
+      }
       chosen = chosen.subspan(now.size());
       if (pending_.rows() >= step) RETURN_IF_ERROR(Flush());
     }
@@ -64,19 +95,20 @@ class Outlet {
     out.row_index = std::exchange(row_index_, {});
     const bool all = count == table.rows();
     ASSIGN_OR_RETURN(out.values, all ? preparation_.Apply(table) : preparation_.ApplyRows(table, picked.rows));
-    if (include_table_ && !columns_.empty()) {
-      std::erase_if(table.columns, [this](const table::Column& c) {
+    if (!include_table_) return sink_.rows(std::move(out));
+    out.table = preparation_.history() > 0 ? cells_.Take() : std::move(table);
+    if (!columns_.empty()) {
+      std::erase_if(out.table->columns, [this](const table::Column& c) {
         return std::find(columns_.begin(), columns_.end(), c.name) == columns_.end();
       });
     }
     if (const int64_t before = picked.rows[0]; std::exchange(wants_context_, false) && before > 0) {
       out.context_first = out.row_index[0] - before;
-      out.context = table::SliceRows(table, 0, before);
+      out.context = WithColumnsOf(*out.table, table::SliceRows(table, 0, before));
       if (table::TableBytes(*out.context) > options_.context_bytes) {
         RETURN_IF_ERROR(SendContext(*std::exchange(out.context, std::nullopt), out.context_first));
       }
     }
-    if (include_table_) out.table = all ? std::move(table) : table::TakeRows(table, picked.rows);
     return sink_.rows(std::move(out));
   }
 
@@ -101,6 +133,7 @@ class Outlet {
   bool wants_context_;
   const std::vector<std::string>& columns_;
   table::WindowRows pending_;
+  table::TableBuilder cells_;
   std::vector<int64_t> row_index_;
 };
 
@@ -179,16 +212,25 @@ absl::Status Engine::StreamFeatures(const std::string& tenant, const FeatureQuer
   SequentialSampler sampler(count, query.sample_rows == 0 ? count : query.sample_rows, query.seed);
   Outlet outlet(preparation, sink, options_, query);
   table::RowHistory history(preparation.history());
+  absl::flat_hash_set<std::string_view> used;
+  for (const table::ColumnSchema& column : preparation.schema()) used.insert(column.name);
   const int64_t begin = std::max<int64_t>(0, query.first_row - preparation.history());
   const auto take = [&](int64_t first_row, table::Table&& rows) -> absl::Status {
     RETURN_IF_ERROR(context.Check());
+    table::Table own;
+    if (preparation.history() > 0) {  // other columns may be much larger, and would be copied with every row's history
+      if (query.include_table) own = rows;
+      std::erase_if(rows.columns, [&used](const table::Column& c) { return !used.contains(c.name); });
+      if (rows.columns.size() < used.size())
+        return preparation.Select(rows).status();  // names the one that is not there
+    }
     ASSIGN_OR_RETURN(const table::RowHistory::Run run, history.Next(std::move(rows)));
     std::vector<int64_t> chosen;
     const int64_t first = first_row - run.context_rows;
     for (int64_t i = std::max(run.context_rows, query.first_row - first); i < run.table.rows(); ++i) {
       if (sampler.Take()) chosen.push_back(i);
     }
-    return outlet.Add(run.table, first, chosen);
+    return outlet.Add(run.table, first, chosen, own, run.context_rows);
   };
   RETURN_IF_ERROR(source.Read(info.id, begin, query.first_row - begin + count, take));
   return outlet.Flush();

@@ -49,7 +49,8 @@ struct FeatureRows {
   Matrix values;
   std::optional<table::Table> table;
   /// Rows just before these, in the first of a range that has some. More than EngineOptions::context_bytes of them come
-  /// before, in pieces without any rows of the range.
+  /// before, in pieces without any rows of the range. With the table's columns; cells of those that no feature is made
+  /// of are missing.
   std::optional<table::Table> context = {};
   int64_t context_first = 0;  ///< row of the dataset that the context begins with
 };

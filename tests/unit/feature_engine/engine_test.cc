@@ -206,6 +206,14 @@ TEST_CASE("what is wrong is said") {
   other.columns[1].name = "cost";
   FakeSource lacking(other, 10);
   CHECK_FALSE(s.engine.StreamFeatures("acme", {.feature_set = set->id, .dataset = "d2"}, lacking, {}, got.Sink()).ok());
+  const auto windowed = s.engine.CreateFeatureSet("acme", "d1", {.window = 3}, s.source, {});
+  REQUIRE(windowed.ok());
+  for (table::Column& column : other.columns) column.name += "!";
+  FakeSource strange(other, 10);
+  const auto missing =
+      s.engine.StreamFeatures("acme", {.feature_set = windowed->id, .dataset = "d2"}, strange, {}, got.Sink());
+  CHECK(absl::IsInvalidArgument(missing));
+  CHECK(Message(missing).find("no column 'price'") != std::string_view::npos);
   std::stop_source stop;
   stop.request_stop();
   CHECK(absl::IsCancelled(
@@ -272,7 +280,7 @@ TEST_CASE("windows: the matrix of any range and sample is that of the whole tabl
       const int64_t before = a.sample > 0 ? 0 : std::min<int64_t>(4, a.first);
       REQUIRE((context ? context->rows() : 0) == before);
       for (int64_t i = 0; i < before; ++i)
-        CHECK(context->columns[0].values[static_cast<size_t>(i)] == static_cast<double>(a.first - before + i + 1));
+        CHECK(context->columns[2].Text(i) == s.shop.columns[2].Text(a.first - before + i));
     }
   }
 }
@@ -285,15 +293,21 @@ TEST_CASE("windows: history too large for one message comes in pieces before the
     text.categories.push_back(fmt::format("{} {}", i, std::string(i == 23 ? 5000 : i < 23 ? 10 : 400, 'x')));
   }
   s.shop.columns.push_back(text);
+  text.name = "ignored";
+  s.shop.columns.push_back(text);
   s.source = FakeSource(s.shop, 7);
-  const auto set = s.engine.CreateFeatureSet("acme", "d1", {.ignore_columns = {"text"}, .window = 31}, s.source, {});
+  const auto set = s.engine.CreateFeatureSet(
+      "acme", "d1", {.ignore_columns = {"ignored"}, .drop_identifiers = false, .window = 31}, s.source, {});
   REQUIRE(set.ok());
-  table::TableBuilder context;
+  table::TableBuilder context, cells;
   int64_t next = 10, pieces = 0, rows = 0;
   const FeatureSink sink{.header = [](const FeatureHeader&) { return absl::OkStatus(); },
                          .rows = [&](FeatureRows&& r) -> absl::Status {
                            rows += std::ssize(r.row_index);
-                           if (!r.context) return absl::OkStatus();
+                           if (!r.context) {
+                             REQUIRE(r.table);
+                             return cells.Append(*r.table);
+                           }
                            CHECK(r.row_index.empty());
                            CHECK(rows == 0);
                            CHECK_FALSE(r.table);
@@ -308,10 +322,16 @@ TEST_CASE("windows: history too large for one message comes in pieces before the
   CHECK(next == 40);
   CHECK(rows == 9);
   CHECK(pieces > 5);
-  const table::Table before = context.Take();
+  const table::Table before = context.Take(), own = cells.Take();
   REQUIRE(before.rows() == 30);
+  REQUIRE(own.rows() == 9);
+  for (int64_t i = 0; i < 9; ++i) {
+    for (size_t j = 0; j < 5; ++j) CHECK(own.columns[j].Text(i) == s.shop.columns[j].Text(40 + i));
+  }
   for (int64_t i = 0; i < 30; ++i) {
     for (size_t j = 0; j < 4; ++j) CHECK(before.columns[j].Text(i) == s.shop.columns[j].Text(10 + i));
+    CHECK(before.columns[4].name == "ignored");
+    CHECK(before.columns[4].IsMissing(i));
   }
 }
 
