@@ -43,7 +43,7 @@ absl::StatusOr<int> Run(const Args& args) {
   fmt::print("{}: {}, fitted on {} rows and {} features{}; threshold {}; {} bytes\n", explain::SafeText(path, 200),
              fitted->model->descriptor().name, explain::FormatCount(fitted->model->training_rows()),
              fitted->model->preparation().features().size(),
-             sample.complete ? "" : fmt::format(" (a random sample of {} rows)", explain::FormatCount(sample.rows)),
+             sample.complete ? "" : fmt::format(" (drawn at random from {} rows)", explain::FormatCount(sample.rows)),
              explain::FormatNumber(fitted->model->scale().threshold(), 4),
              explain::FormatCount(static_cast<int64_t>(bytes.size())));
   if (!fitted->reason.empty()) fmt::print("auto chose {}: {}\n", fitted->model->descriptor().name, fitted->reason);
