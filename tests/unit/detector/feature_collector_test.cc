@@ -11,12 +11,12 @@ namespace {
 
 using features::v1::StreamFeaturesResponse;
 
-constexpr int64_t kRows = 40;
+constexpr int64_t kReadings = 40;
 
 table::Table Readings() {
   table::Table t;
   t.columns = {{.name = "v"}, {.name = "w"}, {.name = "note", .type = table::ColumnType::kCategorical}};
-  for (int64_t i = 0; i < kRows; ++i) {
+  for (int64_t i = 0; i < kReadings; ++i) {
     t.columns[0].values.push_back(static_cast<double>(i % 7) / 2);
     t.columns[1].values.push_back(static_cast<double>(i * i % 11));
     t.columns[2].codes.push_back(static_cast<int32_t>(i));
@@ -35,7 +35,7 @@ struct Messages {
   }
   StreamFeaturesResponse Header() const {
     StreamFeaturesResponse out;
-    out.mutable_header()->set_dataset_rows(kRows);
+    out.mutable_header()->set_dataset_rows(kReadings);
     out.mutable_header()->set_cols(X.cols());
     ByteWriter bytes;
     preparation.Save(bytes);
@@ -79,7 +79,7 @@ TEST_CASE("a feature stream's values are in their place, however its rows are cu
     const auto block = Collected({.first_row = 5, .row_count = 30, .include_table = true}, messages);
     INFO(block.status());
     REQUIRE(block.ok());
-    CHECK(block->dataset_rows == kRows);
+    CHECK(block->dataset_rows == kReadings);
     CHECK(block->context_rows == 0);
     REQUIRE(block->features.rows() == 30);
     REQUIRE(block->features.cols() == 2);
@@ -95,7 +95,7 @@ TEST_CASE("a feature stream's values are in their place, however its rows are cu
   CHECK(Collected({.first_row = 38, .row_count = 10}, {m.Header(), m.Rows(38, 2)})->features.rows() == 2);
   CHECK(Collected({.sample_rows = 3}, {m.Header(), m.Rows(2, 1), m.Rows(9, 2)})->row_index ==
         std::vector<int64_t>{2, 9, 10});
-  CHECK(Collected({.first_row = kRows}, {m.Header()})->features.rows() == 0);
+  CHECK(Collected({.first_row = kReadings}, {m.Header()})->features.rows() == 0);
 }
 
 TEST_CASE("a feature stream's history comes with the first rows, or before them in pieces") {
