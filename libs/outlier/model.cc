@@ -204,6 +204,7 @@ absl::StatusOr<std::vector<RowScore>> Model::ScoreRowsOf(std::string_view table,
     }
   }
   if (others.empty()) return out;
+  if (others.size() == rows.size()) return Score(X, ctx);  // no copy of them all
   Matrix fresh(static_cast<int64_t>(others.size()), X.cols);
   for (int64_t j = 0; j < X.cols; ++j) {
     for (size_t i = 0; i < others.size(); ++i) fresh(static_cast<int64_t>(i), j) = X(others[i], j);
