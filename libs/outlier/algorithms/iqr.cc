@@ -50,6 +50,12 @@ class Iqr final : public RowDetector {
     for (size_t j = 0; j < d(); ++j) {
       const auto column = static_cast<int64_t>(j);
       double* const parts = out.contributions + column * out.stride;
+      if (end - begin == 1) {  // a row alone needs no loop over rows for each of its columns
+        double x;
+        unit().Column(X, column, begin, 1, &x);
+        *parts = Finite(Beyond(j, x));
+        continue;
+      }
       unit().Column(X, column, begin, end - begin, parts);
       for (int64_t i = 0; i < end - begin; ++i) parts[i] = Finite(Beyond(j, parts[i]));
     }
