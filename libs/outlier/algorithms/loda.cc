@@ -3,6 +3,8 @@
 //
 // PyOD 3.6.5 looks values up one bin too far (its search skips the first edge's bin); `lookup=pyod` does the same for
 // comparison, the default does not.
+#include <absl/container/fixed_array.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -157,10 +159,12 @@ class Loda final : public TileDetector {
     column_.clear();
     weight_.clear();
     divisor_.clear();
+    held_.assign(d(), 0);
     for (size_t c = 0; c < low_.size(); ++c) {
       for (const auto& [j, w] : used_[c]) {
         column_.push_back(static_cast<int32_t>(j));
         weight_.push_back(w);
+        held_[j] += 1;
       }
       begin_.push_back(static_cast<int32_t>(column_.size()));
       divisor_.push_back(Divisor(c));
@@ -236,19 +240,22 @@ class Loda final : public TileDetector {
   template <int kVectors>
   void Parts(const double* tile, const RowParts& out) const {
     constexpr int kLanes = 4 * kVectors;
-    std::vector<double> with(d() * kLanes), count(d());
+    absl::FixedArray<double, 512> with(d() * kLanes, 0.0);
     double all[kLanes] = {}, rarity[kLanes];
     for (size_t c = 0; c < low_.size(); ++c) {
       Rarities<kVectors>(tile, c, rarity);
-      for (int r = 0; r < kLanes; ++r) all[r] += rarity[r];
-      for (const auto& [j, w] : used_[c]) {
-        double* const own = with.data() + j * kLanes;
-        for (int r = 0; r < kLanes; ++r) own[r] += rarity[r];
-        count[j] += 1;
+      F64x4 more[kVectors];
+      for (int v = 0; v < kVectors; ++v) {
+        more[v] = F64x4::LoadAny(rarity + 4 * v);
+        (F64x4::LoadAny(all + 4 * v) + more[v]).Store(all + 4 * v);
+      }
+      for (int32_t e = begin_[c]; e < begin_[c + 1]; ++e) {
+        double* const own = with.data() + column_[static_cast<size_t>(e)] * kLanes;
+        for (int v = 0; v < kVectors; ++v) (F64x4::LoadAny(own + 4 * v) + more[v]).Store(own + 4 * v);
       }
     }
     for (size_t j = 0; j < d(); ++j) {
-      const double held = count[j], others = static_cast<double>(cuts_) - held;
+      const double held = held_[j], others = static_cast<double>(cuts_) - held;
       double* const part = out.contributions + static_cast<int64_t>(j) * out.stride;
       for (int r = 0; r < kLanes; ++r) {
         const double own = with[j * kLanes + static_cast<size_t>(r)];
@@ -288,6 +295,7 @@ class Loda final : public TileDetector {
   HistogramKernel kernel_;
   std::vector<int32_t> begin_, column_;  ///< derived, for the kernel: used_ in one run
   std::vector<double> weight_, divisor_;
+  std::vector<double> held_;  // per feature: the cuts that it is part of
 };
 
 constexpr ParamSpec kParams[] = {
