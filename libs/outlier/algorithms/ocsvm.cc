@@ -195,9 +195,9 @@ const Descriptor k_ocsvm = {
     .fit_cost = "O(n^2 d) up to max_rows, then O(n)",
     .score_cost = "O(v d), v the support vectors",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
-      const double used = static_cast<double>(std::min(n, p.Int("max_rows"))),
-                   // Of more than some thousand rows, parts of the kernel matrix are computed again and again.
-          row = 1e-6 + 1e-9 * used * (1 + used / 10000) * (0.25 + 0.02 * static_cast<double>(d));
+      const double used = static_cast<double>(std::min(n, p.Int("max_rows")));
+      // Of more than some thousand rows, parts of the kernel matrix are computed again and again.
+      const double row = 1e-6 + 1e-9 * used * (1 + used / 10000) * (0.25 + 0.02 * static_cast<double>(d));
       const double score = kRowFloor + row * (0.1 + p.Real("nu"));
       return {.fit_seconds = kFitFloor + used * row + static_cast<double>(n) * score,
               .score_seconds_per_row = score,

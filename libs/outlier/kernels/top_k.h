@@ -14,8 +14,9 @@ namespace vedette::outlier {
 
 class TopK {
  public:
-  static constexpr size_t kInline =
-      32;  ///< up to 28 candidates need no memory of their own: there is one of these a query
+  /// Up to 28 candidates need no memory of their own: there is one of these a query.
+  static constexpr size_t kInline = 32;
+
   /// Of the rows of one location, at most `per_location` are taken, the lowest.
   explicit TopK(int64_t k, size_t per_location = std::numeric_limits<size_t>::max())
       : k_(k),

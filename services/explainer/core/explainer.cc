@@ -222,11 +222,14 @@ absl::StatusOr<StoredExplanation> Explainer::Run(Work& work, const Ask& ask, Sto
   ASSIGN_OR_RETURN(explain::MethodResult result, explain::RunMethod(*row->model, X, *method, ask.options, ctx));
   Context rest = ctx;  // the words take no time to speak of, and an answer that is there is worth them
   rest.deadline = absl::InfiniteFuture();
-  ASSIGN_OR_RETURN(const std::string as_new, explain::ScoredAsNew(model, X, work.finding.score, rest));
+  std::string as_new;  // the native method leaves the row itself out, as its score does
+  if (ask.method != kNative) {
+    ASSIGN_OR_RETURN(as_new, explain::ScoredAsNew(model, X, work.finding.score, rest));
+  }
   if (result.counterfactual && result.counterfactual->already_normal && work.finding.score.anomaly) {
     return FailedPrecondition("nothing needs to change: {}", as_new.empty() ? "the model finds the row normal" : as_new);
   }
-  if (!as_new.empty() && ask.method != kNative) result.warnings.push_back(as_new + ", which is what is explained here");
+  if (!as_new.empty()) result.warnings.push_back(as_new + ", which is what is explained here");
   ASSIGN_OR_RETURN(made.explanation, explain::ExplainWith(model, X, result, work.finding.score, Subject(work.finding),
                                                           &row->table, rest));
   explainer::Take(result, &made);

@@ -285,6 +285,15 @@ TEST_CASE("means weighted by Gaussian kernels: rows so far that all kernels vani
     CHECK(MeansAreOff(in, x, near) < kFloatOff);
     CHECK(MeansAreOff(in, x, near, true) < 1e-6);
   }
+  // At 1e9 squared distances no longer tell the rows apart, in any computation: a mean of them it still is.
+  for (const size_t d : {1, 5, 21}) {
+    const RowBlocks blocks(NormalValues(static_cast<int64_t>(200 * d), 1), 200, d);
+    std::vector<double> x = NormalValues(static_cast<int64_t>(d), 2), mean(d);
+    for (double& v : x) v *= 1e9;
+    const double* const query = x.data();
+    GaussianMeans(blocks, {}, 0.5).Of(blocks, &query, 1, mean.data());
+    for (const double m : mean) CHECK(std::fabs(m) < 10);
+  }
 }
 
 TEST_CASE("means weighted by Gaussian kernels: moved and scaled rows") {
