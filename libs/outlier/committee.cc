@@ -204,9 +204,11 @@ absl::StatusOr<Attribution> Committee::Explain(size_t index, MatrixView X, const
   if (!SeesAll(member)) {
     ASSIGN_OR_RETURN(own, Input(member, X, ctx));
   }
-  ASSIGN_OR_RETURN(Attribution part, member.detector->Explain(SeesAll(member) ? X : own.view(), ctx));
+  const MatrixView input = SeesAll(member) ? X : own.view();
+  ASSIGN_OR_RETURN(Attribution part, member.detector->Explain(input, ctx));
   if (SeesAll(member)) return part;
   Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), part.space};
+  out.scores = std::move(part.scores);
   for (int64_t j = 0; j < X.cols; ++j) {
     for (int64_t i = 0; i < X.rows; ++i) out.expected(i, j) = X(i, j);
   }
@@ -219,6 +221,34 @@ absl::StatusOr<Attribution> Committee::Explain(size_t index, MatrixView X, const
     }
   }
   return out;
+}
+
+absl::Status Committee::ExplainAll(MatrixView X, const Context& ctx,
+                                   absl::FunctionRef<absl::Status(const Parts&)> visit) const {
+  constexpr int64_t kTogether = 4096;  // rows, times members, whose parts are held
+  for (int64_t at = 0; at < X.rows; at += kTogether) {
+    const MatrixView some = X.Rows(at, std::min(kTogether, X.rows - at));
+    Parts parts{at, Matrix::ForOverwrite(some.rows, static_cast<int64_t>(size())), {}};
+    for (size_t m = 0; m < size(); ++m) {
+      const std::span<double> scores = parts.raw.col(static_cast<int64_t>(m));
+      if (const size_t first = First(m); first != m) {
+        std::ranges::copy(parts.raw.col(static_cast<int64_t>(first)), scores.begin());
+        parts.members.push_back(parts.members[first]);
+        continue;
+      }
+      absl::StatusOr<Attribution> own = Explain(m, some, ctx);
+      const bool none = own.status().code() == absl::StatusCode::kUnimplemented;
+      if (!none) RETURN_IF_ERROR(own.status());
+      if (none || own->scores.empty()) {
+        RETURN_IF_ERROR(ScoreMember(members_[m], some, scores, ctx));
+      } else {
+        std::ranges::copy(own->scores, scores.begin());
+      }
+      parts.members.push_back(none ? nullptr : std::make_shared<const Attribution>(*std::move(own)));
+    }
+    RETURN_IF_ERROR(visit(parts));
+  }
+  return ctx.Check();
 }
 
 void Committee::Save(ByteWriter& out) const {

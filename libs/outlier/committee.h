@@ -2,6 +2,7 @@
 // training rows. What feature_bagging, suod, lscp and ensemble are made of.
 #pragma once
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/statusor.h>
 
 #include <map>
@@ -54,8 +55,18 @@ class Committee {
     const double z = (score - members_[member].mean) * members_[member].inverse;
     return z > 1e100 ? 1e100 : (z < -1e100 ? -1e100 : z);
   }
-  /// Contributions of one member to rows of X, in all columns; empty when it has none.
+  /// Contributions of one member to rows of X, in all columns. UNIMPLEMENTED when it has none.
   absl::StatusOr<Attribution> Explain(size_t member, MatrixView X, const Context& ctx) const;
+  /// What all members say of some rows, from `first` on: Score of them, and for each member its contributions, null
+  /// where it has none.
+  struct Parts {
+    int64_t first = 0;
+    Matrix raw;
+    std::vector<std::shared_ptr<const Attribution>> members;
+  };
+  /// visit(parts), block by block.
+  absl::Status ExplainAll(MatrixView X, const Context& ctx,
+                          absl::FunctionRef<absl::Status(const Parts& parts)> visit) const;
 
   void Save(ByteWriter& out) const;
   void Load(ByteReader& in);

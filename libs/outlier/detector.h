@@ -32,6 +32,8 @@ struct Attribution {
   /// are the contributions. Empty where an algorithm does not tell them apart.
   Matrix high = {};
   Matrix low = {};
+  /// The rows' scores, the bits that Score gives, where explaining finds them on its way; else empty.
+  std::vector<double> scores = {};
 
   double Expected(int64_t row, int64_t feature) const { return expected(expected.rows() == 1 ? 0 : row, feature); }
 };

@@ -43,7 +43,8 @@ class NearestNeighbors : public Detector, public CoalitionSource {
   }
 
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
-    return NeighborGaps(index_, metric_, k_, X, ctx);
+    return NeighborGaps(index_, metric_, k_, X, ctx,
+                        {.score = [this](std::span<const double> distances, auto) { return ScoreOf(distances); }});
   }
 
   std::unique_ptr<CoalitionScorer> Coalitions(const CoalitionRows& rows) const override {

@@ -59,9 +59,11 @@ struct RowParts {
   double* contributions;
   double* expected;  ///< in units of the detector's unit(); null where Usual() says it all
   int64_t stride;
+  double* scores = nullptr;  ///< of the rows; null unless ExplainsWithScore()
 
   RowParts From(int64_t row) const {
-    return {contributions + row, expected == nullptr ? nullptr : expected + row, stride};
+    return {contributions + row, expected == nullptr ? nullptr : expected + row, stride,
+            scores == nullptr ? nullptr : scores + row};
   }
 };
 
@@ -89,8 +91,12 @@ class RowDetector : public Detector {
   virtual absl::StatusOr<std::vector<double>> TrainingScores(std::span<const double> rows, int64_t n,
                                                              const Context& ctx);
   /// Parts of the score, not NaN (infinite ones are bounded by the caller), and expected values, in units of unit(),
-  /// which nobody reads where Usual() has them. Returns false when the algorithm has none. Thread-safe.
-  virtual bool ExplainRow(std::span<const double> x, std::span<double> contributions, std::span<double> expected) const;
+  /// which nobody reads where Usual() has them; `score` as ScoreRow gives it, where ExplainsWithScore(). Returns false
+  /// when the algorithm has none. Thread-safe.
+  virtual bool ExplainRow(std::span<const double> x, std::span<double> contributions, std::span<double> expected,
+                          double* score) const;
+  /// Whether explaining a row finds its score on the way.
+  virtual bool ExplainsWithScore() const { return false; }
   /// Expected values that are the same for all rows, in units of unit(). Default: none.
   virtual std::span<const double> Usual() const { return {}; }
   virtual std::string_view space() const { return "score"; }
@@ -105,7 +111,7 @@ class RowDetector : public Detector {
 
   /// Scores of rows [begin, end) of X: ScoreRow of each.
   virtual void ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const;
-  /// Parts of rows [begin, end) of X: ExplainRow of each. All are finite.
+  /// Parts of rows [begin, end) of X: ExplainRow of each. All are finite, but for the scores.
   virtual bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const;
   static double Finite(double score);
 

@@ -43,7 +43,9 @@ void CopyTile(const double* from, int64_t lanes, int64_t cols, int64_t count, do
 
 }  // namespace
 
-bool RowDetector::ExplainRow(std::span<const double>, std::span<double>, std::span<double>) const { return false; }
+bool RowDetector::ExplainRow(std::span<const double>, std::span<double>, std::span<double>, double*) const {
+  return false;
+}
 
 bool RowDetector::ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const {
   absl::FixedArray<double, kWork> work(3 * d());
@@ -51,8 +53,10 @@ bool RowDetector::ExplainRows(MatrixView X, int64_t begin, int64_t end, const Ro
   const std::span<double> x = all.first(d()), parts = all.subspan(d(), d()), expected = all.last(d());
   for (int64_t i = begin; i < end; ++i) {
     unit_.Read(X, i, x.data());
-    if (!ExplainRow(x, parts, expected)) return false;
     const RowParts own = out.From(i - begin);
+    double score = 0;
+    if (!ExplainRow(x, parts, expected, &score)) return false;
+    if (own.scores != nullptr) *own.scores = score;
     for (size_t j = 0; j < d(); ++j) {
       const int64_t at = static_cast<int64_t>(j) * out.stride;
       own.contributions[at] = Finite(parts[j]);
@@ -84,10 +88,13 @@ bool TileDetector::ExplainRows(MatrixView X, int64_t begin, int64_t end, const R
   const int64_t lanes = count <= kNarrow ? kNarrow : kWide, tile = X.cols * lanes;
   absl::FixedArray<double, kWork> work(static_cast<size_t>(3 * tile));
   ReadTile(unit(), X, begin + whole, count, lanes, work.data());
-  const RowParts full{work.data() + tile, out.expected == nullptr ? nullptr : work.data() + 2 * tile, lanes};
+  double scores[kWide];
+  const RowParts full{work.data() + tile, out.expected == nullptr ? nullptr : work.data() + 2 * tile, lanes,
+                      out.scores == nullptr ? nullptr : scores};
   if (!ExplainTile({work.data(), static_cast<int>(lanes)}, full)) return RowDetector::ExplainRows(X, begin, end, out);
   CopyTile(full.contributions, lanes, X.cols, count, out.contributions + whole, out.stride);
   if (out.expected != nullptr) CopyTile(full.expected, lanes, X.cols, count, out.expected + whole, out.stride);
+  if (out.scores != nullptr) std::copy_n(scores, count, out.scores + whole);
   return true;
 }
 
@@ -101,11 +108,14 @@ absl::StatusOr<Attribution> RowDetector::Explain(MatrixView X, const Context& ct
   } else {
     for (size_t j = 0; j < usual.size(); ++j) a.expected(0, static_cast<int64_t>(j)) = unit_.Unscaled(usual[j]);
   }
-  const RowParts all{a.contributions.data(), usual.empty() ? a.expected.data() : nullptr, X.rows};
+  if (ExplainsWithScore()) a.scores.resize(static_cast<size_t>(X.rows));
+  const RowParts all{a.contributions.data(), usual.empty() ? a.expected.data() : nullptr, X.rows,
+                     ExplainsWithScore() ? a.scores.data() : nullptr};
   std::atomic<bool> explained{true};
   RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, BlockRows(), [&](int64_t begin, int64_t end) {
     const RowParts out = all.From(begin);
     if (!ExplainRows(X, begin, end, out)) return explained.store(false);
+    for (int64_t i = 0; out.scores != nullptr && i < end - begin; ++i) out.scores[i] = Finite(out.scores[i]);
     if (out.expected == nullptr || unit_.unit() == 1) return;
     for (int64_t j = 0; j < X.cols; ++j) {
       double* const column = out.expected + j * out.stride;

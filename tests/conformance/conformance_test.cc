@@ -370,6 +370,25 @@ TEST_CASE("explanations have the same bits alone, among others, and on several t
   }
 }
 
+TEST_CASE("scores that come with explanations have the bits of scores: new rows, training rows, rows that tie") {
+  const Matrix X = Cloud(kSanitized ? 60 : 200, 5);
+  Matrix grid = X;
+  for (int64_t j = 0; j < grid.cols(); ++j) {
+    for (double& x : grid.col(j)) x = std::round(x);
+  }
+  FOR_EACH_ALGORITHM(d) {
+    if (!d.explains) continue;
+    for (const Matrix& fitted : {X, grid}) {
+      const auto detector = Fitted(d, fitted);
+      for (const Matrix& asked : {Cloud(33, 5, 12), fitted}) {
+        const auto a = detector->Explain(asked, Context{});
+        REQUIRE(a.ok());
+        if (!a->scores.empty()) CHECK((a->scores == Scores(*detector, asked)));
+      }
+    }
+  }
+}
+
 TEST_CASE("a value that is odd in one column only is blamed on that column") {
   const Matrix X = Cloud(500, 5, 7, 1);  // all columns of one scale: some algorithms work in the units they are given
   Matrix odd(5, 5);                      // row k: typical values but in column k

@@ -192,9 +192,10 @@ class CooksDistance final : public RowDetector {
     return ScoreOf(r.residual, r.leverage);
   }
   bool ExplainRow(std::span<const double> x, std::span<double> parts,
-                  std::span<double> expected) const override {
+                  std::span<double> expected, double* found) const override {
     const auto [scaled, residual, leverage] = Regress(x);
     const double score = Finite(ScoreOf(residual, leverage));
+    *found = score;
     // The same odd value shows in every regression; it is the feature's whose part in the Mahalanobis distance is
     // large.
     double sum = 0;
@@ -206,6 +207,7 @@ class CooksDistance final : public RowDetector {
     for (size_t j = 0; j < d(); ++j) expected[j] = std::clamp((scaled[j] - residual[j]) / scale_[j], -1e100, 1e100);
     return true;
   }
+  bool ExplainsWithScore() const override { return true; }
 
   int64_t BlockRows() const override {
     return std::clamp<int64_t>(20'000'000 / static_cast<int64_t>(d() * d()), 1, 256);

@@ -49,13 +49,15 @@ class Dbscan final : public Detector {
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
     RETURN_IF_ERROR(ctx.Check());
     return cores_.Of(X, 1, ctx, [&](int64_t row, std::span<const double> distances, std::span<const int32_t> rows) {
-      const double distance = cores_.Unscaled(distances[0]);
-      // At a core row's own place its own reach is what is known of the place.
-      const double at = distance > 0 ? distance : reach_[static_cast<size_t>(rows[0])];
-      scores[static_cast<size_t>(row)] = radius_ > 0 ? std::min(at / radius_, 1e300) : (at > 0 ? 1e300 : 0);
+      scores[static_cast<size_t>(row)] = ScoreAt(distances, rows);
     });
   }
-  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override { return NeighborGaps(cores_, {}, least_, X, ctx); }
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
+    return NeighborGaps(cores_, {}, least_, X, ctx,
+                        {.score = [this](std::span<const double> distances, std::span<const int32_t> rows) {
+                          return ScoreAt(distances, rows);
+                        }});
+  }
 
   void Save(ByteWriter& out) const override {
     cores_.Save(out);
@@ -76,6 +78,13 @@ class Dbscan final : public Detector {
   int64_t features() const override { return cores_.features(); }
 
  private:
+  /// By the nearest core rows.
+  double ScoreAt(std::span<const double> distances, std::span<const int32_t> rows) const {
+    const double distance = cores_.Unscaled(distances[0]);
+    // At a core row's own place its own reach is what is known of the place.
+    const double at = distance > 0 ? distance : reach_[static_cast<size_t>(rows[0])];
+    return radius_ > 0 ? std::min(at / radius_, 1e300) : (at > 0 ? 1e300 : 0);
+  }
   /// Nine tenths of the rows are core rows.
   static double AutoRadius(std::vector<double> reach) {
     const auto at = static_cast<int64_t>(kAutoQuantile * static_cast<double>(reach.size() - 1));

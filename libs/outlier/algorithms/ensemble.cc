@@ -80,18 +80,23 @@ class Ensemble final : public Detector {
 
   /// Shares of the members' own contributions, weighed by how high each ranks the row.
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
-    ASSIGN_OR_RETURN(const Matrix raw, committee_.Score(X, ctx));
     Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "shares of the members' contributions"};
-    Matrix weight(X.rows, 1);
-    for (size_t m = 0; m < committee_.size(); ++m) {
-      const absl::StatusOr<Attribution> part = committee_.Explain(m, X, ctx);
-      if (part.status().code() == absl::StatusCode::kUnimplemented) continue;
-      RETURN_IF_ERROR(part.status());
-      for (int64_t i = 0; i < X.rows; ++i) Add(*part, i, std::max(1e-6, RankAmong(raw(i, static_cast<int64_t>(m)), sorted_[m])), weight, &out);
-    }
-    for (int64_t i = 0; i < X.rows; ++i) {
-      for (int64_t j = 0; j < X.cols; ++j) {
-        out.expected(i, j) = weight(i, 0) > 0 && std::isfinite(out.expected(i, j)) ? out.expected(i, j) : X(i, j);
+    out.scores.resize(static_cast<size_t>(X.rows));
+    std::vector<double> weight(out.scores.size(), 0);
+    RETURN_IF_ERROR(committee_.ExplainAll(X, ctx, [&](const Committee::Parts& parts) {
+      const Matrix& raw = parts.raw;
+      for (size_t m = 0; m < committee_.size(); ++m) {
+        for (int64_t i = 0; i < raw.rows() && parts.members[m] != nullptr; ++i) {
+          const double rank = std::max(1e-6, RankAmong(raw(i, static_cast<int64_t>(m)), sorted_[m]));
+          Add(*parts.members[m], i, rank, parts.first + i, weight, &out);
+        }
+      }
+      const auto scores = std::span(out.scores).subspan(static_cast<size_t>(parts.first), static_cast<size_t>(raw.rows()));
+      return Combine([&](int64_t i, size_t m) { return raw(i, static_cast<int64_t>(m)); }, scores, ctx);
+    }));
+    for (int64_t j = 0; j < X.cols; ++j) {
+      for (int64_t i = 0; i < X.rows; ++i) {
+        if (!(weight[static_cast<size_t>(i)] > 0 && std::isfinite(out.expected(i, j)))) out.expected(i, j) = X(i, j);
       }
     }
     return out;
@@ -201,16 +206,18 @@ class Ensemble final : public Detector {
     return Average(v);
   }
 
-  static void Add(const Attribution& part, int64_t i, double rank, Matrix& weight, Attribution* out) {
+  /// Row i of a member's parts to row `to` of all.
+  static void Add(const Attribution& part, int64_t i, double rank, int64_t to, std::span<double> weights,
+                  Attribution* out) {
     double most = 0, sum = 0;
     for (int64_t j = 0; j < part.contributions.cols(); ++j) most = std::max(most, std::fabs(part.contributions(i, j)));
     if (!(most > 0)) return;
     for (int64_t j = 0; j < part.contributions.cols(); ++j) sum += std::fabs(part.contributions(i, j)) / most;
-    weight(i, 0) += rank;
+    const double share = rank / (weights[static_cast<size_t>(to)] += rank);
     for (int64_t j = 0; j < part.contributions.cols(); ++j) {
-      out->contributions(i, j) += rank * (part.contributions(i, j) / most / sum);
+      out->contributions(to, j) += rank * (part.contributions(i, j) / most / sum);
       // A running mean: halves first, so that the largest doubles do not overflow.
-      out->expected(i, j) += (rank / weight(i, 0)) * part.Expected(i, j) - (rank / weight(i, 0)) * out->expected(i, j);
+      out->expected(to, j) += share * part.Expected(i, j) - share * out->expected(to, j);
     }
   }
 

@@ -44,19 +44,16 @@ class FeatureBagging final : public Detector {
   /// The mean of the members' parts, each over its own size.
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
     Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "mean share of the members' local outlier factors"};
+    out.scores.resize(static_cast<size_t>(X.rows));
     Matrix seen(X.rows, X.cols);
-    for (size_t m = 0; m < committee_.size(); ++m) {
-      ASSIGN_OR_RETURN(const Attribution part, committee_.Explain(m, X, ctx));
-      for (int64_t i = 0; i < X.rows; ++i) {
-        double most = 0;
-        for (int64_t j = 0; j < X.cols; ++j) most = std::max(most, std::fabs(part.contributions(i, j)));
-        for (int64_t j = 0; j < X.cols; ++j) {
-          if (part.contributions(i, j) == 0) continue;
-          out.contributions(i, j) += part.contributions(i, j) / most / static_cast<double>(committee_.size());
-          out.expected(i, j) += (part.Expected(i, j) - out.expected(i, j)) / (seen(i, j) += 1);
-        }
+    RETURN_IF_ERROR(committee_.ExplainAll(X, ctx, [&](const Committee::Parts& parts) {
+      for (const auto& part : parts.members) {
+        for (int64_t i = 0; i < parts.raw.rows(); ++i) Add(*part, i, parts.first + i, seen, &out);
       }
-    }
+      const auto rows = static_cast<size_t>(parts.raw.rows());
+      return Combine([&](int64_t i, size_t m) { return parts.raw(i, static_cast<int64_t>(m)); },
+                     std::span(out.scores).subspan(static_cast<size_t>(parts.first), rows), ctx);
+    }));
     for (int64_t j = 0; j < X.cols; ++j) {
       for (int64_t i = 0; i < X.rows; ++i) {
         if (seen(i, j) == 0 || !std::isfinite(out.expected(i, j))) out.expected(i, j) = X(i, j);
@@ -78,6 +75,16 @@ class FeatureBagging final : public Detector {
   int64_t features() const override { return committee_.features(); }
 
  private:
+  /// Row i of a member's parts to row `to` of all.
+  void Add(const Attribution& part, int64_t i, int64_t to, Matrix& seen, Attribution* out) const {
+    double most = 0;
+    for (int64_t j = 0; j < seen.cols(); ++j) most = std::max(most, std::fabs(part.contributions(i, j)));
+    for (int64_t j = 0; j < seen.cols(); ++j) {
+      if (part.contributions(i, j) == 0) continue;
+      out->contributions(to, j) += part.contributions(i, j) / most / static_cast<double>(committee_.size());
+      out->expected(to, j) += (part.Expected(i, j) - out->expected(to, j)) / (seen(to, j) += 1);
+    }
+  }
   /// factor(row, member) of all members become a score, for every row.
   template <typename F>
   absl::Status Combine(const F& factor, std::span<double> scores, const Context& ctx) const {

@@ -87,12 +87,15 @@ class HalfSpaceTrees final : public Detector {
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
     RETURN_IF_ERROR(ctx.Check());
     Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
+    a.scores.resize(static_cast<size_t>(X.rows));
     RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 256, [&](int64_t begin, int64_t end) {
       std::vector<double> x(static_cast<size_t>(X.cols)), parts(x.size());
       for (int64_t i = begin; i < end; ++i) {
         unit_.Read(X, i, x.data());
         std::fill(parts.begin(), parts.end(), 0.0);
-        for (int64_t t = 0; t < trees_; ++t) Walk(x.data(), t, parts.data());
+        double sum = 0;
+        for (int64_t t = 0; t < trees_; ++t) sum += Walk(x.data(), t, parts.data());
+        a.scores[static_cast<size_t>(i)] = sum / static_cast<double>(trees_);
         for (int64_t j = 0; j < X.cols; ++j) {
           a.contributions(i, j) = parts[static_cast<size_t>(j)] / static_cast<double>(trees_);
           a.expected(i, j) = unit_.Unscaled(median_[static_cast<size_t>(j)]);

@@ -195,6 +195,7 @@ class Hbos final : public Detector {
                   .expected = Matrix::ForOverwrite(1, X.cols),
                   .space = "score"};
     for (int64_t j = 0; j < X.cols; ++j) a.expected(0, j) = columns_[static_cast<size_t>(j)].expected;
+    a.scores.assign(static_cast<size_t>(X.rows), 0);
     RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
       constexpr auto kBlock = static_cast<int64_t>(Histogram::kBlock);
       for (int64_t j = 0; j < X.cols; ++j) {
@@ -205,7 +206,11 @@ class Hbos final : public Detector {
         for (int64_t at = begin; at < end; at += kBlock) {
           const auto count = static_cast<size_t>(std::min(kBlock, end - at));
           h.LookUp(x + at, count, tol_, entry);
-          for (size_t i = 0; i < count; ++i) out[at + static_cast<int64_t>(i)] = h.table[static_cast<size_t>(entry[i])];
+          for (size_t i = 0; i < count; ++i) {
+            const double part = h.table[static_cast<size_t>(entry[i])];
+            out[at + static_cast<int64_t>(i)] = part;
+            a.scores[static_cast<size_t>(at) + i] += part;
+          }
         }
       }
     }));

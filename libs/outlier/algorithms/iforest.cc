@@ -37,7 +37,6 @@ constexpr uint32_t kVersion = 1, kMixedVersion = 2;  // of the state of a plain 
 constexpr int64_t kMaxTrees = 10000;
 constexpr int64_t kMaxSamples = 1000000;
 constexpr int32_t kMaxCategories = 4096;
-constexpr int64_t kBatch = 32;  // rows that are explained by leaves; fewer walk
 
 /// norm: c(psi), 0 when trees hold one row.
 double ScoreOf(double path_length, double norm) { return norm > 0 ? std::exp2(-path_length / norm) : 0.5; }
@@ -270,7 +269,7 @@ absl::Status IsolationForest::Score(MatrixView X, std::span<double> scores, cons
       const int64_t rows = std::min(block, end - at);
       map_.MapGroups(X, at, rows, groups.get());
       if (HasLowest(groups.get(), (rows + 7) / 8 * 8 * X.cols)) lowest.store(true, std::memory_order_relaxed);
-      const int64_t filled = (rows + 7) / 8 * 8 * X.cols, padded = (rows + 63) / 64 * 64 * X.cols;
+      const int64_t filled = (rows + 7) / 8 * 8 * X.cols, padded = PackedForest::PaddedRows(rows) * X.cols;
       std::fill(groups.get() + filled, groups.get() + padded, 0.0F);
       packed_.PathLengths(groups.get(), rows, scores.subspan(at, rows));
       for (int64_t i = at; i < at + rows; ++i) scores[i] = ScoreOf(scores[i], norm);
@@ -296,8 +295,11 @@ absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context
   for (int64_t j = 0; j < X.cols; ++j) out.expected(0, j) = mixed() ? usual_[static_cast<size_t>(j)] : map_.center(j);
   const double weight = 1.0 / static_cast<double>(mixed() ? mixed_.size() : trees_.size());
   const bool one_by_one = mixed() || HasMissing(X);
-  if (const auto leaves = one_by_one || X.rows < kBatch ? nullptr : Leaves(); leaves != nullptr) {
-    RETURN_IF_ERROR(leaves->Means(map_, packed_, X, out.contributions, ctx));
+  if (const auto leaves = one_by_one ? nullptr : Leaves(); leaves != nullptr) {
+    out.scores.resize(static_cast<size_t>(X.rows));
+    RETURN_IF_ERROR(leaves->Means(map_, packed_, X, out.contributions, out.scores, ctx));
+    const double norm = AveragePathLength(psi_);
+    for (double& score : out.scores) score = ScoreOf(score, norm);
     return out;
   }
   const std::span<const MixedTree> trees = one_by_one ? AsMixed() : std::span<const MixedTree>();

@@ -1,13 +1,15 @@
 // iNNE (Bandaragoda et al. 2018): many small random subsets; around each of a subset's rows a ball that reaches to its
 // nearest fellow. A row in no ball of a subset is isolated in it (score 1); else the smallest ball that covers it tells
 // how isolated that place is: 1 - r(nearest fellow's ball) / r(ball). The score is the mean over the subsets.
+#include <absl/container/fixed_array.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "base/rng.h"
 #include "outlier/cost.h"
-#include "outlier/kernels/simd.h"
+#include "outlier/kernels/ball_cover.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
@@ -16,44 +18,43 @@ namespace vedette::outlier {
 namespace {
 
 constexpr double kSmallest = std::numeric_limits<double>::min();
+constexpr double kIsolated = 1;  // where no ball covers a row
 
-/// As the tiles sum it, bit for bit: a ball reaches exactly to the fellow that it was measured by.
+/// As the balls are measured, bit for bit: a ball reaches exactly to the fellow that it was measured by.
 double Squared(const double* a, const double* b, size_t d) {
   double sum = 0;
   for (size_t j = 0; j < d; ++j) sum = std::fma(a[j] - b[j], a[j] - b[j], sum);
   return sum;
 }
 
-class Inne final : public TileDetector {
+class Inne final : public RowDetector {
  public:
   explicit Inne(const ParamSet& params) : estimators_(params.Int("n_estimators")), wanted_(params.Int("max_samples")) {}
 
  private:
-  /// Balls of subset t are [t * psi, (t + 1) * psi), the largest first (of equal ones, the later drawn): the last one
-  /// that covers a row is the smallest.
-  const double* Center(size_t ball) const { return centers_.data() + ball * d(); }
-
   absl::Status LearnFrom(MatrixView X, const Context& ctx) override {
-    psi_ = std::min(wanted_, X.rows);
-    const auto balls = static_cast<size_t>(estimators_ * psi_);
-    centers_.assign(balls * d(), 0);
-    radius_.assign(balls, 0);
-    ratio_.assign(balls, 0);
-    return ParallelBlocks(ctx, estimators_, std::clamp<int64_t>(20'000'000 / (psi_ * psi_ * features()), 1, 8),
-                          [&](int64_t begin, int64_t end) {
-                            std::vector<double> rows(static_cast<size_t>(psi_) * d());
-                            for (int64_t t = begin; t < end; ++t) {
-                              const std::vector<int64_t> subset =
-                                  Rng(ctx.seed, static_cast<uint64_t>(t)).Sample(X.rows, psi_);
-                              for (size_t c = 0; c < subset.size(); ++c)
-                                unit().Read(X, subset[c], rows.data() + c * d());
-                              MakeBalls(rows, static_cast<size_t>(t * psi_));
-                            }
-                          });
+    const int64_t psi = std::min(wanted_, X.rows);
+    const auto all = static_cast<size_t>(estimators_ * psi);
+    Balls drawn{estimators_, psi, features(), std::vector<double>(all * d()), std::vector<double>(all),
+                std::vector<double>(all)};
+    RETURN_IF_ERROR(
+        ParallelBlocks(ctx, estimators_, std::clamp<int64_t>(20'000'000 / (psi * psi * features()), 1, 8),
+                       [&](int64_t begin, int64_t end) {
+                         std::vector<double> rows(static_cast<size_t>(psi) * d());
+                         for (int64_t t = begin; t < end; ++t) {
+                           const std::vector<int64_t> subset =
+                               Rng(ctx.seed, static_cast<uint64_t>(t)).Sample(X.rows, psi);
+                           for (size_t c = 0; c < subset.size(); ++c)
+                             unit().Read(X, subset[c], rows.data() + c * d());
+                           MakeBalls(rows, static_cast<size_t>(psi), static_cast<size_t>(t * psi), &drawn);
+                         }
+                       }));
+    balls_ = BallSets(drawn, kIsolated);
+    return absl::OkStatus();
   }
 
-  void MakeBalls(const std::vector<double>& rows, size_t at) {
-    const auto psi = static_cast<size_t>(psi_);
+  /// The largest first (of equal ones, the later drawn): the last one that covers a row is the smallest.
+  void MakeBalls(const std::vector<double>& rows, size_t psi, size_t at, Balls* out) const {
     std::vector<size_t> fellow(psi, 0), order(psi);
     std::vector<double> radius(psi, psi == 1 ? 0 : std::numeric_limits<double>::infinity());
     for (size_t a = 0; a < psi; ++a) {
@@ -67,100 +68,68 @@ class Inne final : public TileDetector {
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return radius[a] > radius[b]; });
     for (size_t k = 0; k < psi; ++k) {
       const size_t a = order[k];
-      std::copy_n(rows.data() + a * d(), d(), centers_.data() + (at + k) * d());
-      radius_[at + k] = radius[a];
-      ratio_[at + k] = 1 - (radius[fellow[a]] + kSmallest) / (radius[a] + kSmallest);
+      std::copy_n(rows.data() + a * d(), d(), out->centers.data() + (at + k) * d());
+      out->radius[at + k] = radius[a];
+      out->worth[at + k] = 1 - (radius[fellow[a]] + kSmallest) / (radius[a] + kSmallest);
     }
   }
 
-  template <int kVectors>
-  void Tile(const double* tile, double* scores) const {
-    constexpr int kLanes = 4 * kVectors;
-    F64x4 total[kVectors];
-    for (F64x4& t : total) t = F64x4::Zero();
-    size_t ball = 0;
-    for (int64_t t = 0; t < estimators_; ++t) {
-      F64x4 isolation[kVectors];
-      for (F64x4& i : isolation) i = F64x4::Set(1);
-      for (int64_t k = 0; k < psi_; ++k, ++ball) {
-        F64x4 sum[kVectors];
-        for (F64x4& s : sum) s = F64x4::Zero();
-        const double* const center = Center(ball);
-        const double* x = tile;
-        for (size_t j = 0; j < d(); ++j, x += kLanes) {
-          const F64x4 value = F64x4::Set(center[j]);
-          for (int v = 0; v < kVectors; ++v) {
-            const F64x4 gap = F64x4::LoadAny(x + 4 * v) - value;
-            sum[v] = Fma(gap, gap, sum[v]);
-          }
-        }
-        const F64x4 radius = F64x4::Set(radius_[ball]), ratio = F64x4::Set(ratio_[ball]);
-        for (int v = 0; v < kVectors; ++v) isolation[v] = WhereNotAbove(sum[v], radius, ratio, isolation[v]);
-      }
-      for (int v = 0; v < kVectors; ++v) total[v] = total[v] + isolation[v];
+  void ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const override {
+    constexpr int64_t kTogether = 16;
+    absl::FixedArray<double, 512> rows(static_cast<size_t>(std::min(kTogether, end - begin)) * d());
+    for (int64_t at = begin; at < end; at += kTogether) {
+      const int64_t count = std::min(kTogether, end - at);
+      for (int64_t i = 0; i < count; ++i) unit().Read(X, at + i, rows.data() + i * features());
+      FastestBalls().score(balls_, rows.data(), count, scores + (at - begin));
     }
-    const F64x4 count = F64x4::Set(static_cast<double>(estimators_));
-    for (int v = 0; v < kVectors; ++v) (total[v] / count).Store(scores + 4 * v);
   }
-
-  void ScoreTile(const RowTile& tile, double* scores) const override {
-    if (tile.lanes == RowTile::kWide)
-      Tile<4>(tile.values, scores);
-    else
-      Tile<1>(tile.values, scores);
+  double ScoreRow(std::span<const double> x) const override {
+    double score;
+    FastestBalls().score(balls_, x.data(), 1, &score);
+    return score;
   }
   int64_t BlockRows() const override {
-    return std::clamp<int64_t>(100'000'000 / (estimators_ * psi_ * features()) / 16 * 16, 16, 1024);
+    return std::clamp<int64_t>(100'000'000 / (estimators_ * balls_.size() * features()) / 16 * 16, 16, 1024);
   }
 
   /// Each subset's isolation is shared out by the squared gaps to the nearest center.
-  bool ExplainRow(std::span<const double> x, std::span<double> parts,
-                  std::span<double> expected) const override {
-    std::fill(parts.begin(), parts.end(), 0.0);
-    std::fill(expected.begin(), expected.end(), 0.0);
-    const double share = 1 / static_cast<double>(estimators_);
-    const auto psi = static_cast<size_t>(psi_);
-    for (size_t at = 0; at < radius_.size(); at += psi) {
-      size_t nearest = at;
-      double least = std::numeric_limits<double>::infinity(), isolation = 1;
-      for (size_t ball = at; ball < at + psi; ++ball) {
-        const double squared = Squared(x.data(), Center(ball), d());
-        if (squared <= radius_[ball]) isolation = ratio_[ball];
-        if (squared < least) least = squared, nearest = ball;
-      }
-      for (size_t j = 0; j < d(); ++j) {
-        const double center = Center(nearest)[j], gap = x[j] - center;
-        parts[j] += share * isolation * (least > 0 ? gap * gap / least : 1 / static_cast<double>(d()));
-        expected[j] += share * center;
-      }
-    }
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected, 
+                  double* score) const override {
+    const auto stride = static_cast<size_t>(balls_.stride());
+    absl::FixedArray<double, 384> work(3 * stride, 0.0);
+    double *const row = work.data(), *const own = row + stride, *const centers = own + stride;
+    std::copy(x.begin(), x.end(), row);
+    *score = FastestBalls().explain(balls_, row, own, centers);
+    std::copy_n(own, d(), parts.begin());
+    std::copy_n(centers, d(), expected.begin());
     return true;
   }
+  bool ExplainsWithScore() const override { return true; }
 
   void SaveState(ByteWriter& out) const override {
-    out.I64(psi_);
-    out.Doubles(centers_);
-    out.Doubles(radius_);
-    out.Doubles(ratio_);
+    out.I64(balls_.size());
+    const Balls drawn = balls_.Plain();
+    for (const auto* v : {&drawn.centers, &drawn.radius, &drawn.worth}) out.Doubles(*v);
   }
   void LoadState(ByteReader& in) override {
-    psi_ = ReadInt(in, "the subset size", 1, 100000);
-    const int64_t balls = psi_ * estimators_;
-    centers_ = ReadDoubles(in, "the centers", balls * features());
-    radius_ = ReadDoubles(in, "the radii", balls);
-    ratio_ = ReadDoubles(in, "the ratios", balls);
+    const int64_t psi = ReadInt(in, "the subset size", 1, 100000), balls = psi * estimators_;
+    Balls drawn{estimators_, psi, features()};
+    drawn.centers = ReadDoubles(in, "the centers", balls * features());
+    drawn.radius = ReadDoubles(in, "the radii", balls);
+    drawn.worth = ReadDoubles(in, "the ratios", balls);
     if (!in.ok()) return;
-    for (const double v : centers_) {
+    for (const double v : drawn.centers) {
       if (!(std::fabs(v) <= RowUnit::kMaxValue)) return in.Fail("a center is out of range");
     }
-    for (const double v : ratio_) {
+    for (const double v : drawn.worth) {
       if (!(std::fabs(v) <= 1e300)) return in.Fail("a ratio is out of range");
     }
+    balls_ = BallSets(drawn, kIsolated);
   }
   uint32_t state_version() const override { return 2; }
 
-  int64_t estimators_, wanted_, psi_ = 0;
-  std::vector<double> centers_, radius_, ratio_;
+  int64_t estimators_, wanted_;
+  BallSets balls_;  ///< each worth its ratio
 };
 
 constexpr ParamSpec kParams[] = {
@@ -198,7 +167,7 @@ const Descriptor k_inne = {
     .score_cost = "O(t psi d)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double balls = static_cast<double>(p.Int("n_estimators") * std::min(n, p.Int("max_samples")));
-      return PassCost(n, d, 4 + 0.12 * balls, 1 + 0.12 * balls, 8 * balls * static_cast<double>(d + 2))
+      return PassCost(n, d, 4 + 0.12 * balls, 1 + 0.12 * balls, 16 * balls * static_cast<double>(d + 2))
           .PlusFit(1e-9 * balls * static_cast<double>(p.Int("max_samples") * d));
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Inne>(params); },

@@ -47,20 +47,27 @@ class Iqr final : public RowDetector {
     return most;
   }
   bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const override {
+    std::fill_n(out.scores, end - begin, -std::numeric_limits<double>::infinity());
     for (size_t j = 0; j < d(); ++j) {
       const auto column = static_cast<int64_t>(j);
       double* const parts = out.contributions + column * out.stride;
       if (end - begin == 1) {  // a row alone needs no loop over rows for each of its columns
         double x;
         unit().Column(X, column, begin, 1, &x);
-        *parts = Finite(Beyond(j, x));
+        const double beyond = Beyond(j, x);
+        *parts = Finite(beyond);
+        *out.scores = std::max(*out.scores, beyond);
         continue;
       }
       unit().Column(X, column, begin, end - begin, parts);
-      for (int64_t i = 0; i < end - begin; ++i) parts[i] = Finite(Beyond(j, parts[i]));
+      for (int64_t i = 0; i < end - begin; ++i) {
+        parts[i] = Finite(Beyond(j, parts[i]));
+        out.scores[i] = std::max(out.scores[i], parts[i]);
+      }
     }
     return true;
   }
+  bool ExplainsWithScore() const override { return true; }
   std::span<const double> Usual() const override { return median_; }
   std::string_view space() const override { return "interquartile ranges beyond the quartiles"; }
   int64_t BlockRows() const override { return 4096; }

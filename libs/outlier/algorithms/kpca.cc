@@ -128,7 +128,7 @@ class KernelPca final : public RowDetector {
 
   /// Squared gaps to the reference rows nearby, by their kernels.
   bool ExplainRow(std::span<const double> x, std::span<double> parts,
-                  std::span<double> expected) const override {
+                  std::span<double> expected, double*) const override {
     std::vector<double> squared(blocks_.padded());
     blocks_.SquaredDistances(x.data(), squared.data());
     const double nearest = *std::min_element(squared.begin(), squared.begin() + static_cast<int64_t>(mean_.size()));

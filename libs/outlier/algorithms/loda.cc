@@ -254,6 +254,7 @@ class Loda final : public TileDetector {
         for (int v = 0; v < kVectors; ++v) (F64x4::LoadAny(own + 4 * v) + more[v]).Store(own + 4 * v);
       }
     }
+    for (int r = 0; r < kLanes; ++r) out.scores[r] = all[r] / static_cast<double>(cuts_);
     for (size_t j = 0; j < d(); ++j) {
       const double held = held_[j], others = static_cast<double>(cuts_) - held;
       double* const part = out.contributions + static_cast<int64_t>(j) * out.stride;
@@ -263,6 +264,7 @@ class Loda final : public TileDetector {
       }
     }
   }
+  bool ExplainsWithScore() const override { return true; }
   std::span<const double> Usual() const override { return center_; }
   std::string_view space() const override { return "mean of -log probability, with the feature less without it"; }
 

@@ -116,10 +116,11 @@ absl::Status LocalOutlierFactor::Score(MatrixView X, std::span<double> scores, c
 // The row's factor less 1 (the factor amid an even density), shared out by the features' parts of the distance to the
 // neighbours.
 absl::StatusOr<Attribution> LocalOutlierFactor::Explain(MatrixView X, const Context& ctx) const {
-  const auto above = [this](std::span<const double> distances, std::span<const int32_t> rows) {
-    return Factor(Density(distances, rows), rows) - 1;
+  const auto factor = [this](std::span<const double> distances, std::span<const int32_t> rows) {
+    return Factor(Density(distances, rows), rows);
   };
-  absl::StatusOr<Attribution> out = NeighborGaps(index_, metric_, k_, X, ctx, kMaxTies * k_, above);
+  absl::StatusOr<Attribution> out = NeighborGaps(
+      index_, metric_, k_, X, ctx, {.score = factor, .ties = kMaxTies * k_, .shares_above = 1});
   if (out.ok()) out->space = "local outlier factor above 1";
   return out;
 }

@@ -71,30 +71,36 @@ class Lscp final : public Detector {
   std::span<const double> training_scores() const override { return training_scores_; }
 
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
-    return Select(X, ctx, [&](int64_t i, std::span<const double> z, std::span<const double> chosen) {
-      double sum = 0, count = 0;
-      for (size_t m = 0; m < z.size(); ++m) sum += chosen[m] * z[m], count += chosen[m];
-      scores[static_cast<size_t>(i)] = sum / count;
-    });
+    constexpr int64_t kBlock = 8192;  // bounds the memory
+    for (int64_t at = 0; at < X.rows; at += kBlock) {
+      const MatrixView block = X.Rows(at, std::min(kBlock, X.rows - at));
+      ASSIGN_OR_RETURN(const Matrix raw, committee_.Score(block, ctx));
+      RETURN_IF_ERROR(
+          Select(block, raw, ctx, [&](int64_t i, std::span<const double> z, std::span<const double> chosen) {
+            scores[static_cast<size_t>(at + i)] = MeanOf(z, chosen);
+          }));
+    }
+    return ctx.Check();
   }
 
   /// Shares of the contributions of the members that were chosen for the row.
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
-    Matrix chosen(X.rows, static_cast<int64_t>(committee_.size()));
-    RETURN_IF_ERROR(Select(X, ctx, [&](int64_t i, std::span<const double>, std::span<const double> weights) {
-      const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
-      for (size_t m = 0; m < weights.size(); ++m) chosen(i, static_cast<int64_t>(m)) = weights[m] / all;
-    }));
     Attribution out{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "mean share of the chosen members' contributions"};
-    std::vector<double> weight(static_cast<size_t>(X.rows), 0);
-    for (size_t m = 0; m < committee_.size(); ++m) {
-      const absl::StatusOr<Attribution> part = committee_.Explain(m, X, ctx);
-      if (part.status().code() == absl::StatusCode::kUnimplemented) continue;
-      RETURN_IF_ERROR(part.status());
-      for (int64_t i = 0; i < X.rows; ++i) Add(*part, i, chosen(i, static_cast<int64_t>(m)), &weight[static_cast<size_t>(i)], &out);
-    }
-    for (int64_t i = 0; i < X.rows; ++i) {
-      for (int64_t j = 0; j < X.cols; ++j) {
+    out.scores.resize(static_cast<size_t>(X.rows));
+    std::vector<double> weight(out.scores.size(), 0);
+    RETURN_IF_ERROR(committee_.ExplainAll(X, ctx, [&](const Committee::Parts& parts) {
+      const MatrixView some = X.Rows(parts.first, parts.raw.rows());
+      return Select(some, parts.raw, ctx, [&](int64_t i, std::span<const double> z, std::span<const double> chosen) {
+        const auto to = static_cast<size_t>(parts.first + i);
+        out.scores[to] = MeanOf(z, chosen);
+        const double all = std::accumulate(chosen.begin(), chosen.end(), 0.0);
+        for (size_t m = 0; m < chosen.size(); ++m) {
+          if (parts.members[m] != nullptr) Add(*parts.members[m], i, chosen[m] / all, to, &weight[to], &out);
+        }
+      });
+    }));
+    for (int64_t j = 0; j < X.cols; ++j) {
+      for (int64_t i = 0; i < X.rows; ++i) {
         if (weight[static_cast<size_t>(i)] == 0 || !std::isfinite(out.expected(i, j))) out.expected(i, j) = X(i, j);
       }
     }
@@ -175,23 +181,23 @@ class Lscp final : public Detector {
     }
   }
 
-  /// visit(row, z of its members, how often each was chosen), for every row of X; blocks bound the memory.
+  static double MeanOf(std::span<const double> z, std::span<const double> chosen) {
+    double sum = 0, count = 0;
+    for (size_t m = 0; m < z.size(); ++m) sum += chosen[m] * z[m], count += chosen[m];
+    return sum / count;
+  }
+
+  /// visit(row, z of its members, how often each was chosen), for every row of X; `raw` are its members' scores.
   template <typename Visit>
-  absl::Status Select(MatrixView X, const Context& ctx, const Visit& visit) const {
-    constexpr int64_t kBlock = 8192;
-    for (int64_t at = 0; at < X.rows; at += kBlock) {
-      const MatrixView block = X.Rows(at, std::min(kBlock, X.rows - at));
-      ASSIGN_OR_RETURN(const Matrix raw, committee_.Score(block, ctx));
-      ASSIGN_OR_RETURN(const std::vector<std::vector<int32_t>> neighbors, Neighbors(block, ctx));
-      RETURN_IF_ERROR(ParallelBlocks(ctx, block.rows, 256, [&](int64_t begin, int64_t end) {
-        std::vector<double> z(committee_.size());
-        for (int64_t i = begin; i < end; ++i) {
-          for (size_t m = 0; m < z.size(); ++m) z[m] = committee_.Standardised(m, raw(i, static_cast<int64_t>(m)));
-          visit(at + i, z, Chosen(Region(neighbors, i)));
-        }
-      }));
-    }
-    return ctx.Check();
+  absl::Status Select(MatrixView X, const Matrix& raw, const Context& ctx, const Visit& visit) const {
+    ASSIGN_OR_RETURN(const std::vector<std::vector<int32_t>> neighbors, Neighbors(X, ctx));
+    return ParallelBlocks(ctx, X.rows, 256, [&](int64_t begin, int64_t end) {
+      std::vector<double> z(committee_.size());
+      for (int64_t i = begin; i < end; ++i) {
+        for (size_t m = 0; m < z.size(); ++m) z[m] = committee_.Standardised(m, raw(i, static_cast<int64_t>(m)));
+        visit(i, z, Chosen(Region(neighbors, i)));
+      }
+    });
   }
 
   /// For each set of columns, the neighbours of each row: region() of them, -1 where there are fewer.
@@ -266,7 +272,9 @@ class Lscp final : public Detector {
     return scale > 1e-12 * std::fabs(ma.mean * mb.mean) && scale > 1e-300 ? std::clamp(sum / scale, -1.0, 1.0) : 0;
   }
 
-  static void Add(const Attribution& part, int64_t i, double chosen, double* weight, Attribution* out) {
+  /// Row i of a member's parts to row `to` of all.
+  static void Add(const Attribution& part, int64_t i, double chosen, size_t to, double* weight, Attribution* out) {
+    const auto at = static_cast<int64_t>(to);
     double most = 0, sum = 0;
     const int64_t d = part.contributions.cols();
     for (int64_t j = 0; j < d; ++j) most = std::max(most, std::fabs(part.contributions(i, j)));
@@ -274,8 +282,8 @@ class Lscp final : public Detector {
     for (int64_t j = 0; j < d; ++j) sum += std::fabs(part.contributions(i, j)) / most;
     *weight += chosen;
     for (int64_t j = 0; j < d; ++j) {
-      out->contributions(i, j) += chosen * (part.contributions(i, j) / most / sum);
-      out->expected(i, j) += chosen / *weight * part.Expected(i, j) - chosen / *weight * out->expected(i, j);
+      out->contributions(at, j) += chosen * (part.contributions(i, j) / most / sum);
+      out->expected(at, j) += chosen / *weight * part.Expected(i, j) - chosen / *weight * out->expected(at, j);
     }
   }
 

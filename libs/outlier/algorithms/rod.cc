@@ -214,12 +214,14 @@ class Rod final : public RowDetector {
   }
 
   /// Each space's score above that of the median row, shared out by the squared gaps to the geometric median.
-  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected, double* score) const override {
     std::vector<double> z(d()), sum(d(), 0), count(d(), 0);
     for (size_t j = 0; j < d(); ++j) z[j] = Scaled(j, x[j]);
     std::fill(parts.begin(), parts.end(), 0.0);
+    *score = 0;
     for (const Space& space : spaces_) {
-      const double above = SpaceScore(space, z.data()) - (d() > 3 ? 0.5 : 0);
+      const double own = SpaceScore(space, z.data()), above = own - (d() > 3 ? 0.5 : 0);
+      *score += own;
       double gap[3], total = 0;
       for (int k = 0; k < 3; ++k) {
         gap[k] = space.column[k] < 0 ? 0 : std::pow(z[static_cast<size_t>(space.column[k])] - space.center[k], 2);
@@ -233,12 +235,14 @@ class Rod final : public RowDetector {
         count[j] += 1;
       }
     }
+    *score /= static_cast<double>(spaces_.size());
     for (size_t j = 0; j < d(); ++j) {
       const double middle = count[j] > 0 ? sum[j] / count[j] : 0;
       expected[j] = d() > 3 ? center_[j] + middle / scale_[j] : middle * unit().unit();
     }
     return true;
   }
+  bool ExplainsWithScore() const override { return true; }
   std::string_view space() const override { return "score above the middle"; }
 
   void SaveState(ByteWriter& out) const override {

@@ -225,7 +225,7 @@ class RobustPca final : public RowDetector {
   }
   /// Each column's error and its share of the low-rank part's cost: they add up to the score.
   bool ExplainRow(std::span<const double> x, std::span<double> parts,
-                  std::span<double> expected) const override {
+                  std::span<double> expected, double*) const override {
     std::vector<double> own, low;
     Split(x, own, low);
     for (size_t j = 0; j < d(); ++j) {

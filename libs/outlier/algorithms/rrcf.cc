@@ -9,11 +9,13 @@
 // of the paper); Update inserts a row and forgets a random older one.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/rng.h"
 #include "base/status.h"
 #include "outlier/columns.h"
 #include "outlier/cost.h"
+#include "outlier/kernels/simd.h"
 #include "outlier/parallel.h"
 #include "outlier/row_detector.h"
 #include "outlier/state.h"
@@ -24,11 +26,18 @@ namespace {
 constexpr uint32_t kStateVersion = 1;
 constexpr int32_t kNone = -1;
 
-/// One tree. Slot s of the reservoir is leaf s; inner nodes are numbered from the capacity on. Boxes: d lows, then d highs.
+/// One tree. Slot s of the reservoir is leaf s; inner nodes are numbered from the capacity on. Boxes: the lows, then the
+/// highs, both of Padded(d) values; what is beyond the d-th is 0.
 class CutTree {
  public:
   CutTree() = default;
-  CutTree(size_t d, size_t capacity) : d_(d), capacity_(capacity), node_(2 * capacity), box_(2 * capacity * 2 * d) {
+  CutTree(size_t d, size_t capacity)
+      : d_(d),
+        padded_(Padded(d)),
+        capacity_(capacity),
+        node_(2 * capacity),
+        box_(2 * capacity * 2 * padded_),
+        extent_(2 * capacity) {
     for (size_t i = 2 * capacity; i-- > capacity;) free_.push_back(static_cast<int32_t>(i));
   }
 
@@ -39,6 +48,7 @@ class CutTree {
     double cut = 0;     ///< left: x[column] <= cut
   };
 
+  static size_t Padded(size_t d) { return (d + 3) / 4 * 4; }
   size_t capacity() const { return capacity_; }
   int64_t rows() const { return root_ == kNone ? 0 : node_[static_cast<size_t>(root_)].count; }
   bool Holds(int32_t slot) const { return node_[static_cast<size_t>(slot)].count > 0; }
@@ -48,6 +58,7 @@ class CutTree {
     leaf = Node{.count = 1};
     std::copy(x, x + d_, Low(slot));
     std::copy(x, x + d_, High(slot));
+    extent_[static_cast<size_t>(slot)] = 0;
     if (root_ == kNone) {
       root_ = slot;
       return;
@@ -78,33 +89,49 @@ class CutTree {
     Refresh(above);
   }
 
-  /// The walk of the head comment; `parts` (2 d values) gets the columns' parts from above, then those from below,
-  /// added, times `weight`.
-  double Displacement(const double* x, double* parts, double weight) const {
-    if (root_ == kNone) return 0;
-    double score = 0, left = 1;
-    int32_t node = root_;
-    for (int64_t depth = 0;; ++depth) {
-      double beyond = 0, extent = 0;
-      const double *low = Low(node), *high = High(node);
-      for (size_t j = 0; j < d_; ++j) {
-        beyond += std::max(0.0, low[j] - x[j]) + std::max(0.0, x[j] - high[j]);
-        extent += high[j] - low[j];
-      }
-      const double p = beyond > 0 ? beyond / (beyond + extent) : 0, here = 1 / static_cast<double>(depth + 1);
-      score += left * p * here;
-      for (size_t j = 0; j < d_ && parts != nullptr && beyond > 0; ++j) {
-        const double share = weight * left * here * p;
-        if (x[j] > high[j]) parts[j] += share * ((x[j] - high[j]) / beyond);
-        if (x[j] < low[j]) parts[d_ + j] += share * ((low[j] - x[j]) / beyond);
-      }
-      left *= 1 - p;
-      if (!(left > 0)) return score;
-      if (IsLeaf(node)) {
-        return score + left / (static_cast<double>(depth) + 1);  // at its own copy (log2 of 2)
-      }
-      node = x[At(node).column] <= At(node).cut ? At(node).left : At(node).right;
+  /// Nodes from the root to a leaf. They are found by the cuts alone, so that the boxes, which lie far apart in memory,
+  /// can be on their way for several walks before any is looked at.
+  struct Path {
+    const CutTree* tree = nullptr;
+    const double* x = nullptr;  ///< Padded(d) values, zeros beyond the d-th
+    std::vector<int32_t> nodes = {};
+  };
+  static void FindPaths(std::span<Path> paths) {
+    size_t open = 0;
+    for (Path& path : paths) {
+      path.nodes.clear();
+      if (path.tree->root_ == kNone) continue;
+      path.tree->Enter(path.tree->root_, &path.nodes);
+      open += path.tree->IsLeaf(path.tree->root_) ? 0 : 1;
     }
+    while (open > 0) {
+      open = 0;
+      for (Path& path : paths) {
+        if (path.nodes.empty() || path.tree->IsLeaf(path.nodes.back())) continue;
+        const Node& at = path.tree->At(path.nodes.back());
+        // No branch: which way a row goes cannot be foretold.
+        path.tree->Enter(at.right + (path.x[at.column] <= at.cut ? 1 : 0) * (at.left - at.right), &path.nodes);
+        ++open;
+      }
+    }
+  }
+
+  /// The walk of the head comment; `parts` (twice Padded(d) values, or null) gets the columns' parts from above, then
+  /// those from below, added, times `weight`.
+  static double Displacement(const Path& path, double* parts, double weight) {
+    const CutTree& tree = *path.tree;
+    double score = 0, left = 1, depth = 0;
+    for (const int32_t node : path.nodes) {
+      const double beyond = tree.Beyond(node, path.x), here = 1 / (depth + 1);
+      // Within the box of a leaf 0 of 0 is 0.
+      const double all = std::max(beyond + tree.extent_[static_cast<size_t>(node)], std::numeric_limits<double>::min());
+      const double p = beyond / all;
+      score += left * p * here;
+      if (parts != nullptr && beyond > 0) tree.AddParts(node, path.x, beyond, weight * left * here * p, parts);
+      left *= 1 - p;
+      depth += 1;
+    }
+    return path.nodes.empty() ? 0 : score + left / depth;  // at its own copy (log2 of 2)
   }
 
   void Save(ByteWriter& out) const {
@@ -114,7 +141,11 @@ class CutTree {
       for (const int32_t v : {n.parent, n.left, n.right, n.column, n.count}) out.U32(static_cast<uint32_t>(v));
       out.F64(n.cut);
     }
-    out.Doubles(box_);
+    std::vector<double> box;
+    for (size_t side = 0; side < 2 * node_.size(); ++side) {
+      box.insert(box.end(), box_.data() + side * padded_, box_.data() + side * padded_ + d_);
+    }
+    out.Doubles(box);
   }
   void Load(ByteReader& in, size_t d, size_t capacity) {
     *this = CutTree(d, capacity);
@@ -130,18 +161,64 @@ class CutTree {
         return in.Fail("a tree's node is out of range");
       }
     }
-    box_ = ReadDoubles(in, "the boxes", nodes * 2 * static_cast<int64_t>(d));
-    if (in.ok()) Verify(in);
+    const std::vector<double> box = ReadDoubles(in, "the boxes", nodes * 2 * static_cast<int64_t>(d));
+    if (!in.ok()) return;
+    for (size_t side = 0; side < 2 * node_.size(); ++side) {
+      std::copy_n(box.data() + side * d, d, box_.data() + side * padded_);
+    }
+    Verify(in);
+    for (int32_t i = 0; i < static_cast<int32_t>(nodes); ++i) extent_[static_cast<size_t>(i)] = Extent(i);
   }
 
  private:
   Node& At(int32_t i) { return node_[static_cast<size_t>(i)]; }
   const Node& At(int32_t i) const { return node_[static_cast<size_t>(i)]; }
-  double* Low(int32_t i) { return box_.data() + static_cast<size_t>(i) * 2 * d_; }
-  double* High(int32_t i) { return Low(i) + d_; }
-  const double* Low(int32_t i) const { return box_.data() + static_cast<size_t>(i) * 2 * d_; }
-  const double* High(int32_t i) const { return Low(i) + d_; }
+  double* Low(int32_t i) { return box_.data() + static_cast<size_t>(i) * 2 * padded_; }
+  double* High(int32_t i) { return Low(i) + padded_; }
+  const double* Low(int32_t i) const { return box_.data() + static_cast<size_t>(i) * 2 * padded_; }
+  const double* High(int32_t i) const { return Low(i) + padded_; }
   bool IsLeaf(int32_t i) const { return static_cast<size_t>(i) < capacity_; }
+
+  void Enter(int32_t node, std::vector<int32_t>* path) const {
+    path->push_back(node);
+    __builtin_prefetch(&At(node));
+    const double* const box = Low(node);
+    for (size_t j = 0; j < std::min<size_t>(2 * padded_, 256); j += 8) __builtin_prefetch(box + j);
+  }
+
+  /// How far x lies above, and below, the box, in four columns.
+  static F64x4 Above(const double* x, const double* high) {
+    return Max(F64x4::LoadAny(x) - F64x4::LoadAny(high), F64x4::Zero());
+  }
+  static F64x4 Below(const double* x, const double* low) {
+    return Max(F64x4::LoadAny(low) - F64x4::LoadAny(x), F64x4::Zero());
+  }
+  double Beyond(int32_t node, const double* x) const {
+    const double *low = Low(node), *high = High(node);
+    F64x4 sum = F64x4::Zero();
+    for (size_t j = 0; j < padded_; j += 4) sum = sum + (Above(x + j, high + j) + Below(x + j, low + j));
+    return Sum(sum);
+  }
+  double Extent(int32_t node) const {
+    const double *low = Low(node), *high = High(node);
+    F64x4 sum = F64x4::Zero();
+    for (size_t j = 0; j < padded_; j += 4) sum = sum + (F64x4::LoadAny(high + j) - F64x4::LoadAny(low + j));
+    return Sum(sum);
+  }
+  /// `share` by how much each column is of what is beyond.
+  void AddParts(int32_t node, const double* x, double beyond, double share, double* parts) const {
+    const double *low = Low(node), *high = High(node);
+    double* const below = parts + padded_;
+    // A tiny divisor's inverse may be no double.
+    const bool normal = beyond >= 1e-280;
+    const F64x4 factor = F64x4::Set(normal ? share / beyond : share), divisor = F64x4::Set(normal ? 1 : beyond);
+    for (size_t j = 0; j < padded_; j += 4) {
+      F64x4 up = Above(x + j, high + j), down = Below(x + j, low + j);
+      if (!normal) up = up / divisor, down = down / divisor;
+      Fma(up, factor, F64x4::LoadAny(parts + j)).Store(parts + j);
+      Fma(down, factor, F64x4::LoadAny(below + j)).Store(below + j);
+    }
+  }
 
   /// Draws a cut of the box of `node` and x; true when it lies between them.
   bool Separates(int32_t node, const double* x, Rng& rng, int32_t* column, double* cut) const {
@@ -185,6 +262,7 @@ class CutTree {
         Low(node)[j] = std::min(Low(n.left)[j], Low(n.right)[j]);
         High(node)[j] = std::max(High(n.left)[j], High(n.right)[j]);
       }
+      extent_[static_cast<size_t>(node)] = Extent(node);
     }
   }
 
@@ -219,17 +297,17 @@ class CutTree {
     }
     for (size_t i = 0; i < node_.size(); ++i) {
       for (size_t j = 0; j < d_; ++j) {
-        const double low = box_[i * 2 * d_ + j], high = box_[i * 2 * d_ + d_ + j];
+        const double low = Low(static_cast<int32_t>(i))[j], high = High(static_cast<int32_t>(i))[j];
         if (!(low <= high) || std::fabs(low) > RowUnit::kMaxValue || std::fabs(high) > RowUnit::kMaxValue) return in.Fail("a box is out of range");
       }
     }
     (void)reached;
   }
 
-  size_t d_ = 0, capacity_ = 0;
+  size_t d_ = 0, padded_ = 0, capacity_ = 0;
   int32_t root_ = kNone;
   std::vector<Node> node_;
-  std::vector<double> box_;
+  std::vector<double> box_, extent_;  // extent: of each node's box, over all columns
   std::vector<int32_t> free_;
 };
 
@@ -291,33 +369,40 @@ class RandomCutForest final : public Detector {
 
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
     RETURN_IF_ERROR(ctx.Check());
-    return ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
-      std::vector<double> x(static_cast<size_t>(X.cols));
-      for (int64_t i = begin; i < end; ++i) {
-        unit_.Read(X, i, x.data());
-        double sum = 0;
-        for (const CutTree& tree : forest_) sum += tree.Displacement(x.data(), nullptr, 0) * Scale(tree);
-        scores[static_cast<size_t>(i)] = sum / static_cast<double>(trees_);
-      }
+    return ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+      std::vector<double> sums(static_cast<size_t>(end - begin), 0);
+      ForPaths(X, begin, end, [&](size_t row, const CutTree::Path& path) {
+        sums[row] += CutTree::Displacement(path, nullptr, 0) * Scale(*path.tree);
+      });
+      for (size_t r = 0; r < sums.size(); ++r)
+        scores[static_cast<size_t>(begin) + r] = sums[r] / static_cast<double>(trees_);
     });
   }
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
     RETURN_IF_ERROR(ctx.Check());
-    Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols),
-                  "expected displacement beyond that of a row seen before", Matrix(X.rows, X.cols),
-                  Matrix(X.rows, X.cols)};
-    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
-      std::vector<double> x(static_cast<size_t>(X.cols)), parts(2 * x.size());
-      for (int64_t i = begin; i < end; ++i) {
-        unit_.Read(X, i, x.data());
-        std::fill(parts.begin(), parts.end(), 0.0);
-        for (const CutTree& tree : forest_)
-          tree.Displacement(x.data(), parts.data(), Scale(tree) / static_cast<double>(trees_));
+    Attribution a{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
+                  .expected = Matrix::ForOverwrite(1, X.cols),
+                  .space = "expected displacement beyond that of a row seen before",
+                  .high = Matrix::ForOverwrite(X.rows, X.cols),
+                  .low = Matrix::ForOverwrite(X.rows, X.cols)};
+    a.scores.resize(static_cast<size_t>(X.rows));
+    for (int64_t j = 0; j < X.cols; ++j) a.expected(0, j) = unit_.Unscaled(median_[static_cast<size_t>(j)]);
+    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+      const auto rows = static_cast<size_t>(end - begin), padded = CutTree::Padded(static_cast<size_t>(X.cols));
+      std::vector<double> parts(rows * 2 * padded, 0), sums(rows, 0);
+      ForPaths(X, begin, end, [&](size_t row, const CutTree::Path& path) {
+        const double scale = Scale(*path.tree);
+        sums[row] += scale * CutTree::Displacement(path, parts.data() + row * 2 * padded,
+                                                   scale / static_cast<double>(trees_));
+      });
+      for (size_t r = 0; r < rows; ++r) {
+        const auto i = begin + static_cast<int64_t>(r);
+        a.scores[static_cast<size_t>(i)] = sums[r] / static_cast<double>(trees_);
+        const double *high = parts.data() + r * 2 * padded, *low = high + padded;
         for (int64_t j = 0; j < X.cols; ++j) {
-          a.high(i, j) = parts[static_cast<size_t>(j)];
-          a.low(i, j) = parts[x.size() + static_cast<size_t>(j)];
-          a.contributions(i, j) = a.high(i, j) + a.low(i, j);
-          a.expected(i, j) = unit_.Unscaled(median_[static_cast<size_t>(j)]);
+          a.high(i, j) = high[j];
+          a.low(i, j) = low[j];
+          a.contributions(i, j) = high[j] + low[j];
         }
       }
     }));
@@ -351,6 +436,27 @@ class RandomCutForest final : public Detector {
   int64_t features() const override { return unit_.features(); }
 
  private:
+  static constexpr int64_t kBlockRows = 64;
+
+  /// visit(row - begin, path) for rows [begin, end) of X in all trees: tree by tree, which then stays in cache, and for
+  /// each row in the order of the trees.
+  template <typename F>
+  void ForPaths(MatrixView X, int64_t begin, int64_t end, const F& visit) const {
+    constexpr size_t kTogether = 8;
+    const auto rows = static_cast<size_t>(end - begin), padded = CutTree::Padded(static_cast<size_t>(X.cols));
+    std::vector<double> x(rows * padded, 0);
+    for (size_t r = 0; r < rows; ++r) unit_.Read(X, begin + static_cast<int64_t>(r), x.data() + r * padded);
+    CutTree::Path paths[kTogether];
+    for (size_t at = 0; at < rows * forest_.size(); at += kTogether) {
+      const size_t count = std::min(kTogether, rows * forest_.size() - at);
+      for (size_t k = 0; k < count; ++k) {
+        paths[k].tree = &forest_[(at + k) / rows];
+        paths[k].x = x.data() + (at + k) % rows * padded;
+      }
+      CutTree::FindPaths(std::span(paths, count));
+      for (size_t k = 0; k < count; ++k) visit((at + k) % rows, paths[k]);
+    }
+  }
   static double Scale(const CutTree& tree) { return std::log2(static_cast<double>(tree.rows()) + 1); }
 
   int64_t trees_, size_, seen_ = 0;
@@ -383,7 +489,7 @@ const Descriptor k_rrcf = {
     .score_cost = "O(t log psi d)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double trees = static_cast<double>(p.Int("n_trees")), size = static_cast<double>(p.Int("tree_size")), side = static_cast<double>(d);
-      const double depth = 1.5 * std::log2(static_cast<double>(std::min(n, p.Int("tree_size"))) + 2), row = kRowFloor + trees * depth * (6e-9 + 3e-9 * side);
+      const double depth = 1.5 * std::log2(static_cast<double>(std::min(n, p.Int("tree_size"))) + 2), row = kRowFloor + trees * depth * (9e-9 + 1e-9 * side);
       return {.fit_seconds = kFitFloor + trees * std::min(size, static_cast<double>(n)) * depth * (2e-8 + 6e-9 * side) + static_cast<double>(n) * row,
               .score_seconds_per_row = row,
               .fit_bytes = kBytesFloor + 2 * trees * size * (32 + 16 * side) + 16 * static_cast<double>(n) * side,

@@ -49,9 +49,10 @@ class Sod final : public Detector {
   }
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
     Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "squared distance in the subspace"};
+    a.scores.resize(static_cast<size_t>(X.rows));
     RETURN_IF_ERROR(Visit(X, ctx, [&](int64_t row, const double* x, std::span<const int32_t> near, Shares& shares) {
       std::vector<double> parts(d_), mean(d_);
-      Degree(x, near, -1, shares, parts.data(), mean.data());
+      a.scores[static_cast<size_t>(row)] = Degree(x, near, -1, shares, parts.data(), mean.data());
       for (size_t j = 0; j < d_; ++j) {
         a.contributions(row, static_cast<int64_t>(j)) =
             std::min(std::pow(std::min(std::sqrt(parts[j]) / unit_.unit(), 1e150), 2), 1e300);
@@ -203,7 +204,8 @@ class Sod final : public Detector {
       const bool counts = variance[j] < limit || total == 0;
       const double gap = reference.empty() ? 0 : x[j] - mean[j];
       if (parts != nullptr) parts[j] = counts ? gap * gap : 0;
-      if (counts) sum += gap * gap, relevant += 1;
+      // Fused in so many words: what the compiler makes of it would hang on whether the parts are asked for.
+      if (counts) sum = std::fma(gap, gap, sum), relevant += 1;
     }
     if (mean_out != nullptr) std::copy(mean.begin(), mean.end(), mean_out);
     return relevant > 0 ? unit_.Unscaled(std::sqrt(sum / relevant)) : 0;

@@ -126,7 +126,7 @@ class Sos final : public RowDetector {
   int64_t BlockRows() const override { return std::max<int64_t>(1, 1'000'000 / static_cast<int64_t>(blocks_.padded() * (d() + 20) + 1)); }
 
   /// The mean gap to the rows that bind most, by their affinities.
-  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected) const override {
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected, double*) const override {
     std::vector<double> distance(blocks_.padded());
     Distances(x.data(), distance);
     size_t nearest = 0;

@@ -61,6 +61,7 @@ class Suod final : public Detector {
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
     ASSIGN_OR_RETURN(Attribution a, whole_.Explain(0, X, ctx));
     a.space = "tail probabilities (copod's part)";
+    a.scores.clear();  // copod's
     return a;
   }
 

@@ -101,12 +101,13 @@ void GapsOfColumns(const GapForm& form, const GapRows& rows, size_t columns) {
 }
 
 absl::StatusOr<Attribution> NeighborGaps(const NeighborIndex& index, Metric metric, int64_t k, MatrixView X,
-                                         const Context& ctx, int64_t ties, const GapTotal& total) {
+                                         const Context& ctx, const GapsOptions& options) {
   Attribution out{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
                   .expected = Matrix::ForOverwrite(X.rows, X.cols),
                   .space = "distance"};
   if (metric.kind == MetricKind::kEuclidean) out.space = "squared distance";
   if (metric.kind == MetricKind::kMinkowski) out.space = "distance to the power p";
+  if (options.score != nullptr) out.scores.resize(static_cast<size_t>(X.rows));
   const GapForm form = FormOf(index, metric);
   const auto d = static_cast<size_t>(X.cols), padded = static_cast<size_t>(index.stride());
   const auto visit = [&](int64_t i, std::span<const double> distances, std::span<const int32_t> rows, int32_t next) {
@@ -129,13 +130,17 @@ absl::StatusOr<Attribution> NeighborGaps(const NeighborIndex& index, Metric metr
       const std::vector<Exchange>& exchanges = ExchangesFor(near.size());
       GapsOfFew(form, {near.data(), near.size(), exchanges.data(), exchanges.size(), x, means, medians}, padded);
     }
-    if (total != nullptr) ShareOut(total(distances, rows), {means, d});
+    if (options.score != nullptr) {
+      const double score = options.score(distances, rows);
+      out.scores[static_cast<size_t>(i)] = score;
+      if (options.shares_above) ShareOut(score - *options.shares_above, {means, d});
+    }
     for (size_t j = 0; j < d; ++j) {
       out.contributions(i, static_cast<int64_t>(j)) = means[j];
       out.expected(i, static_cast<int64_t>(j)) = medians[j];
     }
   };
-  RETURN_IF_ERROR(index.OfWithNext(X, k, ctx, visit, ties));
+  RETURN_IF_ERROR(index.OfWithNext(X, k, ctx, visit, options.ties));
   return out;
 }
 

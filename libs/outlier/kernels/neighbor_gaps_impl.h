@@ -7,7 +7,7 @@
 
 namespace vedette::outlier {
 
-inline constexpr size_t kGapRows = 32;  ///< that are put in order in all columns at once
+inline constexpr size_t kGapRows = 64;  ///< that are put in order in all columns at once
 
 /// What is summed, and how what is held comes back to the data's units: two powers of two, since one may not be a
 /// double.

@@ -46,6 +46,49 @@ void ForestKernelPortable(const ForestBlock& b) {
   }
 }
 
+namespace {
+
+/// Of one row: trees side by side, so that none waits for its own next node alone. Tables of whole trees, as the kernels
+/// for many rows read them, would cost more than the few nodes that one row looks at.
+template <int kTrees>
+inline void WalkTrees(const float* row, const int32_t* trees, int64_t nodes, int depth, int64_t* leaves) {
+  int64_t node[kTrees];
+  for (int64_t& n : node) n = 1;
+  for (int level = 0; level < depth; ++level) {
+#pragma GCC unroll 8
+    for (int t = 0; t < kTrees; ++t) {
+      const int32_t* const tree = trees + t * 3 * nodes;
+      node[t] = 2 * node[t] + (row[tree[nodes + node[t]]] > std::bit_cast<float>(tree[node[t]]) ? 1 : 0);
+    }
+  }
+  for (int t = 0; t < kTrees; ++t) leaves[t] = node[t] - nodes;
+}
+
+/// What a kernel does, for the first `rows` rows alone.
+void WalkFew(const ForestBlock& b, int64_t rows) {
+  constexpr int kTrees = 8;
+  const int64_t nodes = int64_t{1} << b.depth, padded = b.group_count * kLanes;
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* const row = b.groups + r / kLanes * b.features * kLanes + r % kLanes;
+    for (int64_t t = 0, count; t < b.tree_count; t += count) {
+      const int32_t* const trees = b.trees + t * 3 * nodes;
+      int64_t leaves[kTrees];
+      count = b.tree_count - t >= kTrees ? kTrees : 1;
+      count == kTrees ? WalkTrees<kTrees>(row, trees, nodes, b.depth, leaves)
+                      : WalkTrees<1>(row, trees, nodes, b.depth, leaves);
+      for (int64_t k = 0; k < count; ++k) {
+        if (b.leaves != nullptr) {
+          b.leaves[(t + k) * padded + r] = static_cast<int32_t>(leaves[k]);
+        } else {
+          b.sums[r] += trees[k * 3 * nodes + 2 * nodes + leaves[k]];
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
 #if defined(__AVX2__)
 namespace {
 
@@ -183,10 +226,10 @@ int64_t PackedForest::block_rows() const {
 void PackedForest::PathLengths(const float* groups, int64_t rows, std::span<double> lengths,
                                ForestKernel kernel) const {
   if (!deep_.empty()) return DeepPathLengths(groups, rows, lengths);
+  const bool few = kernel == nullptr && rows <= kFewRows;
   if (kernel == nullptr) kernel = ForestKernels().back();
   alignas(64) int32_t sums[kMaxBlockRows];
   std::fill(lengths.begin(), lengths.begin() + rows, 0.0);
-  const double unit = std::ldexp(1.0, -kFractionBits) / static_cast<double>(trees_);
   const int64_t padded = (rows + kStepRows - 1) / kStepRows * kStepRows;
   int64_t total[kMaxBlockRows];
   std::fill_n(total, rows, 0);
@@ -200,14 +243,28 @@ void PackedForest::PathLengths(const float* groups, int64_t rows, std::span<doub
     block.tree_count = std::min(kTreesPerSum, trees_ - t);
     block.depth = depth_;
     block.sums = sums;
-    kernel(block);
+    few ? WalkFew(block, rows) : kernel(block);
     for (int64_t r = 0; r < rows; ++r) total[r] += sums[r];
   }
-  for (int64_t r = 0; r < rows; ++r) lengths[r] = static_cast<double>(total[r]) * unit;
+  for (int64_t r = 0; r < rows; ++r) lengths[r] = MeanLength(total[r]);
+}
+
+double PackedForest::MeanLength(int64_t total) const {
+  return static_cast<double>(total) * (std::ldexp(1.0, -kFractionBits) / static_cast<double>(trees_));
+}
+
+void PackedForest::AddLengths(const int32_t* leaves, int64_t rows, int64_t first, int64_t count,
+                              int64_t* totals) const {
+  const int64_t padded = (rows + kStepRows - 1) / kStepRows * kStepRows, nodes = int64_t{1} << depth_;
+  for (int64_t t = 0; t < count; ++t) {
+    const int32_t* const length = words_.get() + (first + t) * 3 * nodes + 2 * nodes;
+    for (int64_t r = 0; r < rows; ++r) totals[r] += length[leaves[t * padded + r]];
+  }
 }
 
 void PackedForest::Leaves(const float* groups, int64_t rows, int64_t first, int64_t count, int32_t* leaves,
                           ForestKernel kernel) const {
+  const bool few = kernel == nullptr && rows <= kFewRows;
   if (kernel == nullptr) kernel = ForestKernels().back();
   ForestBlock block;
   block.groups = groups;
@@ -217,11 +274,10 @@ void PackedForest::Leaves(const float* groups, int64_t rows, int64_t first, int6
   block.tree_count = count;
   block.depth = depth_;
   block.leaves = leaves;
-  kernel(block);
+  few ? WalkFew(block, rows) : kernel(block);
 }
 
 void PackedForest::DeepPathLengths(const float* groups, int64_t rows, std::span<double> lengths) const {
-  const double unit = std::ldexp(1.0, -kFractionBits) / static_cast<double>(trees_);
   int64_t total[kMaxBlockRows] = {};
   for (const IsolationTree& tree : deep_) {
     for (int64_t r = 0; r < rows; ++r) {
@@ -233,7 +289,7 @@ void PackedForest::DeepPathLengths(const float* groups, int64_t rows, std::span<
       total[r] += Fixed(tree.path_length[node]);
     }
   }
-  for (int64_t r = 0; r < rows; ++r) lengths[r] = static_cast<double>(total[r]) * unit;
+  for (int64_t r = 0; r < rows; ++r) lengths[r] = MeanLength(total[r]);
 }
 
 }  // namespace vedette::outlier

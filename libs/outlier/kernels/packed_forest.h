@@ -44,6 +44,7 @@ class PackedForest {
   static constexpr int kMinDepth = 4, kMaxPerfectDepth = 11;
   static constexpr int kFractionBits = 18;  ///< of a path length; 64 trees of length < 128 fit in an int32
   static constexpr int64_t kTreesPerSum = 32;
+  static constexpr int64_t kFewRows = 12;  ///< that walk trees side by side, each row alone
 
   PackedForest() = default;
   /// Keeps a reference to `trees` only for the call, unless they are deep: then it copies them.
@@ -51,8 +52,10 @@ class PackedForest {
 
   /// Rows that are best scored together, a multiple of 64: their values stay in the first-level cache.
   int64_t block_rows() const;
-  /// lengths[i] = mean path length over the trees of row i of `groups` (FloatMap::MapGroups of `rows` rows, with room
-  /// for block_rows()). rows <= block_rows(). `kernel` null: the fastest.
+  /// Rows that there must be values for, finite ones, where `rows` are asked for.
+  static int64_t PaddedRows(int64_t rows) { return rows <= kFewRows ? (rows + 7) / 8 * 8 : (rows + 63) / 64 * 64; }
+  /// lengths[i] = mean path length over the trees of row i of `groups` (FloatMap::MapGroups of `rows` rows, and
+  /// more up to PaddedRows). rows <= block_rows(). `kernel` null: the fastest.
   void PathLengths(const float* groups, int64_t rows, std::span<double> lengths, ForestKernel kernel = nullptr) const;
 
   /// Whether Leaves works: not for deep forests.
@@ -62,6 +65,10 @@ class PackedForest {
   /// first ... first + count - 1 that row r ends in. Below an early leaf it is the leftmost one.
   void Leaves(const float* groups, int64_t rows, int64_t first, int64_t count, int32_t* leaves,
               ForestKernel kernel = nullptr) const;
+  /// totals[r] += the lengths of the paths to these leaves, of `count` trees from `first` on, in units of
+  /// 2^-kFractionBits: over all trees, PathLengths' is MeanLength of it.
+  void AddLengths(const int32_t* leaves, int64_t rows, int64_t first, int64_t count, int64_t* totals) const;
+  double MeanLength(int64_t total) const;
 
  private:
   void Fill(const IsolationTree& tree, size_t node, int64_t slot, int level, int32_t* out) const;

@@ -1,5 +1,7 @@
 #include "outlier/kernels/path_parts.h"
 
+#include <absl/container/fixed_array.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -135,7 +137,8 @@ void LeafParts::Add(int64_t first, int64_t count, const int32_t* leaves, int64_t
   }
 }
 
-void LeafParts::Sum(const PackedForest& packed, const float* groups, int64_t rows, double* parts) const {
+void LeafParts::Sum(const PackedForest& packed, const float* groups, int64_t rows, double* parts,
+                    double* lengths) const {
   using AddFn = void (LeafParts::*)(int64_t, int64_t, const int32_t*, int64_t, int64_t, int32_t*) const;
   constexpr AddFn kAdds[] = {&LeafParts::Add<1>, &LeafParts::Add<2>, &LeafParts::Add<3>, &LeafParts::Add<4>,
                              &LeafParts::Add<5>, &LeafParts::Add<6>, &LeafParts::Add<7>, &LeafParts::Add<8>};
@@ -145,9 +148,11 @@ void LeafParts::Sum(const PackedForest& packed, const float* groups, int64_t row
   constexpr int64_t kTrees = PackedForest::kTreesPerSum;
   const AlignedArray<int32_t> leaves(kTrees * padded), sums(rows * width_);
   std::fill_n(parts, rows * features_, 0.0);
+  absl::FixedArray<int64_t, 128> totals(static_cast<size_t>(rows), 0);
   for (int64_t t = 0; t < trees_; t += kTrees) {
     const int64_t count = std::min(kTrees, trees_ - t);
     packed.Leaves(groups, rows, t, count, leaves.get());
+    packed.AddLengths(leaves.get(), rows, t, count, totals.data());
     std::fill_n(sums.get(), sums.size(), 0);
     (this->*add)(t, count, leaves.get(), rows, padded, sums.get());
     for (int64_t f = 0; f < features_; ++f) {
@@ -157,10 +162,11 @@ void LeafParts::Sum(const PackedForest& packed, const float* groups, int64_t row
       }
     }
   }
+  for (int64_t r = 0; r < rows; ++r) lengths[r] = packed.MeanLength(totals[static_cast<size_t>(r)]);
 }
 
 absl::Status LeafParts::Means(const FloatMap& map, const PackedForest& packed, MatrixView X, Matrix& means,
-                              const Context& ctx) const {
+                              std::span<double> lengths, const Context& ctx) const {
   const double weight = 1.0 / static_cast<double>(trees_);
   const int64_t block = packed.block_rows();
   return ParallelBlocks(ctx, X.rows, block, [&](int64_t begin, int64_t end) {
@@ -168,9 +174,9 @@ absl::Status LeafParts::Means(const FloatMap& map, const PackedForest& packed, M
     const AlignedArray<float> groups(block * X.cols);
     const AlignedArray<double> parts(rows * X.cols);
     map.MapGroups(X, begin, rows, groups.get());
-    const int64_t filled = (rows + 7) / 8 * 8 * X.cols, padded = (rows + 63) / 64 * 64 * X.cols;
+    const int64_t filled = (rows + 7) / 8 * 8 * X.cols, padded = PackedForest::PaddedRows(rows) * X.cols;
     std::fill(groups.get() + filled, groups.get() + padded, 0.0F);
-    Sum(packed, groups.get(), rows, parts.get());
+    Sum(packed, groups.get(), rows, parts.get(), lengths.data() + begin);
     for (int64_t j = 0; j < X.cols; ++j) {
       double* out = means.col(j).data() + begin;
       for (int64_t i = 0; i < rows; ++i) out[i] = weight * parts[j * rows + i];

@@ -41,11 +41,12 @@ class LeafParts {
   LeafParts(std::span<const IsolationTree> trees, const PackedForest& packed, int64_t features);
 
   /// parts[f * rows + row] = the sum over all trees, as AddPathParts gives it, of `rows` rows; groups as
-  /// PackedForest::PathLengths has them. `packed` is the one of the constructor.
-  void Sum(const PackedForest& packed, const float* groups, int64_t rows, double* parts) const;
-  /// means(i, f) = the mean over the trees for row i of X, whose values are all there, in blocks and in parallel.
+  /// PackedForest::PathLengths has them, and lengths[row] what that gives. `packed` is the one of the constructor.
+  void Sum(const PackedForest& packed, const float* groups, int64_t rows, double* parts, double* lengths) const;
+  /// means(i, f) = the mean over the trees for row i of X, whose values are all there, and lengths[i] the mean length
+  /// of its paths; in blocks and in parallel.
   absl::Status Means(const FloatMap& map, const PackedForest& packed, MatrixView X, Matrix& means,
-                     const Context& ctx) const;
+                     std::span<double> lengths, const Context& ctx) const;
 
  private:
   static constexpr int64_t kLanes = 8;

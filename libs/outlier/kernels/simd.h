@@ -54,6 +54,11 @@ inline double Sum(F64x4 a) {
   const __m128d half = _mm_add_pd(_mm256_castpd256_pd128(a.v), _mm256_extractf128_pd(a.v, 1));
   return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
 }
+/// The least lane; none is NaN.
+inline double Least(F64x4 a) {
+  const __m128d half = _mm_min_pd(_mm256_castpd256_pd128(a.v), _mm256_extractf128_pd(a.v, 1));
+  return _mm_cvtsd_f64(_mm_min_sd(half, _mm_unpackhi_pd(half, half)));
+}
 /// a where x <= y, else b (also where x or y is NaN).
 inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
   return {_mm256_blendv_pd(b.v, a.v, _mm256_cmp_pd(x.v, y.v, _CMP_LE_OQ))};
@@ -123,6 +128,7 @@ inline F64x4 TimesPowerOfTwo(F64x4 a, F64x4 shifted) {
   return a;
 }
 inline double Sum(F64x4 a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
+inline double Least(F64x4 a) { return std::fmin(std::fmin(a.v[0], a.v[2]), std::fmin(a.v[1], a.v[3])); }
 inline F64x4 WhereNotAbove(F64x4 x, F64x4 y, F64x4 a, F64x4 b) {
   for (int i = 0; i < 4; ++i) b.v[i] = x.v[i] <= y.v[i] ? a.v[i] : b.v[i];
   return b;

@@ -16,6 +16,8 @@ struct F64x8 {
   static F64x8 Set(double x) { return {_mm512_set1_pd(x)}; }
   static F64x8 LoadAny(const double* p) { return {_mm512_loadu_pd(p)}; }
   void Store(double* p) const { _mm512_storeu_pd(p, v); }
+  /// Bit i is set where lane i <= other's lane i.
+  unsigned NotAbove(F64x8 other) const { return _mm512_cmp_pd_mask(v, other.v, _CMP_LE_OQ); }
 };
 inline F64x8 operator+(F64x8 a, F64x8 b) { return {_mm512_add_pd(a.v, b.v)}; }
 inline F64x8 operator-(F64x8 a, F64x8 b) { return {_mm512_sub_pd(a.v, b.v)}; }
@@ -42,6 +44,12 @@ inline double Sum(F64x8 a) {
   const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(a.v), _mm512_extractf64x4_pd(a.v, 1));
   const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
   return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+/// The least lane; none is NaN.
+inline double Least(F64x8 a) {
+  const __m256d four = _mm256_min_pd(_mm512_castpd512_pd256(a.v), _mm512_extractf64x4_pd(a.v, 1));
+  const __m128d two = _mm_min_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+  return _mm_cvtsd_f64(_mm_min_sd(two, _mm_unpackhi_pd(two, two)));
 }
 /// table[index] of eight values, for whole indices in [0, 8).
 inline F64x8 LookUp(const double* table, F64x8 index) {

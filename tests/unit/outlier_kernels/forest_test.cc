@@ -66,6 +66,12 @@ TEST_CASE("Every forest kernel gives the same bits as walking the nodes, at any 
           map.MapGroups(X, at, count, groups.get());
           forest.PathLengths(groups.get(), count, std::span(lengths).subspan(at, count), kernel);
         }
+        for (const int64_t few : {int64_t{1}, int64_t{9}, PackedForest::kFewRows}) {
+          std::vector<double> own(static_cast<size_t>(few));
+          map.MapGroups(X, 0, few, groups.get());
+          forest.PathLengths(groups.get(), few, own);
+          REQUIRE(std::equal(own.begin(), own.end(), lengths.begin()));
+        }
         results.push_back(lengths);
         REQUIRE(results.back() == results.front());
       }
@@ -121,8 +127,19 @@ TEST_CASE("Leaves' parts have the bits of walked paths, and every kernel finds t
         REQUIRE((leaves.back() == leaves.front()));
       }
       REQUIRE(LeafParts::Fits(forest, 37, d));
-      std::vector<double> parts(static_cast<size_t>(n * d)), walked(parts.size());
-      LeafParts(trees, forest, d).Sum(forest, groups.get(), n, parts.data());
+      for (const int64_t few : {int64_t{1}, int64_t{3}, PackedForest::kFewRows}) {
+        const AlignedArray<int32_t> own(5 * 64);
+        forest.Leaves(groups.get(), few, 32, 5, own.get());
+        for (int64_t t = 0; t < 5; ++t) {
+          for (int64_t r = 0; r < few; ++r)
+            REQUIRE(own[t * 64 + r] == leaves.front()[static_cast<size_t>(t * ((n + 63) / 64 * 64) + r)]);
+        }
+      }
+      std::vector<double> parts(static_cast<size_t>(n * d)), walked(parts.size()), lengths(static_cast<size_t>(n)),
+          along(lengths.size());
+      forest.PathLengths(groups.get(), n, lengths);
+      LeafParts(trees, forest, d).Sum(forest, groups.get(), n, parts.data(), along.data());
+      REQUIRE(along == lengths);
       std::vector<float> rows;
       for (int64_t i = 0; i < n; ++i) {
         for (int64_t j = 0; j < d; ++j) rows.push_back(map.Map(X(i, j), j));

@@ -2,10 +2,12 @@
 // forest_test.cc).
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <limits>
 #include <vector>
 
 #include "base/rng.h"
+#include "outlier/kernels/ball_cover.h"
 #include "outlier/kernels/gaussian_sums.h"
 #include "outlier/kernels/histogram_cuts.h"
 #include "outlier/kernels/kmeans_kernels.h"
@@ -173,6 +175,65 @@ TEST_CASE("bins of projections are those of a division, at their very edges, too
         }
       }
       CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("balls that cover a row: their worth and parts by the definition, the same bits in every form") {
+  for (const int64_t d : {1, 5, 24}) {
+    for (const int64_t size : {1, 2, 8, 19}) {
+      const int64_t sets = 7, rows = 9;
+      const auto all = static_cast<size_t>(sets * size);
+      Balls drawn{sets, size, d, Normal<double>(all * static_cast<size_t>(d), 1), Normal<double>(all, 2),
+                  Normal<double>(all, 3)};
+      for (double& r : drawn.radius) r = r * r * static_cast<double>(d);
+      const BallSets balls(drawn, 5);
+      CHECK((balls.Plain().centers == drawn.centers && balls.Plain().radius == drawn.radius &&
+             balls.Plain().worth == drawn.worth));
+      std::vector<double> X = Normal<double>(static_cast<size_t>(rows * d), 4);
+      std::copy_n(drawn.centers.data(), d, X.data());  // at a center
+      std::vector<double> scores(rows), fast(rows);
+      BallsPortable().score(balls, X.data(), rows, scores.data());
+      const bool wide = HasAvx512() && BallsAvx512().score != nullptr;
+      if (wide) BallsAvx512().score(balls, X.data(), rows, fast.data());
+      if (wide) CHECK(fast == scores);
+      for (int64_t i = 0; i < rows; ++i) {
+        const auto stride = static_cast<size_t>(balls.stride());
+        std::vector<double> row(stride, 0), parts(stride), expected(stride), wanted(stride, 0), middle(stride, 0);
+        std::copy_n(X.data() + i * d, d, row.data());
+        double score = 0;
+        for (int64_t t = 0; t < sets; ++t) {
+          double worth = 5, least = std::numeric_limits<double>::infinity();
+          const double* nearest = nullptr;
+          for (int64_t b = t * size; b < (t + 1) * size; ++b) {
+            const double* const center = drawn.centers.data() + b * d;
+            double squared = 0;
+            for (int64_t j = 0; j < d; ++j) squared = std::fma(row[j] - center[j], row[j] - center[j], squared);
+            if (squared <= drawn.radius[b]) worth = drawn.worth[b];
+            if (squared < least) least = squared, nearest = center;
+          }
+          score += worth / sets;
+          for (int64_t j = 0; j < d; ++j) {
+            const double gap = row[j] - nearest[j];
+            wanted[j] += worth / sets * (least > 0 ? gap * gap / least : 1.0 / static_cast<double>(d));
+            middle[j] += nearest[j] / sets;
+          }
+        }
+        CHECK(scores[i] == Approx(score).margin(1e-12));
+        CHECK(BallsPortable().explain(balls, row.data(), parts.data(), expected.data()) == scores[i]);
+        for (int64_t j = 0; j < d; ++j) {
+          CHECK(parts[j] == Approx(wanted[j]).margin(1e-12));
+          CHECK(expected[j] == Approx(middle[j]).margin(1e-12));
+        }
+        double alone;
+        BallsPortable().score(balls, row.data(), 1, &alone);  // no neighbours in the buffer
+        CHECK(alone == scores[i]);
+        if (!wide) continue;
+        std::vector<double> p(stride), e(stride);
+        CHECK(BallsAvx512().explain(balls, row.data(), p.data(), e.data()) == scores[i]);
+        CHECK(std::equal(p.begin(), p.begin() + d, parts.begin()));
+        CHECK(std::equal(e.begin(), e.begin() + d, expected.begin()));
+      }
     }
   }
 }
