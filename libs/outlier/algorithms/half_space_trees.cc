@@ -49,6 +49,7 @@ class HalfSpaceTrees final : public Detector {
     RETURN_IF_ERROR(Count(X, counts, ctx));
     for (double& c : counts) c /= static_cast<double>(X.rows);
     mass_ = std::move(counts);
+    Derive();
     latest_.assign(mass_.size(), 0);
     seen_ = 0;
     training_scores_.resize(static_cast<size_t>(X.rows));
@@ -62,10 +63,12 @@ class HalfSpaceTrees final : public Detector {
     for (int64_t i = 0; i < X.rows; ++i) {
       if (i % 256 == 0) RETURN_IF_ERROR(ctx.Check());
       unit_.Read(X, i, x.data());
+      IntoRanges(x.data());
       for (int64_t t = 0; t < trees_; ++t) CountRow(x.data(), t, latest_);
       if (++seen_ < window_) continue;
       for (size_t c = 0; c < mass_.size(); ++c) mass_[c] = latest_[c] / static_cast<double>(window_);
       std::fill(latest_.begin(), latest_.end(), 0.0);
+      Derive();
       seen_ = 0;
     }
     return absl::OkStatus();
@@ -77,6 +80,7 @@ class HalfSpaceTrees final : public Detector {
       std::vector<double> x(static_cast<size_t>(X.cols));
       for (int64_t i = begin; i < end; ++i) {
         unit_.Read(X, i, x.data());
+        IntoRanges(x.data());
         double sum = 0;
         for (int64_t t = 0; t < trees_; ++t) sum += Walk(x.data(), t, nullptr);
         scores[static_cast<size_t>(i)] = sum / static_cast<double>(trees_);
@@ -92,6 +96,7 @@ class HalfSpaceTrees final : public Detector {
       std::vector<double> x(static_cast<size_t>(X.cols)), parts(x.size());
       for (int64_t i = begin; i < end; ++i) {
         unit_.Read(X, i, x.data());
+        IntoRanges(x.data());
         std::fill(parts.begin(), parts.end(), 0.0);
         double sum = 0;
         for (int64_t t = 0; t < trees_; ++t) sum += Walk(x.data(), t, parts.data());
@@ -133,6 +138,7 @@ class HalfSpaceTrees final : public Detector {
     for (const double s : span_) {
       if (!(s > 0)) in.Fail("a range is not positive");
     }
+    if (in.ok()) Derive();
     return in.status();
   }
   int64_t features() const override { return unit_.features(); }
@@ -180,10 +186,14 @@ class HalfSpaceTrees final : public Detector {
     });
   }
 
+  /// Where in the columns' ranges the values lie.
+  void IntoRanges(double* x) const {
+    for (size_t j = 0; j < low_.size(); ++j) x[j] = (x[j] - low_[j]) / span_[j];
+  }
   size_t Child(const double* x, int64_t tree, size_t node) const {
     const size_t at = static_cast<size_t>(tree) * InnerPerTree() + node;
     const auto j = static_cast<size_t>(feature_[at]);
-    return 2 * node + ((x[j] - low_[j]) / span_[j] < cut_[at] ? 1 : 2);
+    return 2 * node + (x[j] < cut_[at] ? 1 : 2);
   }
   void CountRow(const double* x, int64_t tree, std::vector<double>& counts) const {
     size_t node = 0;
@@ -198,7 +208,8 @@ class HalfSpaceTrees final : public Detector {
     const auto d = static_cast<size_t>(X.cols);
     for (int64_t from = 0; from < X.rows; from += kRows) {
       const MatrixView some = X.Rows(from, std::min(kRows, X.rows - from));
-      ASSIGN_OR_RETURN(const std::vector<double> rows, unit_.ReadAll(some, ctx));
+      ASSIGN_OR_RETURN(std::vector<double> rows, unit_.ReadAll(some, ctx));
+      for (size_t i = 0; i < static_cast<size_t>(some.rows); ++i) IntoRanges(rows.data() + i * d);
       RETURN_IF_ERROR(ParallelBlocks(ctx, trees_, 1, [&](int64_t tree, int64_t) {
         for (size_t i = 0; i < static_cast<size_t>(some.rows); ++i) CountRow(rows.data() + i * d, tree, counts);
       }));
@@ -207,16 +218,25 @@ class HalfSpaceTrees final : public Detector {
   }
 
   double Mass(size_t cell) const { return std::max(mass_[cell], kLeastMass); }
-  /// -log2(2^depth mass) where the walk ends; `parts` gets each halving's part, added to its column.
+  /// What every step of a walk adds, for the masses as they are.
+  void Derive() {
+    step_.assign(mass_.size(), 0);
+    for (int64_t tree = 0; tree < trees_; ++tree) {
+      for (size_t node = 1; node < 2 * InnerPerTree() + 1; ++node) {
+        step_[Cell(tree, node)] = -std::log2(2 * Mass(Cell(tree, node)) / Mass(Cell(tree, (node - 1) / 2)));
+      }
+    }
+  }
+  /// -log2(2^depth mass) where the walk of a row, in its columns' ranges, ends; `parts` gets each halving's part, added
+  /// to its column.
   double Walk(const double* x, int64_t tree, double* parts) const {
     size_t node = 0;
     double score = 0;
     for (int64_t depth = 0; depth < height_; ++depth) {
-      const double mass = Mass(Cell(tree, node));
-      if (mass < kStop && depth > 0) break;
+      if (Mass(Cell(tree, node)) < kStop && depth > 0) break;
       const auto j = static_cast<size_t>(feature_[static_cast<size_t>(tree) * InnerPerTree() + node]);
       node = Child(x, tree, node);
-      const double part = -std::log2(2 * Mass(Cell(tree, node)) / mass);
+      const double part = step_[Cell(tree, node)];
       score += part;
       if (parts != nullptr) parts[j] += part;
     }
@@ -226,6 +246,7 @@ class HalfSpaceTrees final : public Detector {
   int64_t trees_, height_, window_, seen_ = 0;
   RowUnit unit_;
   std::vector<double> low_, span_, median_, cut_, mass_, latest_;
+  std::vector<double> step_;  ///< derived
   std::vector<int32_t> feature_;
   std::vector<double> training_scores_;
 };
@@ -257,11 +278,11 @@ const Descriptor k_half_space_trees = {
     .score_cost = "O(t h)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double trees = static_cast<double>(p.Int("n_estimators")), depth = static_cast<double>(p.Int("max_depth"));
-      const double cells = trees * std::exp2(depth + 1), row = kRowFloor + 8e-9 * trees * depth + 1e-9 * static_cast<double>(d);
+      const double cells = trees * std::exp2(depth + 1), row = kRowFloor + 4e-9 * trees * depth + 1e-9 * static_cast<double>(d);
       return {.fit_seconds = kFitFloor + 2e-8 * cells * static_cast<double>(d) / 8 + 2 * static_cast<double>(n) * row,
               .score_seconds_per_row = row,
-              .fit_bytes = kBytesFloor + 40 * cells + 16 * static_cast<double>(n * d),
-              .model_bytes = kBytesFloor + 22 * cells + 24 * static_cast<double>(d)};
+              .fit_bytes = kBytesFloor + 48 * cells + 16 * static_cast<double>(n * d),
+              .model_bytes = kBytesFloor + 30 * cells + 24 * static_cast<double>(d)};
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<HalfSpaceTrees>(params); },
 };

@@ -1,4 +1,6 @@
 // MCD: squared Mahalanobis distances from a robust centre and covariance.
+#include <absl/container/fixed_array.h>
+
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
@@ -20,7 +22,8 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr uint32_t kStateVersion = 1;
-constexpr int64_t kTile = Standardizer::kTile;
+constexpr int kTile = Standardizer::kTile, kNarrow = 4;  // lanes: of rows side by side, and of a row alone
+constexpr size_t kWork = 512;                            // doubles on the stack
 constexpr int64_t kBlockRows = 32 * kTile;
 constexpr int64_t kMaxDimension = 1000;  // one factorisation stays below 100 ms
 /// Directions in which the training rows do not vary at all (constant columns, exact linear relations) get this
@@ -74,20 +77,13 @@ class Mcd final : public Detector {
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
     const int64_t k = roots();
     return ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
-      std::vector<double> z(static_cast<size_t>(d_ * kTile)), p(static_cast<size_t>(k * kTile));
-      for (int64_t row = begin; row < end; row += kTile) {
-        columns_.Tile(X, row, z.data());
-        for (int64_t j = 0; j < d_; ++j) {
-          for (int64_t r = 0; r < kTile; ++r)
-            z[static_cast<size_t>(j * kTile + r)] -= location_[static_cast<size_t>(j)];
-        }
-        ProjectTile(z.data(), d_, root_.data(), k, p.data());
-        double sum[kTile] = {};
-        for (int64_t c = 0; c < k; ++c) {
-          for (int64_t r = 0; r < kTile; ++r)
-            sum[r] += p[static_cast<size_t>(c * kTile + r)] * p[static_cast<size_t>(c * kTile + r)];
-        }
-        std::copy(sum, sum + std::min(kTile, end - row), scores.data() + row);
+      const int lanes = end - begin == 1 ? kNarrow : kTile;
+      absl::FixedArray<double, kWork> work(static_cast<size_t>((d_ + k) * lanes));
+      for (int64_t row = begin; row < end; row += lanes) {
+        double *const z = work.data(), *const p = z + d_ * lanes;
+        Centred(X, row, lanes, z);
+        ProjectTile(z, d_, root_.data(), k, p, lanes);
+        SumSquares(p, k, lanes, std::min<int64_t>(lanes, end - row), scores.data() + row);
       }
     });
   }
@@ -95,19 +91,30 @@ class Mcd final : public Detector {
   /// y_f (P y)_f, y the distance from the centre and P the precision: parts that add up to the squared distance. What
   /// is expected of a feature is its mean given the row's other features, within the range of the training rows.
   absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
-    Attribution a{Matrix(X.rows, X.cols), Matrix(X.rows, X.cols), "score"};
-    const Eigen::Map<const MatrixXd> root(root_.data(), d_, roots());
-    const VectorXd precision = root.rowwise().squaredNorm();
-    RETURN_IF_ERROR(ParallelBlocks(ctx, X.rows, 64, [&](int64_t begin, int64_t end) {
-      VectorXd y(d_);
-      for (int64_t i = begin; i < end; ++i) {
-        for (int64_t j = 0; j < d_; ++j) y[j] = columns_.Z(j, X(i, j)) - location_[static_cast<size_t>(j)];
-        const VectorXd py = root * (root.transpose() * y);
+    const int64_t k = roots();
+    Attribution a{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
+                  .expected = Matrix::ForOverwrite(X.rows, X.cols),
+                  .space = "score"};
+    a.scores.resize(static_cast<size_t>(X.rows));
+    RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+      const int lanes = end - begin == 1 ? kNarrow : kTile;
+      absl::FixedArray<double, kWork> work(static_cast<size_t>((2 * d_ + k) * lanes));
+      for (int64_t row = begin; row < end; row += lanes) {
+        double *const y = work.data(), *const p = y + d_ * lanes, *const py = p + k * lanes;
+        const int64_t count = std::min<int64_t>(lanes, end - row);
+        Centred(X, row, lanes, y);
+        ProjectTile(y, d_, root_.data(), k, p, lanes);
+        SumSquares(p, k, lanes, count, a.scores.data() + row);
+        ProjectTile(p, k, turned_.data(), d_, py, lanes);
         for (int64_t j = 0; j < d_; ++j) {
           const auto f = static_cast<size_t>(j);
-          a.contributions(i, j) = y[j] * py[j];
-          const double given_others = precision[j] > 0 ? y[j] - py[j] / precision[j] : 0;
-          a.expected(i, j) = columns_.Unscaled(j, std::clamp(location_[f] + given_others, low_[f], high_[f]));
+          double *const parts = a.contributions.col(j).data() + row, *const expected = a.expected.col(j).data() + row;
+          for (int64_t r = 0; r < count; ++r) {
+            const double own = y[j * lanes + r], other = py[j * lanes + r];
+            parts[r] = own * other;
+            const double given_others = variance_[f] > 0 ? own - other * variance_[f] : 0;
+            expected[r] = columns_.Unscaled(j, std::clamp(location_[f] + given_others, low_[f], high_[f]));
+          }
         }
       }
     }));
@@ -143,12 +150,43 @@ class Mcd final : public Detector {
     for (size_t i = 0; in.ok() && i < root_.size(); ++i) {
       if (std::fabs(root_[i]) > 1e40) in.Fail("the precision is out of range");
     }
+    if (in.ok()) Derive();
     return in.status();
   }
 
   int64_t features() const override { return d_; }
 
  private:
+  /// Rows [row, row + lanes) of X (zeros beyond its end), standardised, less the centre: out[j * lanes + r].
+  void Centred(MatrixView X, int64_t row, int lanes, double* out) const {
+    if (lanes == kTile) columns_.Tile(X, row, out);
+    for (int64_t j = 0; j < d_; ++j) {
+      double* const own = out + j * lanes;
+      if (lanes == kNarrow) std::fill_n(own, kNarrow, columns_.Z(j, X(row, j)));  // a row alone
+      for (int r = 0; r < lanes; ++r) own[r] -= location_[static_cast<size_t>(j)];
+    }
+  }
+  static void SumSquares(const double* p, int64_t k, int lanes, int64_t count, double* sums) {
+    std::fill_n(sums, count, 0.0);
+    for (int64_t c = 0; c < k; ++c, p += lanes) {
+      for (int64_t r = 0; r < count; ++r) sums[r] = std::fma(p[r], p[r], sums[r]);
+    }
+  }
+  /// What explanations need of the root.
+  void Derive() {
+    const int64_t k = roots();
+    turned_.assign(root_.size(), 0);
+    variance_.assign(static_cast<size_t>(d_), 0);
+    for (int64_t j = 0; j < d_; ++j) {
+      double precision = 0;
+      for (int64_t c = 0; c < k; ++c) {
+        const double w = root_[static_cast<size_t>(c * d_ + j)];
+        turned_[static_cast<size_t>(j * k + c)] = w;
+        precision += w * w;
+      }
+      variance_[static_cast<size_t>(j)] = precision > 0 ? 1 / precision : 0;
+    }
+  }
   int64_t roots() const { return d_ == 0 ? 0 : static_cast<int64_t>(root_.size()) / d_; }
 
   /// Splits off the directions without variance, and fits the others.
@@ -187,6 +225,7 @@ class Mcd final : public Detector {
     }
     location_.assign(location.data(), location.data() + d_);
     root_.assign(root.data(), root.data() + d_ * used);
+    Derive();
     return absl::OkStatus();
   }
 
@@ -218,6 +257,8 @@ class Mcd final : public Detector {
   std::vector<double> location_;    ///< of the standardised columns, as all that follows
   std::vector<double> low_, high_;  ///< ranges of the training rows
   std::vector<double> root_;        ///< W, d x rank by columns: precision = W W'
+  std::vector<double> turned_;      ///< derived: W by rows
+  std::vector<double> variance_;    ///< derived: of each column given the others; 0 where there is none to be known
   std::vector<double> training_scores_;
 };
 
