@@ -74,18 +74,30 @@ class Inne final : public RowDetector {
     }
   }
 
-  void ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const override {
-    constexpr int64_t kTogether = 16;
-    absl::FixedArray<double, 512> rows(static_cast<size_t>(std::min(kTogether, end - begin)) * d());
+  static constexpr int64_t kTogether = 16;  ///< rows that are read at once
+
+  /// visit(first row, how many, the rows as kernels want them) for rows [begin, end) of X.
+  template <typename F>
+  void ForRows(MatrixView X, int64_t begin, int64_t end, const F& visit) const {
+    const int64_t stride = balls_.stride();
+    absl::FixedArray<double, 512> rows(static_cast<size_t>(std::min(kTogether, end - begin) * stride), 0.0);
     for (int64_t at = begin; at < end; at += kTogether) {
       const int64_t count = std::min(kTogether, end - at);
-      for (int64_t i = 0; i < count; ++i) unit().Read(X, at + i, rows.data() + i * features());
-      FastestBalls().score(balls_, rows.data(), count, scores + (at - begin));
+      for (int64_t i = 0; i < count; ++i) unit().Read(X, at + i, rows.data() + i * stride);
+      visit(at, count, rows.data());
     }
   }
+
+  void ScoreRows(MatrixView X, int64_t begin, int64_t end, double* scores) const override {
+    ForRows(X, begin, end, [&](int64_t at, int64_t count, const double* rows) {
+      FastestBalls().score(balls_, rows, count, scores + (at - begin));
+    });
+  }
   double ScoreRow(std::span<const double> x) const override {
+    absl::FixedArray<double, 64> row(static_cast<size_t>(balls_.stride()), 0.0);
+    std::copy(x.begin(), x.end(), row.begin());
     double score;
-    FastestBalls().score(balls_, x.data(), 1, &score);
+    FastestBalls().score(balls_, row.data(), 1, &score);
     return score;
   }
   int64_t BlockRows() const override {
@@ -93,15 +105,20 @@ class Inne final : public RowDetector {
   }
 
   /// Each subset's isolation is shared out by the squared gaps to the nearest center.
-  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected, 
-                  double* score) const override {
-    const auto stride = static_cast<size_t>(balls_.stride());
-    absl::FixedArray<double, 384> work(3 * stride, 0.0);
-    double *const row = work.data(), *const own = row + stride, *const centers = own + stride;
-    std::copy(x.begin(), x.end(), row);
-    *score = FastestBalls().explain(balls_, row, own, centers);
-    std::copy_n(own, d(), parts.begin());
-    std::copy_n(centers, d(), expected.begin());
+  bool ExplainRows(MatrixView X, int64_t begin, int64_t end, const RowParts& out) const override {
+    const int64_t stride = balls_.stride(), cells = std::min(kTogether, end - begin) * stride;
+    absl::FixedArray<double, 512> work(static_cast<size_t>(2 * cells));
+    double *const parts = work.data(), *const centers = parts + cells;
+    ForRows(X, begin, end, [&](int64_t at, int64_t count, const double* rows) {
+      const RowParts own = out.From(at - begin);
+      FastestBalls().explain(balls_, rows, count, parts, centers, own.scores);
+      for (int64_t j = 0; j < features(); ++j) {
+        for (int64_t i = 0; i < count; ++i) {
+          own.contributions[j * own.stride + i] = Finite(parts[i * stride + j]);
+          own.expected[j * own.stride + i] = centers[i * stride + j];
+        }
+      }
+    });
     return true;
   }
   bool ExplainsWithScore() const override { return true; }

@@ -213,19 +213,21 @@ class Loda final : public TileDetector {
     }
     for (int r = 0; r < kLanes; ++r) scores[r] = sum[r] / static_cast<double>(cuts_);
   }
+  HistogramCuts Cuts() const {
+    return {.begin = begin_.data(),
+            .column = column_.data(),
+            .weight = weight_.data(),
+            .low = low_.data(),
+            .width = width_.data(),
+            .divisor = divisor_.data(),
+            .worth = rarity_.data(),
+            .cuts = cuts_,
+            .bins = bins_};
+  }
   void ScoreTile(const RowTile& tile, double* scores) const override {
     if (tile.lanes != RowTile::kWide) return Tile<1>(tile.values, scores);
     if (kernel_.tile == nullptr || as_pyod_) return Tile<4>(tile.values, scores);
-    kernel_.tile({.begin = begin_.data(),
-                  .column = column_.data(),
-                  .weight = weight_.data(),
-                  .low = low_.data(),
-                  .width = width_.data(),
-                  .divisor = divisor_.data(),
-                  .worth = rarity_.data(),
-                  .cuts = cuts_,
-                  .bins = bins_},
-                 tile.values, scores);
+    kernel_.tile(Cuts(), tile.values, scores);
     for (int r = 0; r < RowTile::kWide; ++r) scores[r] /= static_cast<double>(cuts_);
   }
 
@@ -242,7 +244,9 @@ class Loda final : public TileDetector {
     constexpr int kLanes = 4 * kVectors;
     absl::FixedArray<double, 512> with(d() * kLanes, 0.0);
     double all[kLanes] = {}, rarity[kLanes];
-    for (size_t c = 0; c < low_.size(); ++c) {
+    const bool fast = kLanes == HistogramCuts::kRows && kernel_.parts != nullptr && !as_pyod_;
+    if (fast) kernel_.parts(Cuts(), tile, all, with.data());
+    for (size_t c = 0; c < low_.size() && !fast; ++c) {
       Rarities<kVectors>(tile, c, rarity);
       F64x4 more[kVectors];
       for (int v = 0; v < kVectors; ++v) {

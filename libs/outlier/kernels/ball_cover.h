@@ -51,12 +51,14 @@ class BallSets {
 
 /// The forms of the loops, all of which give the same bits.
 struct BallKernel {
-  /// scores[r] = the mean over the sets of the worth of the last ball that covers row r. rows: [count][features].
+  /// scores[r] = the mean over the sets of the worth of the last ball that covers row r. rows: [count][stride()], zeros
+  /// beyond the features.
   void (*score)(const BallSets& balls, const double* rows, int64_t count, double* scores) = nullptr;
-  /// One row of stride() values, of which those beyond the features are 0: each set's worth shared out by the squared
-  /// gaps to its nearest center (the first of several), and the mean of these centers. Both of stride() values; what
-  /// is written beyond the features means nothing. Returns the score.
-  double (*explain)(const BallSets& balls, const double* row, double* parts, double* expected) = nullptr;
+  /// The same, and of each row each set's worth shared out by the squared gaps to its nearest center (the first of
+  /// several), and the mean of these centers. Both [count][stride()]; what is written beyond the features means
+  /// nothing.
+  void (*explain)(const BallSets& balls, const double* rows, int64_t count, double* parts, double* expected,
+                  double* scores) = nullptr;
 };
 /// The fastest that this processor can run.
 const BallKernel& FastestBalls();

@@ -13,7 +13,8 @@ namespace {
 
 /// Squared distances of a group's balls to `kRows` rows.
 template <typename V, int kVectors, int kRows>
-inline void GroupDistances(const double* lanes, const double* rows, int64_t features, V (&sum)[kRows][kVectors]) {
+inline void GroupDistances(const double* lanes, const double* rows, int64_t features, int64_t stride,
+                           V (&sum)[kRows][kVectors]) {
   for (auto& row : sum) {
     for (V& s : row) s = V::Zero();
   }
@@ -23,7 +24,7 @@ inline void GroupDistances(const double* lanes, const double* rows, int64_t feat
       const V center = V::LoadAny(lanes + v * V::kLanes);
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) {
-        const V gap = V::Set(rows[r * features + j]) - center;
+        const V gap = V::Set(rows[r * stride + j]) - center;
         sum[r][v] = Fma(gap, gap, sum[r][v]);
       }
     }
@@ -57,7 +58,7 @@ void ScoreSome(const BallSets& balls, const double* rows, double* scores) {
     double last[kRows] = {};
     for (int64_t g = 0; g < groups; ++g) {
       V sum[kRows][kVectors];
-      GroupDistances<V, kVectors, kRows>(lanes, rows, balls.features(), sum);
+      GroupDistances<V, kVectors, kRows>(lanes, rows, balls.features(), balls.stride(), sum);
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r)
         last[r] = Worth(worth, Covering<V, kVectors>(sum[r], radius), g == 0, last[r]);
@@ -70,69 +71,93 @@ void ScoreSome(const BallSets& balls, const double* rows, double* scores) {
   for (int r = 0; r < kRows; ++r) scores[r] = total[r] / static_cast<double>(balls.sets());
 }
 
+constexpr int64_t kRowsTogether = 4;  // that share what is read of a set
+
 template <typename V, int kVectors>
 void ScoreBalls(const BallSets& balls, const double* rows, int64_t count, double* scores) {
-  constexpr int64_t kRows = 4;  // that share what is read of a set
   int64_t r = 0;
-  for (; r + kRows <= count; r += kRows) {
-    ScoreSome<V, kVectors, kRows>(balls, rows + r * balls.features(), scores + r);
+  for (; r + kRowsTogether <= count; r += kRowsTogether) {
+    ScoreSome<V, kVectors, kRowsTogether>(balls, rows + r * balls.stride(), scores + r);
   }
-  for (; r < count; ++r) ScoreSome<V, kVectors, 1>(balls, rows + r * balls.features(), scores + r);
+  for (; r < count; ++r) ScoreSome<V, kVectors, 1>(balls, rows + r * balls.stride(), scores + r);
 }
 
 /// The set's worth of a row, its nearest ball and how far that is.
 struct NearestBall {
-  int64_t ball;
-  double squared, worth;
+  int64_t ball = 0;
+  double squared = std::numeric_limits<double>::infinity(), worth = 0;
 };
 
-template <typename V, int kVectors>
-inline NearestBall Nearest(const BallSets& balls, int64_t set, const double* row) {
+template <typename V, int kVectors, int kRows>
+inline void Nearest(const BallSets& balls, int64_t set, const double* rows, NearestBall (&out)[kRows]) {
   constexpr int64_t kTogether = BallSets::kTogether;
-  NearestBall out{0, std::numeric_limits<double>::infinity(), 0};
   for (int64_t g = 0, at = set * balls.groups(); g < balls.groups(); ++g, ++at) {
-    V sum[1][kVectors];
-    GroupDistances<V, kVectors, 1>(balls.lanes() + at * balls.features() * kTogether, row, balls.features(), sum);
-    const unsigned covering = Covering<V, kVectors>(sum[0], balls.radius() + at * kTogether);
-    out.worth = Worth(balls.worth() + at * (kTogether + 1), covering, g == 0, out.worth);
-    V least = sum[0][0];
-    for (int v = 1; v < kVectors; ++v) least = Min(least, sum[0][v]);
-    const double squared = Least(least);
-    if (!(squared < out.squared)) continue;
-    unsigned mask = 0;
-    for (int v = 0; v < kVectors; ++v) mask |= sum[0][v].NotAbove(V::Set(squared)) << (v * V::kLanes);
-    out.squared = squared;
-    out.ball = g * kTogether + std::countr_zero(mask);
+    V sum[kRows][kVectors];
+    GroupDistances<V, kVectors, kRows>(balls.lanes() + at * balls.features() * kTogether, rows, balls.features(),
+                                       balls.stride(), sum);
+    for (int r = 0; r < kRows; ++r) {
+      const unsigned covering = Covering<V, kVectors>(sum[r], balls.radius() + at * kTogether);
+      out[r].worth = Worth(balls.worth() + at * (kTogether + 1), covering, g == 0, out[r].worth);
+      V least = sum[r][0];
+      for (int v = 1; v < kVectors; ++v) least = Min(least, sum[r][v]);
+      const double squared = Least(least);
+      if (!(squared < out[r].squared)) continue;
+      unsigned mask = 0;
+      for (int v = 0; v < kVectors; ++v) mask |= sum[r][v].NotAbove(V::Set(squared)) << (v * V::kLanes);
+      out[r].squared = squared;
+      out[r].ball = g * kTogether + std::countr_zero(mask);
+    }
   }
-  return out;
+}
+
+/// Adds what one set says of a row.
+template <typename V>
+inline void AddParts(const BallSets& balls, int64_t set, const NearestBall& nearest, const double* row, double* parts,
+                     double* expected) {
+  const int64_t stride = balls.stride(), features = balls.features();
+  const double* const center = balls.centers() + (set * balls.size() + nearest.ball) * stride;
+  const double share = 1 / static_cast<double>(balls.sets()), worth = share * nearest.worth,
+               factor = worth / nearest.squared;
+  if (!(nearest.squared >= DBL_MIN && std::fabs(factor) <= 1e290)) {  // at the center, or nearly
+    for (int64_t j = 0; j < features; ++j) {
+      const double gap = row[j] - center[j];
+      parts[j] += worth * (nearest.squared > 0 ? gap * gap / nearest.squared : 1 / static_cast<double>(features));
+      expected[j] += share * center[j];
+    }
+    return;
+  }
+  for (int64_t j = 0; j < stride; j += V::kLanes) {
+    const V value = V::LoadAny(center + j), gap = V::LoadAny(row + j) - value;
+    Fma(gap * gap, V::Set(factor), V::LoadAny(parts + j)).Store(parts + j);
+    Fma(value, V::Set(share), V::LoadAny(expected + j)).Store(expected + j);
+  }
+}
+
+template <typename V, int kVectors, int kRows>
+void ExplainSome(const BallSets& balls, const double* rows, double* parts, double* expected, double* scores) {
+  const int64_t stride = balls.stride();
+  for (int64_t j = 0; j < kRows * stride; ++j) parts[j] = expected[j] = 0;
+  double total[kRows] = {};
+  for (int64_t t = 0; t < balls.sets(); ++t) {
+    NearestBall nearest[kRows];
+    Nearest<V, kVectors, kRows>(balls, t, rows, nearest);
+    for (int r = 0; r < kRows; ++r) {
+      total[r] += nearest[r].worth;
+      AddParts<V>(balls, t, nearest[r], rows + r * stride, parts + r * stride, expected + r * stride);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) scores[r] = total[r] / static_cast<double>(balls.sets());
 }
 
 template <typename V, int kVectors>
-double ExplainBalls(const BallSets& balls, const double* row, double* parts, double* expected) {
-  const int64_t stride = balls.stride(), features = balls.features();
-  for (int64_t j = 0; j < stride; ++j) parts[j] = expected[j] = 0;
-  const double share = 1 / static_cast<double>(balls.sets());
-  double total = 0;
-  for (int64_t t = 0; t < balls.sets(); ++t) {
-    const NearestBall nearest = Nearest<V, kVectors>(balls, t, row);
-    const double* const center = balls.centers() + (t * balls.size() + nearest.ball) * stride;
-    total += nearest.worth;
-    const double worth = share * nearest.worth, factor = worth / nearest.squared;
-    if (!(nearest.squared >= DBL_MIN && std::fabs(factor) <= 1e290)) {  // at the center, or nearly
-      for (int64_t j = 0; j < features; ++j) {
-        const double gap = row[j] - center[j];
-        parts[j] += worth * (nearest.squared > 0 ? gap * gap / nearest.squared : 1 / static_cast<double>(features));
-        expected[j] += share * center[j];
-      }
-      continue;
-    }
-    for (int64_t j = 0; j < stride; j += V::kLanes) {
-      const V value = V::LoadAny(center + j), gap = V::LoadAny(row + j) - value;
-      Fma(gap * gap, V::Set(factor), V::LoadAny(parts + j)).Store(parts + j);
-      Fma(value, V::Set(share), V::LoadAny(expected + j)).Store(expected + j);
-    }
+void ExplainBalls(const BallSets& balls, const double* rows, int64_t count, double* parts, double* expected,
+                  double* scores) {
+  for (int64_t r = 0, some; r < count; r += some) {
+    const int64_t at = r * balls.stride();
+    some = count - r >= kRowsTogether ? kRowsTogether : 1;
+    some == 1 ? ExplainSome<V, kVectors, 1>(balls, rows + at, parts + at, expected + at, scores + r)
+              : ExplainSome<V, kVectors, kRowsTogether>(balls, rows + at, parts + at, expected + at, scores + r);
   }
-  return total / static_cast<double>(balls.sets());
 }
 
 }  // namespace

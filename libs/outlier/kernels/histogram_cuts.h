@@ -25,6 +25,8 @@ struct HistogramKernel {
   /// sums[r] = sum over the cuts, in their order, of the worth of the bin that row r falls in. tile: feature by
   /// feature.
   void (*tile)(const HistogramCuts& cuts, const double* tile, double* sums) = nullptr;
+  /// The same, and with[f * kRows + r] += the worths of the cuts that feature f is part of.
+  void (*parts)(const HistogramCuts& cuts, const double* tile, double* sums, double* with) = nullptr;
   /// counts[b] += the values in bin b; values beyond the last edge fall into the last bin. None is below `low`.
   void (*count)(const double* values, size_t n, double low, double divisor, int64_t bins, int64_t* counts) = nullptr;
 };

@@ -22,7 +22,8 @@ inline __m512d BinOf(__m512d offset, double divisor, double inverse) {
   return _mm512_div_pd(offset, _mm512_set1_pd(divisor));
 }
 
-void AddWorths(const HistogramCuts& cuts, const double* tile, double* sums) {
+template <bool kParts>
+inline void AddWorthsOf(const HistogramCuts& cuts, const double* tile, double* sums, [[maybe_unused]] double* with) {
   constexpr int kHalves = HistogramCuts::kRows / 8;
   __m512d total[kHalves];
   for (__m512d& t : total) t = _mm512_setzero_pd();
@@ -53,10 +54,26 @@ void AddWorths(const HistogramCuts& cuts, const double* tile, double* sums) {
           _mm512_cmp_pd_mask(least, offset, _CMP_LE_OQ) & _mm512_cmp_pd_mask(offset, most, _CMP_LE_OQ);
       index = _mm512_mask_mov_pd(beyond, within, index);
       const __m512i at = _mm512_cvtepi32_epi64(_mm512_cvttpd_epi32(index));
-      total[h] = _mm512_add_pd(total[h], _mm512_permutex2var_pd(near, at, far));
+      sum[h] = _mm512_permutex2var_pd(near, at, far);  // what it is worth
+      total[h] = _mm512_add_pd(total[h], sum[h]);
+    }
+    for (int32_t u = cuts.begin[c]; kParts && u < cuts.begin[c + 1]; ++u) {
+      double* const own = with + static_cast<ptrdiff_t>(cuts.column[u]) * HistogramCuts::kRows;
+#pragma GCC unroll 2
+      for (int h = 0; h < kHalves; ++h) {
+        _mm512_storeu_pd(own + 8 * h, _mm512_add_pd(_mm512_loadu_pd(own + 8 * h), sum[h]));
+      }
     }
   }
   for (int h = 0; h < kHalves; ++h) _mm512_storeu_pd(sums + 8 * h, total[h]);
+}
+
+void AddWorths(const HistogramCuts& cuts, const double* tile, double* sums) {
+  AddWorthsOf<false>(cuts, tile, sums, nullptr);
+}
+
+void AddWorthsAndParts(const HistogramCuts& cuts, const double* tile, double* sums, double* with) {
+  AddWorthsOf<true>(cuts, tile, sums, with);
 }
 
 void CountBins(const double* values, size_t n, double low, double divisor, int64_t bins, int64_t* counts) {
@@ -81,7 +98,7 @@ void CountBins(const double* values, size_t n, double low, double divisor, int64
 }  // namespace
 
 HistogramKernel HistogramKernelAvx512() {
-  return HasAvx512() ? HistogramKernel{AddWorths, CountBins} : HistogramKernel{};
+  return HasAvx512() ? HistogramKernel{AddWorths, AddWorthsAndParts, CountBins} : HistogramKernel{};
 }
 
 }  // namespace vedette::outlier

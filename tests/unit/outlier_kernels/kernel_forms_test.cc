@@ -190,18 +190,18 @@ TEST_CASE("balls that cover a row: their worth and parts by the definition, the 
       const BallSets balls(drawn, 5);
       CHECK((balls.Plain().centers == drawn.centers && balls.Plain().radius == drawn.radius &&
              balls.Plain().worth == drawn.worth));
-      std::vector<double> X = Normal<double>(static_cast<size_t>(rows * d), 4);
+      const auto stride = static_cast<size_t>(balls.stride()), cells = static_cast<size_t>(rows) * stride;
+      std::vector<double> X(cells, 0);
+      for (size_t i = 0; i < cells; ++i) X[i] = i % stride < static_cast<size_t>(d) ? 0.1 * static_cast<double>(i % 17) - 0.7 : 0;
       std::copy_n(drawn.centers.data(), d, X.data());  // at a center
-      std::vector<double> scores(rows), fast(rows);
+      std::vector<double> scores(rows), parts(cells), expected(cells), also(rows);
       BallsPortable().score(balls, X.data(), rows, scores.data());
-      const bool wide = HasAvx512() && BallsAvx512().score != nullptr;
-      if (wide) BallsAvx512().score(balls, X.data(), rows, fast.data());
-      if (wide) CHECK(fast == scores);
+      BallsPortable().explain(balls, X.data(), rows, parts.data(), expected.data(), also.data());
+      CHECK(also == scores);
       for (int64_t i = 0; i < rows; ++i) {
-        const auto stride = static_cast<size_t>(balls.stride());
-        std::vector<double> row(stride, 0), parts(stride), expected(stride), wanted(stride, 0), middle(stride, 0);
-        std::copy_n(X.data() + i * d, d, row.data());
-        double score = 0;
+        const double* const row = X.data() + static_cast<size_t>(i) * stride;
+        std::vector<double> wanted(stride, 0), middle(stride, 0), p(stride), e(stride);
+        double score = 0, alone;
         for (int64_t t = 0; t < sets; ++t) {
           double worth = 5, least = std::numeric_limits<double>::infinity();
           const double* nearest = nullptr;
@@ -220,19 +220,23 @@ TEST_CASE("balls that cover a row: their worth and parts by the definition, the 
           }
         }
         CHECK(scores[i] == Approx(score).margin(1e-12));
-        CHECK(BallsPortable().explain(balls, row.data(), parts.data(), expected.data()) == scores[i]);
         for (int64_t j = 0; j < d; ++j) {
-          CHECK(parts[j] == Approx(wanted[j]).margin(1e-12));
-          CHECK(expected[j] == Approx(middle[j]).margin(1e-12));
+          CHECK(parts[static_cast<size_t>(i) * stride + j] == Approx(wanted[j]).margin(1e-12));
+          CHECK(expected[static_cast<size_t>(i) * stride + j] == Approx(middle[j]).margin(1e-12));
         }
-        double alone;
-        BallsPortable().score(balls, row.data(), 1, &alone);  // no neighbours in the buffer
+        BallsPortable().explain(balls, row, 1, p.data(), e.data(), &alone);
         CHECK(alone == scores[i]);
-        if (!wide) continue;
-        std::vector<double> p(stride), e(stride);
-        CHECK(BallsAvx512().explain(balls, row.data(), p.data(), e.data()) == scores[i]);
-        CHECK(std::equal(p.begin(), p.begin() + d, parts.begin()));
-        CHECK(std::equal(e.begin(), e.begin() + d, expected.begin()));
+        CHECK(std::equal(p.begin(), p.begin() + d, parts.data() + static_cast<size_t>(i) * stride));
+        CHECK(std::equal(e.begin(), e.begin() + d, expected.data() + static_cast<size_t>(i) * stride));
+      }
+      if (!HasAvx512() || BallsAvx512().score == nullptr) continue;
+      std::vector<double> wide(rows), wide_parts(cells), wide_expected(cells);
+      BallsAvx512().score(balls, X.data(), rows, wide.data());
+      CHECK(wide == scores);
+      BallsAvx512().explain(balls, X.data(), rows, wide_parts.data(), wide_expected.data(), wide.data());
+      CHECK(wide == scores);
+      for (size_t c = 0; c < cells; ++c) {
+        if (c % stride < static_cast<size_t>(d)) CHECK((wide_parts[c] == parts[c] && wide_expected[c] == expected[c]));
       }
     }
   }
