@@ -225,9 +225,11 @@ absl::StatusOr<Attribution> Committee::Explain(size_t index, MatrixView X, const
 
 absl::Status Committee::ExplainAll(MatrixView X, const Context& ctx,
                                    absl::FunctionRef<absl::Status(const Parts&)> visit) const {
-  constexpr int64_t kTogether = 4096;  // rows, times members, whose parts are held
-  for (int64_t at = 0; at < X.rows; at += kTogether) {
-    const MatrixView some = X.Rows(at, std::min(kTogether, X.rows - at));
+  constexpr int64_t kMostCells = int64_t{1} << 20;  // of all members' parts that are held at a time
+  const int64_t together =
+      std::clamp<int64_t>(kMostCells / (static_cast<int64_t>(size()) * X.cols), 16, 4096);
+  for (int64_t at = 0; at < X.rows; at += together) {
+    const MatrixView some = X.Rows(at, std::min(together, X.rows - at));
     Parts parts{at, Matrix::ForOverwrite(some.rows, static_cast<int64_t>(size())), {}};
     for (size_t m = 0; m < size(); ++m) {
       const std::span<double> scores = parts.raw.col(static_cast<int64_t>(m));

@@ -283,6 +283,7 @@ TEST_CASE("a cancelled or late computation says so") {
     CHECK(detector->Score(X, scores, cancelled).code() == absl::StatusCode::kCancelled);
     CHECK(detector->Score(X, scores, late).code() == absl::StatusCode::kDeadlineExceeded);
     if (d.explains) CHECK(detector->Explain(X, cancelled).status().code() == absl::StatusCode::kCancelled);
+    if (d.incremental) CHECK(detector->Update(X, cancelled).code() == absl::StatusCode::kCancelled);
   }
 }
 

@@ -12,6 +12,7 @@ namespace vedette::outlier {
 namespace {
 
 constexpr uint32_t kStateVersion = 1;
+constexpr const char* kMember = "lof";
 
 class FeatureBagging final : public Detector {
  public:
@@ -24,7 +25,7 @@ class FeatureBagging final : public Detector {
       Rng rng(ctx.seed, static_cast<uint64_t>(m));
       const int64_t least = std::max<int64_t>(1, X.cols / 2);
       const int64_t count = least + static_cast<int64_t>(rng.Below(static_cast<uint64_t>(X.cols - least + 1)));
-      MemberSpec spec{.algorithm = "lof", .params = {{"n_neighbors", std::to_string(neighbors_)}}};
+      MemberSpec spec{.algorithm = kMember, .params = {{"n_neighbors", std::to_string(neighbors_)}}};
       for (const int64_t column : rng.Sample(X.cols, count)) spec.columns.push_back(static_cast<int32_t>(column));
       std::sort(spec.columns.begin(), spec.columns.end());
       specs.push_back(std::move(spec));
@@ -70,6 +71,9 @@ class FeatureBagging final : public Detector {
     ReadVersion(in, kStateVersion);
     committee_.Load(in);
     training_scores_.clear();
+    for (size_t m = 0; m < committee_.size() && in.ok(); ++m) {
+      if (committee_.algorithm(m) != kMember) in.Fail("a member is of another algorithm");
+    }
     return in.status();
   }
   int64_t features() const override { return committee_.features(); }

@@ -47,9 +47,8 @@ class HalfSpaceTrees final : public Detector {
     RETURN_IF_ERROR(Grow(ctx, d));
     std::vector<double> counts(feature_.size() + Leaves(), 0);
     RETURN_IF_ERROR(Count(X, counts, ctx));
-    for (double& c : counts) c /= static_cast<double>(X.rows);
-    mass_ = std::move(counts);
-    Derive();
+    mass_.clear();
+    RETURN_IF_ERROR(SetMasses(counts, static_cast<double>(X.rows), ctx));
     latest_.assign(mass_.size(), 0);
     seen_ = 0;
     training_scores_.resize(static_cast<size_t>(X.rows));
@@ -66,9 +65,8 @@ class HalfSpaceTrees final : public Detector {
       IntoRanges(x.data());
       for (int64_t t = 0; t < trees_; ++t) CountRow(x.data(), t, latest_);
       if (++seen_ < window_) continue;
-      for (size_t c = 0; c < mass_.size(); ++c) mass_[c] = latest_[c] / static_cast<double>(window_);
+      RETURN_IF_ERROR(SetMasses(latest_, static_cast<double>(window_), ctx));
       std::fill(latest_.begin(), latest_.end(), 0.0);
-      Derive();
       seen_ = 0;
     }
     return absl::OkStatus();
@@ -126,7 +124,7 @@ class HalfSpaceTrees final : public Detector {
     span_ = ReadDoubles(in, "the ranges", unit_.features());
     median_ = ReadDoubles(in, "the medians", unit_.features());
     cut_ = ReadDoubles(in, "the cuts", inner);
-    mass_ = ReadDoubles(in, "the masses", cells);
+    const std::vector<double> masses = ReadDoubles(in, "the masses", cells);
     latest_ = ReadDoubles(in, "the latest counts", cells);
     feature_ = in.I32s();
     seen_ = ReadInt(in, "the rows of the window", 0, window_);
@@ -138,7 +136,8 @@ class HalfSpaceTrees final : public Detector {
     for (const double s : span_) {
       if (!(s > 0)) in.Fail("a range is not positive");
     }
-    if (in.ok()) Derive();
+    mass_.clear();
+    if (in.ok()) RETURN_IF_ERROR(SetMasses(masses, 1, Context{}));
     return in.status();
   }
   int64_t features() const override { return unit_.features(); }
@@ -209,7 +208,9 @@ class HalfSpaceTrees final : public Detector {
     for (int64_t from = 0; from < X.rows; from += kRows) {
       const MatrixView some = X.Rows(from, std::min(kRows, X.rows - from));
       ASSIGN_OR_RETURN(std::vector<double> rows, unit_.ReadAll(some, ctx));
-      for (size_t i = 0; i < static_cast<size_t>(some.rows); ++i) IntoRanges(rows.data() + i * d);
+      RETURN_IF_ERROR(ParallelBlocks(ctx, some.rows, RowsPerLook(4 * X.cols), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) IntoRanges(rows.data() + static_cast<size_t>(i) * d);
+      }));
       RETURN_IF_ERROR(ParallelBlocks(ctx, trees_, 1, [&](int64_t tree, int64_t) {
         for (size_t i = 0; i < static_cast<size_t>(some.rows); ++i) CountRow(rows.data() + i * d, tree, counts);
       }));
@@ -218,14 +219,26 @@ class HalfSpaceTrees final : public Detector {
   }
 
   double Mass(size_t cell) const { return std::max(mass_[cell], kLeastMass); }
-  /// What every step of a walk adds, for the masses as they are.
-  void Derive() {
-    step_.assign(mass_.size(), 0);
-    for (int64_t tree = 0; tree < trees_; ++tree) {
-      for (size_t node = 1; node < 2 * InnerPerTree() + 1; ++node) {
-        step_[Cell(tree, node)] = -std::log2(2 * Mass(Cell(tree, node)) / Mass(Cell(tree, (node - 1) / 2)));
+  /// The masses, and what every step of a walk adds: where they are other than before, since a window has few rows for
+  /// all the cells.
+  absl::Status SetMasses(std::span<const double> counts, double rows, const Context& ctx) {
+    const bool first = mass_.empty();
+    mass_.resize(counts.size());
+    step_.resize(counts.size());
+    std::vector<char> changed(counts.size());
+    RETURN_IF_ERROR(Blocks(ctx, std::ssize(counts), RowsPerLook(4), [&](int64_t begin, int64_t end) {
+      for (auto c = static_cast<size_t>(begin); c < static_cast<size_t>(end); ++c) {
+        const double mass = counts[c] / rows;
+        changed[c] = first || mass != mass_[c] ? 1 : 0;
+        mass_[c] = mass;
       }
-    }
+    }));
+    return ParallelBlocks(ctx, trees_, 1, [&](int64_t tree, int64_t) {
+      for (size_t node = 1; node < 2 * InnerPerTree() + 1; ++node) {
+        const size_t cell = Cell(tree, node), above = Cell(tree, (node - 1) / 2);
+        if (changed[cell] | changed[above]) step_[cell] = -std::log2(2 * Mass(cell) / Mass(above));
+      }
+    });
   }
   /// -log2(2^depth mass) where the walk of a row, in its columns' ranges, ends; `parts` gets each halving's part, added
   /// to its column.

@@ -96,7 +96,8 @@ class Mcd final : public Detector {
                   .expected = Matrix::ForOverwrite(X.rows, X.cols),
                   .space = "score"};
     a.scores.resize(static_cast<size_t>(X.rows));
-    RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
+    const int64_t block = std::clamp<int64_t>(RowsPerLook(4 * d_ * (k + 1)) / kTile * kTile, kTile, 8 * kTile);
+    RETURN_IF_ERROR(FewOrParallelBlocks(ctx, X.rows, block, [&](int64_t begin, int64_t end) {
       const int lanes = end - begin == 1 ? kNarrow : kTile;
       absl::FixedArray<double, kWork> work(static_cast<size_t>((2 * d_ + k) * lanes));
       for (int64_t row = begin; row < end; row += lanes) {

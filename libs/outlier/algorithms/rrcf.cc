@@ -36,8 +36,7 @@ class CutTree {
         padded_(Padded(d)),
         capacity_(capacity),
         node_(2 * capacity),
-        box_(2 * capacity * 2 * padded_),
-        extent_(2 * capacity) {
+        box_(2 * capacity * 2 * padded_) {
     for (size_t i = 2 * capacity; i-- > capacity;) free_.push_back(static_cast<int32_t>(i));
   }
 
@@ -46,6 +45,7 @@ class CutTree {
     int32_t column = 0;
     int32_t count = 0;  ///< rows below; 0: not in use
     double cut = 0;     ///< left: x[column] <= cut
+    double extent = 0;  ///< of the box, over all columns
   };
 
   static size_t Padded(size_t d) { return (d + 3) / 4 * 4; }
@@ -58,7 +58,6 @@ class CutTree {
     leaf = Node{.count = 1};
     std::copy(x, x + d_, Low(slot));
     std::copy(x, x + d_, High(slot));
-    extent_[static_cast<size_t>(slot)] = 0;
     if (root_ == kNone) {
       root_ = slot;
       return;
@@ -89,7 +88,8 @@ class CutTree {
     Refresh(above);
   }
 
-  /// Nodes from the root to a leaf. They are found by the cuts alone, so that the boxes, which lie far apart in memory,
+  /// Nodes from the root to a leaf, or to a box that is a single point elsewhere, where the row is surely cut off: equal
+  /// rows make a chain as long as they are many. They are found by the cuts alone, so that the boxes, which lie far apart in memory,
   /// can be on their way for several walks before any is looked at.
   struct Path {
     const CutTree* tree = nullptr;
@@ -102,13 +102,14 @@ class CutTree {
       path.nodes.clear();
       if (path.tree->root_ == kNone) continue;
       path.tree->Enter(path.tree->root_, &path.nodes);
-      open += path.tree->IsLeaf(path.tree->root_) ? 0 : 1;
+      ++open;
     }
     while (open > 0) {
       open = 0;
       for (Path& path : paths) {
         if (path.nodes.empty() || path.tree->IsLeaf(path.nodes.back())) continue;
         const Node& at = path.tree->At(path.nodes.back());
+        if (at.extent == 0 && path.tree->Beyond(path.nodes.back(), path.x) > 0) continue;
         // No branch: which way a row goes cannot be foretold.
         path.tree->Enter(at.right + (path.x[at.column] <= at.cut ? 1 : 0) * (at.left - at.right), &path.nodes);
         ++open;
@@ -124,9 +125,9 @@ class CutTree {
     for (const int32_t node : path.nodes) {
       const double beyond = tree.Beyond(node, path.x), here = 1 / (depth + 1);
       // Within the box of a leaf 0 of 0 is 0.
-      const double all = std::max(beyond + tree.extent_[static_cast<size_t>(node)], std::numeric_limits<double>::min());
+      const double all = std::max(beyond + tree.At(node).extent, std::numeric_limits<double>::min());
       const double p = beyond / all;
-      score += left * p * here;
+      score = std::fma(left * p, here, score);
       if (parts != nullptr && beyond > 0) tree.AddParts(node, path.x, beyond, weight * left * here * p, parts);
       left *= 1 - p;
       depth += 1;
@@ -167,7 +168,7 @@ class CutTree {
       std::copy_n(box.data() + side * d, d, box_.data() + side * padded_);
     }
     Verify(in);
-    for (int32_t i = 0; i < static_cast<int32_t>(nodes); ++i) extent_[static_cast<size_t>(i)] = Extent(i);
+    for (int32_t i = 0; i < static_cast<int32_t>(nodes); ++i) At(i).extent = Extent(i);
   }
 
  private:
@@ -262,7 +263,7 @@ class CutTree {
         Low(node)[j] = std::min(Low(n.left)[j], Low(n.right)[j]);
         High(node)[j] = std::max(High(n.left)[j], High(n.right)[j]);
       }
-      extent_[static_cast<size_t>(node)] = Extent(node);
+      n.extent = Extent(node);
     }
   }
 
@@ -307,7 +308,7 @@ class CutTree {
   size_t d_ = 0, padded_ = 0, capacity_ = 0;
   int32_t root_ = kNone;
   std::vector<Node> node_;
-  std::vector<double> box_, extent_;  // extent: of each node's box, over all columns
+  std::vector<double> box_;
   std::vector<int32_t> free_;
 };
 
@@ -372,7 +373,7 @@ class RandomCutForest final : public Detector {
     return ParallelBlocks(ctx, X.rows, kBlockRows, [&](int64_t begin, int64_t end) {
       std::vector<double> sums(static_cast<size_t>(end - begin), 0);
       ForPaths(X, begin, end, [&](size_t row, const CutTree::Path& path) {
-        sums[row] += CutTree::Displacement(path, nullptr, 0) * Scale(*path.tree);
+        sums[row] = std::fma(Scale(*path.tree), CutTree::Displacement(path, nullptr, 0), sums[row]);
       });
       for (size_t r = 0; r < sums.size(); ++r)
         scores[static_cast<size_t>(begin) + r] = sums[r] / static_cast<double>(trees_);
@@ -392,8 +393,9 @@ class RandomCutForest final : public Detector {
       std::vector<double> parts(rows * 2 * padded, 0), sums(rows, 0);
       ForPaths(X, begin, end, [&](size_t row, const CutTree::Path& path) {
         const double scale = Scale(*path.tree);
-        sums[row] += scale * CutTree::Displacement(path, parts.data() + row * 2 * padded,
-                                                   scale / static_cast<double>(trees_));
+        const double displacement =
+            CutTree::Displacement(path, parts.data() + row * 2 * padded, scale / static_cast<double>(trees_));
+        sums[row] = std::fma(scale, displacement, sums[row]);
       });
       for (size_t r = 0; r < rows; ++r) {
         const auto i = begin + static_cast<int64_t>(r);
@@ -425,8 +427,8 @@ class RandomCutForest final : public Detector {
     seen_ = ReadInt(in, "the rows seen", 1, int64_t{1} << 60);
     median_ = ReadDoubles(in, "the medians", unit_.features());
     forest_.clear();
-    // A tree takes at least 28 bytes a node: what the remaining bytes cannot hold is not made room for.
-    if (in.ok() && static_cast<double>(in.remaining()) < 56.0 * static_cast<double>(size_) * static_cast<double>(trees_)) in.Fail("the trees are cut off");
+    // A node takes 28 bytes and its box: what the remaining bytes cannot hold is not made room for.
+    if (in.ok() && static_cast<double>(in.remaining()) < 2 * (28.0 + 16.0 * static_cast<double>(unit_.features())) * static_cast<double>(size_) * static_cast<double>(trees_)) in.Fail("the trees are cut off");
     for (int64_t t = 0; t < trees_ && in.ok(); ++t) {
       forest_.emplace_back();
       forest_.back().Load(in, static_cast<size_t>(unit_.features()), static_cast<size_t>(size_));
@@ -489,11 +491,12 @@ const Descriptor k_rrcf = {
     .score_cost = "O(t log psi d)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
       const double trees = static_cast<double>(p.Int("n_trees")), size = static_cast<double>(p.Int("tree_size")), side = static_cast<double>(d);
+      const auto padded = static_cast<double>(CutTree::Padded(static_cast<size_t>(d)));
       const double depth = 1.5 * std::log2(static_cast<double>(std::min(n, p.Int("tree_size"))) + 2), row = kRowFloor + trees * depth * (9e-9 + 1e-9 * side);
       return {.fit_seconds = kFitFloor + trees * std::min(size, static_cast<double>(n)) * depth * (2e-8 + 6e-9 * side) + static_cast<double>(n) * row,
               .score_seconds_per_row = row,
-              .fit_bytes = kBytesFloor + 2 * trees * size * (32 + 16 * side) + 16 * static_cast<double>(n) * side,
-              .model_bytes = kBytesFloor + 2 * trees * size * (28 + 16 * side)};
+              .fit_bytes = kBytesFloor + 2 * trees * size * (42 + 16 * padded) + 16 * static_cast<double>(n) * side,
+              .model_bytes = kBytesFloor + 2 * trees * size * (42 + 16 * padded)};
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<RandomCutForest>(params); },
 };

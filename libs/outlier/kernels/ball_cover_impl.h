@@ -121,8 +121,9 @@ inline void AddParts(const BallSets& balls, int64_t set, const NearestBall& near
   if (!(nearest.squared >= DBL_MIN && std::fabs(factor) <= 1e290)) {  // at the center, or nearly
     for (int64_t j = 0; j < features; ++j) {
       const double gap = row[j] - center[j];
-      parts[j] += worth * (nearest.squared > 0 ? gap * gap / nearest.squared : 1 / static_cast<double>(features));
-      expected[j] += share * center[j];
+      const double part = nearest.squared > 0 ? gap * gap / nearest.squared : 1 / static_cast<double>(features);
+      parts[j] = std::fma(worth, part, parts[j]);
+      expected[j] = std::fma(share, center[j], expected[j]);
     }
     return;
   }

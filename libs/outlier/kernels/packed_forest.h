@@ -52,7 +52,8 @@ class PackedForest {
 
   /// Rows that are best scored together, a multiple of 64: their values stay in the first-level cache.
   int64_t block_rows() const;
-  /// Rows that there must be values for, finite ones, where `rows` are asked for.
+  /// Rows that there must be values for, finite ones, where `rows` are asked for without a kernel's being named: with
+  /// one, always up to a multiple of 64.
   static int64_t PaddedRows(int64_t rows) { return rows <= kFewRows ? (rows + 7) / 8 * 8 : (rows + 63) / 64 * 64; }
   /// lengths[i] = mean path length over the trees of row i of `groups` (FloatMap::MapGroups of `rows` rows, and
   /// more up to PaddedRows). rows <= block_rows(). `kernel` null: the fastest.

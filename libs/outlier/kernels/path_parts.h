@@ -30,7 +30,7 @@ inline double PathPart(float above, float below) {
 /// path. `rows`: count x features as FloatMap::Map gives them, row by row.
 void AddPathParts(const IsolationTree& tree, const float* rows, int64_t count, int64_t features, double* parts);
 
-/// The parts of every leaf of a packed forest, for rows in batches: a row adds those of the leaves that it ends in.
+/// The parts of every leaf of a packed forest: a row adds those of the leaves that it ends in.
 class LeafParts {
  public:
   static constexpr int64_t kMaxFeatures = 64;             ///< beyond, adding whole leaves is slower than walking

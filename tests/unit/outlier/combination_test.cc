@@ -3,7 +3,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "base/rng.h"
 #include "outlier/committee.h"
+#include "outlier/registry.h"
 
 namespace vedette::outlier {
 namespace {
@@ -67,6 +69,38 @@ TEST_CASE("members are read from a text, and refused in words") {
   std::string many = "iforest";
   for (int i = 0; i < 60; ++i) many += "+iforest";
   CHECK(ParseMembers(many, "ensemble").status().code() == absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("a committee's explanation has all members' scores, and a saved committee only the members that it can have") {
+  Matrix X(40, 3);
+  Rng rng(5);
+  for (int64_t i = 0; i < 120; ++i) X.data()[i] = rng.Normal();
+  auto specs = ParseMembers("knn+qmcd+iforest:n_estimators=10", "ensemble");
+  REQUIRE(specs.ok());
+  Committee committee;
+  REQUIRE(committee.Fit(*specs, X, Context{}).ok());
+  const auto scores = committee.Score(X, Context{});
+  REQUIRE(scores.ok());
+  int64_t rows = 0;
+  const auto visit = [&](const Committee::Parts& parts) {
+    CHECK(parts.first == rows);
+    for (int64_t i = 0; i < parts.raw.rows(); ++i) {
+      for (int64_t m = 0; m < 3; ++m) CHECK(parts.raw(i, m) == (*scores)(rows + i, m));
+    }
+    CHECK(parts.members[0] != nullptr);
+    CHECK(parts.members[1] == nullptr);  // qmcd has no parts
+    rows += parts.raw.rows();
+    return absl::OkStatus();
+  };
+  REQUIRE(committee.ExplainAll(X, Context{}, visit).ok());
+  CHECK(rows == 40);
+  ByteWriter state;  // of feature_bagging, whose members are of one algorithm
+  state.U32(1);
+  committee.Save(state);
+  const auto bagging = MakeMember("feature_bagging");
+  REQUIRE(bagging.ok());
+  ByteReader in(state.bytes());
+  CHECK(absl::IsDataLoss((*bagging)->Load(in)));
 }
 
 }  // namespace
