@@ -50,18 +50,15 @@ class Hdbscan final : public Detector {
   absl::Status Score(MatrixView X, std::span<double> scores, const Context& ctx) const override {
     RETURN_IF_ERROR(ctx.Check());
     return index_.Of(X, 2 * samples_, ctx, [&](int64_t row, std::span<const double> distances, std::span<const int32_t> rows) {
-      const auto samples = std::min(static_cast<size_t>(samples_), distances.size() + 1);
-      const double core = samples > 1 ? distances[samples - 2] : 0;
-      double radius = std::numeric_limits<double>::infinity();
-      size_t nearest = 0;
-      for (size_t k = 0; k < rows.size(); ++k) {
-        const double reach = std::max({distances[k], core, core_[static_cast<size_t>(rows[k])]});
-        if (reach < radius) radius = reach, nearest = static_cast<size_t>(rows[k]);
-      }
-      scores[static_cast<size_t>(row)] = ScoreAt(hierarchy_.cluster[nearest], std::max(radius, hierarchy_.leaves[nearest]));
+      scores[static_cast<size_t>(row)] = ScoreAmid(distances, rows);
     });
   }
-  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override { return NeighborGaps(index_, {}, samples_, X, ctx); }
+  absl::StatusOr<Attribution> Explain(MatrixView X, const Context& ctx) const override {
+    return NeighborGaps(index_, {}, samples_, X, ctx,
+                        {.score = [this](std::span<const double> distances,
+                                         std::span<const int32_t> rows) { return ScoreAmid(distances, rows); },
+                         .seen = 2 * samples_});
+  }
 
   void Save(ByteWriter& out) const override {
     index_.Save(out);
@@ -105,6 +102,18 @@ class Hdbscan final : public Detector {
   int64_t features() const override { return index_.features(); }
 
  private:
+  /// By the nearest 2 samples_ training rows.
+  double ScoreAmid(std::span<const double> distances, std::span<const int32_t> rows) const {
+    const auto samples = std::min(static_cast<size_t>(samples_), distances.size() + 1);
+    const double core = samples > 1 ? distances[samples - 2] : 0;
+    double radius = std::numeric_limits<double>::infinity();
+    size_t nearest = 0;
+    for (size_t k = 0; k < rows.size(); ++k) {
+      const double reach = std::max({distances[k], core, core_[static_cast<size_t>(rows[k])]});
+      if (reach < radius) radius = reach, nearest = static_cast<size_t>(rows[k]);
+    }
+    return ScoreAt(hierarchy_.cluster[nearest], std::max(radius, hierarchy_.leaves[nearest]));
+  }
   /// Of a row that hangs together with `cluster` down to `radius`.
   double ScoreAt(int32_t cluster, double radius) const {
     const auto at = [this](int32_t c) -> const DensityCluster& { return hierarchy_.clusters[static_cast<size_t>(c)]; };

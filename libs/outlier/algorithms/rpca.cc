@@ -219,21 +219,26 @@ class RobustPca final : public RowDetector {
   double ScoreRow(std::span<const double> x) const override {
     std::vector<double> parts, low;
     Split(x, parts, low);
+    return Total(parts);
+  }
+  static double Total(std::span<const double> parts) {
     double sum = 0;
     for (const double part : parts) sum += part;
     return std::isnan(sum) ? std::numeric_limits<double>::max() : sum;
   }
   /// Each column's error and its share of the low-rank part's cost: they add up to the score.
   bool ExplainRow(std::span<const double> x, std::span<double> parts,
-                  std::span<double> expected, double*) const override {
+                  std::span<double> expected, double* score) const override {
     std::vector<double> own, low;
     Split(x, own, low);
+    *score = Total(own);
     for (size_t j = 0; j < d(); ++j) {
       parts[j] = std::isnan(own[j]) ? 0 : own[j];
       expected[j] = median_[j] + (std::isnan(low[j]) ? 0 : low[j]) / scale_[j];
     }
     return true;
   }
+  bool ExplainsWithScore() const override { return true; }
   int64_t BlockRows() const override {
     return std::clamp<int64_t>(300'000 / static_cast<int64_t>(d() * d() + 20), 1, 256);
   }

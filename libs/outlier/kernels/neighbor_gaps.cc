@@ -140,7 +140,7 @@ absl::StatusOr<Attribution> NeighborGaps(const NeighborIndex& index, Metric metr
       out.expected(i, static_cast<int64_t>(j)) = medians[j];
     }
   };
-  RETURN_IF_ERROR(index.OfWithNext(X, k, ctx, visit, options.ties));
+  RETURN_IF_ERROR(index.OfWithNext(X, std::max(k, options.seen), ctx, visit, options.ties));
   return out;
 }
 

@@ -17,6 +17,7 @@ using GapScore = std::function<double(std::span<const double> distances, std::sp
 struct GapsOptions {
   GapScore score = nullptr;  ///< the attribution's scores come from it; empty without it
   int64_t ties = 0;          ///< that it sees, as NeighborIndex::Of has them
+  int64_t seen = 0;          ///< it sees so many neighbours, where they are more than k
   /// Contributions are shares of what the score is above this (unless all are 0); without it they are gaps.
   std::optional<double> shares_above = {};
 };
