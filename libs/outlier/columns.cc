@@ -250,13 +250,6 @@ void Standardizer::Sizes(MatrixView X, int64_t begin, int64_t count, double fact
   }
 }
 
-double Standardizer::Unscaled(int64_t column, double z) const {
-  const auto j = static_cast<size_t>(column);
-  const double x = (z / inverse_[j] + center_[j]) / unit_[j];
-  constexpr double kMax = std::numeric_limits<double>::max();
-  return std::isnan(x) ? 0 : std::clamp(x, -kMax, kMax);
-}
-
 void Standardizer::Save(ByteWriter& out) const {
   out.Doubles(unit_);
   out.Doubles(center_);

@@ -1,7 +1,10 @@
 // Per-column statistics and standardisation that neither overflow nor underflow, for any finite doubles.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -64,7 +67,12 @@ class Standardizer {
   /// z of one column's rows from `begin`, as many as `out` holds.
   void Block(MatrixView X, int64_t column, int64_t begin, std::span<double> out) const;
   /// The value of the column that z stands for (the inverse of Z), bounded to finite doubles.
-  double Unscaled(int64_t column, double z) const;
+  double Unscaled(int64_t column, double z) const {
+    const auto j = static_cast<size_t>(column);
+    const double x = (z / inverse_[j] + center_[j]) / unit_[j];
+    constexpr double kMax = std::numeric_limits<double>::max();
+    return std::isnan(x) ? 0 : std::clamp(x, -kMax, kMax);
+  }
   /// What z = 0 stands for, of all columns: 1 x size().
   Matrix Centers() const;
   /// |z| times `factor` of rows [begin, begin + count) of all columns: row i of column j goes to out[j * stride + i].

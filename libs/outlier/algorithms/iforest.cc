@@ -37,7 +37,6 @@ constexpr uint32_t kVersion = 1, kMixedVersion = 2;  // of the state of a plain 
 constexpr int64_t kMaxTrees = 10000;
 constexpr int64_t kMaxSamples = 1000000;
 constexpr int32_t kMaxCategories = 4096;
-constexpr int64_t kLeavesFrom = 32;  // rows that are explained
 
 /// norm: c(psi), 0 when trees hold one row.
 double ScoreOf(double path_length, double norm) { return norm > 0 ? std::exp2(-path_length / norm) : 0.5; }
@@ -82,9 +81,10 @@ class IsolationForest : public Detector, public ForestSource {
   absl::Status ScoreMixed(std::span<const MixedTree> trees, MatrixView X, bool only_missing, std::span<double> scores,
                           const Context& ctx) const;
   absl::Status LoadMixed(ByteReader& in);
-  /// The leaves' parts, for as many rows; null where walking is better. They are made when so many rows were explained
-  /// that they are worth their memory: most of the models that are held explain few.
-  std::shared_ptr<const LeafParts> Leaves(int64_t rows) const;
+  /// The leaves' parts, made when they are first asked for; null where walking is better.
+  std::shared_ptr<const LeafParts> Leaves() const;
+  /// Explain of a few rows whose values are all there.
+  Attribution ExplainFew(MatrixView X, Attribution out) const;
 
   int64_t n_estimators_, max_samples_;
   double max_features_;
@@ -96,7 +96,6 @@ class IsolationForest : public Detector, public ForestSource {
   PackedForest packed_;
   mutable std::mutex derived_mutex_;  // for what is made when it is first asked for
   mutable std::shared_ptr<const LeafParts> leaves_;
-  mutable int64_t explained_ = 0;  // rows, up to kLeavesFrom
   mutable std::vector<MixedTree> as_mixed_;
   std::vector<int32_t> categories_;  // per column: how many categories it has, 0 for numbers
   std::vector<MixedTree> mixed_;     // instead of trees_ and packed_
@@ -206,7 +205,6 @@ absl::Status IsolationForest::FitMixed(MatrixView X, std::span<const int32_t> ca
   trees_.clear();
   mixed_.clear();
   leaves_.reset();
-  explained_ = 0;
   as_mixed_.clear();
   if (std::ranges::count(categories, 0) == X.cols && !HasMissing(X)) {
     trees_.resize(n_estimators_);
@@ -282,13 +280,22 @@ absl::Status IsolationForest::Score(MatrixView X, std::span<double> scores, cons
   return lowest && HasMissing(X) ? ScoreMixed(AsMixed(), X, true, scores, ctx) : absl::OkStatus();
 }
 
-std::shared_ptr<const LeafParts> IsolationForest::Leaves(int64_t rows) const {
+std::shared_ptr<const LeafParts> IsolationForest::Leaves() const {
   if (!LeafParts::Fits(packed_, std::ssize(trees_), map_.features())) return nullptr;
   const std::lock_guard lock(derived_mutex_);
-  explained_ = std::min(explained_ + rows, kLeavesFrom);
-  if (explained_ < kLeavesFrom) return nullptr;
   if (leaves_ == nullptr) leaves_ = std::make_shared<const LeafParts>(trees_, packed_, map_.features());
   return leaves_;
+}
+
+Attribution IsolationForest::ExplainFew(MatrixView X, Attribution out) const {
+  const double weight = 1.0 / static_cast<double>(trees_.size()), norm = AveragePathLength(psi_);
+  const AlignedArray<float> groups(PackedForest::PaddedRows(X.rows) * X.cols);
+  map_.MapGroups(X, 0, X.rows, groups.get());
+  out.scores.resize(static_cast<size_t>(X.rows));
+  packed_.PathParts(groups.get(), X.rows, out.contributions.data(), out.scores.data());
+  for (double& part : std::span(out.contributions.data(), static_cast<size_t>(X.rows * X.cols))) part *= weight;
+  for (double& score : out.scores) score = ScoreOf(score, norm);
+  return out;
 }
 
 // A split's part is by how much it shortened the path that was to be expected: mean path length of the sample rows
@@ -301,7 +308,8 @@ absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context
   for (int64_t j = 0; j < X.cols; ++j) out.expected(0, j) = mixed() ? usual_[static_cast<size_t>(j)] : map_.center(j);
   const double weight = 1.0 / static_cast<double>(mixed() ? mixed_.size() : trees_.size());
   const bool one_by_one = mixed() || HasMissing(X);
-  if (const auto leaves = one_by_one ? nullptr : Leaves(X.rows); leaves != nullptr) {
+  if (!one_by_one && X.rows <= PackedForest::kFewRows && packed_.perfect()) return ExplainFew(X, std::move(out));
+  if (const auto leaves = one_by_one ? nullptr : Leaves(); leaves != nullptr) {
     out.scores.resize(static_cast<size_t>(X.rows));
     RETURN_IF_ERROR(leaves->Means(map_, packed_, X, out.contributions, out.scores, ctx));
     const double norm = AveragePathLength(psi_);

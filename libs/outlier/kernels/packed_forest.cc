@@ -1,9 +1,12 @@
 #include "outlier/kernels/packed_forest.h"
 
+#include <absl/container/fixed_array.h>
+
 #include <algorithm>
 #include <bit>
 #include <cfloat>
 #include <cmath>
+#include <numeric>
 
 #include "outlier/kernels/processor.h"
 
@@ -64,9 +67,41 @@ inline void WalkTrees(const float* row, const int32_t* trees, int64_t nodes, int
   for (int t = 0; t < kTrees; ++t) leaves[t] = node[t] - nodes;
 }
 
+/// The same, with what each split takes off the length `expected`: sums[8 f ... 8 f + 7] += that of the splits on feature
+/// f, a tree to each, so that none waits for another's. Returns the lengths' sum.
+template <int kTrees>
+inline int64_t WalkParts(const float* row, const int32_t* trees, const int32_t* expected, int depth, int64_t* sums) {
+  const int64_t nodes = int64_t{1} << depth;
+  int64_t node[kTrees];
+  int32_t above[kTrees];
+  for (int t = 0; t < kTrees; ++t) {
+    node[t] = 1;
+    above[t] = expected[t * 2 * nodes + 1];
+  }
+  for (int level = 0; level < depth; ++level) {
+    int32_t offset[kTrees], part[kTrees];
+#pragma GCC unroll 8
+    for (int t = 0; t < kTrees; ++t) {
+      const int32_t* const tree = trees + t * 3 * nodes;
+      offset[t] = tree[nodes + node[t]];
+      node[t] = 2 * node[t] + (row[offset[t]] > std::bit_cast<float>(tree[node[t]]) ? 1 : 0);
+      const int32_t here = expected[t * 2 * nodes + node[t]];
+      part[t] = above[t] - here;
+      above[t] = here;
+    }
+#pragma GCC unroll 8
+    for (int t = 0; t < kTrees; ++t) sums[offset[t] + t] += part[t];
+  }
+  int64_t total = 0;
+  for (int t = 0; t < kTrees; ++t) total += trees[t * 3 * nodes + nodes + node[t]];
+  return total;
+}
+
+constexpr int kTreesAtOnce = 8;
+
 /// What a kernel does, for the first `rows` rows alone.
 void WalkFew(const ForestBlock& b, int64_t rows) {
-  constexpr int kTrees = 8;
+  constexpr int kTrees = kTreesAtOnce;
   const int64_t nodes = int64_t{1} << b.depth, padded = b.group_count * kLanes;
   for (int64_t r = 0; r < rows; ++r) {
     const float* const row = b.groups + r / kLanes * b.features * kLanes + r % kLanes;
@@ -198,14 +233,19 @@ PackedForest::PackedForest(std::span<const IsolationTree> trees, int64_t feature
   }
   const size_t words = size_t{3} << depth_;
   words_ = AlignedArray<int32_t>(static_cast<int64_t>(words * trees.size()));
+  expected_ = AlignedArray<int32_t>(static_cast<int64_t>((size_t{2} << depth_) * trees.size()));
   for (size_t t = 0; t < trees.size(); ++t) {
     int32_t* out = words_.get() + t * words;
     out[0] = out[words / 3] = 0;  // heap order starts at 1
-    Fill(trees[t], 0, 1, 0, out);
+    int32_t* const expected = expected_.get() + (t * 2 << depth_);
+    expected[0] = 0;
+    Fill(trees[t], 0, 1, 0, out, expected);
   }
 }
 
-void PackedForest::Fill(const IsolationTree& tree, size_t node, int64_t slot, int level, int32_t* out) const {
+void PackedForest::Fill(const IsolationTree& tree, size_t node, int64_t slot, int level, int32_t* out,
+                        int32_t* expected) const {
+  expected[slot] = static_cast<int32_t>(std::ldexp(RoundedLength(tree.path_length[node]), kFractionBits));
   const int64_t nodes = int64_t{1} << depth_;
   const bool leaf = tree.feature[node] < 0;
   if (level == depth_) {
@@ -214,8 +254,8 @@ void PackedForest::Fill(const IsolationTree& tree, size_t node, int64_t slot, in
   }
   out[slot] = std::bit_cast<int32_t>(leaf ? FLT_MAX : tree.threshold[node]);  // values end at FLT_MAX: always left
   out[nodes + slot] = leaf ? 0 : static_cast<int32_t>(tree.feature[node] * kLanes);
-  Fill(tree, leaf ? node : node + 1, 2 * slot, level + 1, out);
-  Fill(tree, leaf ? node : tree.right[node], 2 * slot + 1, level + 1, out);
+  Fill(tree, leaf ? node : node + 1, 2 * slot, level + 1, out, expected);
+  Fill(tree, leaf ? node : tree.right[node], 2 * slot + 1, level + 1, out, expected);
 }
 
 int64_t PackedForest::block_rows() const {
@@ -259,6 +299,29 @@ void PackedForest::AddLengths(const int32_t* leaves, int64_t rows, int64_t first
   for (int64_t t = 0; t < count; ++t) {
     const int32_t* const length = words_.get() + (first + t) * 3 * nodes + 2 * nodes;
     for (int64_t r = 0; r < rows; ++r) totals[r] += length[leaves[t * padded + r]];
+  }
+}
+
+void PackedForest::PathParts(const float* groups, int64_t rows, double* parts, double* lengths) const {
+  const int64_t nodes = int64_t{1} << depth_;
+  const double unit = std::ldexp(1.0, -kFractionBits);
+  absl::FixedArray<int64_t, 256> sums(static_cast<size_t>(features_ * kLanes));
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* const row = groups + r / kLanes * features_ * kLanes + r % kLanes;
+    std::fill(sums.begin(), sums.end(), 0);
+    int64_t total = 0, t = 0;
+    const int32_t *trees = words_.get(), *expected = expected_.get();
+    for (; t + kTreesAtOnce <= trees_; t += kTreesAtOnce) {
+      total += WalkParts<kTreesAtOnce>(row, trees + t * 3 * nodes, expected + t * 2 * nodes, depth_, sums.data());
+    }
+    for (; t < trees_; ++t) {
+      total += WalkParts<1>(row, trees + t * 3 * nodes, expected + t * 2 * nodes, depth_, sums.data());
+    }
+    lengths[r] = MeanLength(total);
+    for (int64_t f = 0; f < features_; ++f) {
+      const int64_t* const own = sums.data() + f * kLanes;
+      parts[f * rows + r] = static_cast<double>(std::accumulate(own, own + kLanes, int64_t{0})) * unit;
+    }
   }
 }
 

@@ -31,6 +31,12 @@ struct ForestBlock {
   int32_t* leaves = nullptr;  ///< when not null: [tree][group_count * 8], leaves from 0 on go there instead
 };
 
+/// A length in units of 2^-kFractionBits, rounded to the nearest, ties to even: exact in double.
+inline double RoundedLength(float length) {
+  constexpr double kRound = 0x1.8p+34;  // the last digit of a double of this size is 2^-18
+  return static_cast<double>(length) + kRound - kRound;
+}
+
 using ForestKernel = void (*)(const ForestBlock&);
 
 void ForestKernelPortable(const ForestBlock& block);
@@ -71,14 +77,20 @@ class PackedForest {
   void AddLengths(const int32_t* leaves, int64_t rows, int64_t first, int64_t count, int64_t* totals) const;
   double MeanLength(int64_t total) const;
 
+  /// Of at most kFewRows rows (groups with PaddedRows of them): parts[f * rows + r] = the sum over all trees of what the
+  /// splits on feature f on row r's paths took off its expected length, with the bits of path_parts.h, and lengths[r] as
+  /// PathLengths has it. Only where perfect().
+  void PathParts(const float* groups, int64_t rows, double* parts, double* lengths) const;
+
  private:
-  void Fill(const IsolationTree& tree, size_t node, int64_t slot, int level, int32_t* out) const;
+  void Fill(const IsolationTree& tree, size_t node, int64_t slot, int level, int32_t* out, int32_t* expected) const;
   void DeepPathLengths(const float* groups, int64_t rows, std::span<double> lengths) const;
 
   int64_t features_ = 0;
   int64_t trees_ = 0;
   int depth_ = 0;
   AlignedArray<int32_t> words_;
+  AlignedArray<int32_t> expected_;  // [tree][2^(depth + 1)], heap order: the path lengths expected at each node, rounded
   std::vector<IsolationTree> deep_;
 };
 

@@ -22,8 +22,7 @@ namespace vedette::outlier {
 
 /// A split's part: what is above less what is below, both rounded.
 inline double PathPart(float above, float below) {
-  constexpr double kRound = 0x1.8p+34;  // the last digit of a double of this size is 2^-18
-  return (static_cast<double>(above) + kRound) - (static_cast<double>(below) + kRound);
+  return RoundedLength(above) - RoundedLength(below);
 }
 
 /// parts[row * features + f] += path_length of the split less that of the child, for every split on f on the row's

@@ -127,7 +127,18 @@ TEST_CASE("Leaves' parts have the bits of walked paths, and every kernel finds t
         REQUIRE((leaves.back() == leaves.front()));
       }
       REQUIRE(LeafParts::Fits(forest, 37, d));
+      std::vector<double> parts(static_cast<size_t>(n * d)), walked(parts.size()), lengths(static_cast<size_t>(n)),
+          along(lengths.size());
+      forest.PathLengths(groups.get(), n, lengths);
+      LeafParts(trees, forest, d).Sum(forest, groups.get(), n, parts.data(), along.data());
+      REQUIRE(along == lengths);
       for (const int64_t few : {int64_t{1}, int64_t{3}, PackedForest::kFewRows}) {
+        std::vector<double> few_parts(static_cast<size_t>(few * d)), few_lengths(static_cast<size_t>(few));
+        forest.PathParts(groups.get(), few, few_parts.data(), few_lengths.data());
+        REQUIRE(std::equal(few_lengths.begin(), few_lengths.end(), lengths.begin()));
+        for (int64_t f = 0; f < d; ++f) {
+          for (int64_t r = 0; r < few; ++r) REQUIRE(few_parts[f * few + r] == parts[f * n + r]);
+        }
         const AlignedArray<int32_t> own(5 * 64);
         forest.Leaves(groups.get(), few, 32, 5, own.get());
         for (int64_t t = 0; t < 5; ++t) {
@@ -135,11 +146,6 @@ TEST_CASE("Leaves' parts have the bits of walked paths, and every kernel finds t
             REQUIRE(own[t * 64 + r] == leaves.front()[static_cast<size_t>(t * ((n + 63) / 64 * 64) + r)]);
         }
       }
-      std::vector<double> parts(static_cast<size_t>(n * d)), walked(parts.size()), lengths(static_cast<size_t>(n)),
-          along(lengths.size());
-      forest.PathLengths(groups.get(), n, lengths);
-      LeafParts(trees, forest, d).Sum(forest, groups.get(), n, parts.data(), along.data());
-      REQUIRE(along == lengths);
       std::vector<float> rows;
       for (int64_t i = 0; i < n; ++i) {
         for (int64_t j = 0; j < d; ++j) rows.push_back(map.Map(X(i, j), j));
