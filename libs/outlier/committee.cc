@@ -253,6 +253,21 @@ absl::Status Committee::ExplainAll(MatrixView X, const Context& ctx,
   return ctx.Check();
 }
 
+void Committee::AddShares(const Attribution& part, int64_t i, double weight, int64_t to, std::span<double> weights,
+                          Attribution* out) {
+  const int64_t d = part.contributions.cols();
+  double most = 0, sum = 0;
+  for (int64_t j = 0; j < d; ++j) most = std::max(most, std::fabs(part.contributions(i, j)));
+  if (!(most > 0) || !(weight > 0)) return;
+  for (int64_t j = 0; j < d; ++j) sum += std::fabs(part.contributions(i, j)) / most;
+  const double share = weight / (weights[static_cast<size_t>(to)] += weight);
+  for (int64_t j = 0; j < d; ++j) {
+    out->contributions(to, j) += weight * (part.contributions(i, j) / most / sum);
+    // A running mean: halves first, so that the largest doubles do not overflow.
+    out->expected(to, j) += share * part.Expected(i, j) - share * out->expected(to, j);
+  }
+}
+
 void Committee::Save(ByteWriter& out) const {
   out.I64(features_);
   out.I64(static_cast<int64_t>(members_.size()));

@@ -68,6 +68,11 @@ class Committee {
   absl::Status ExplainAll(MatrixView X, const Context& ctx,
                           absl::FunctionRef<absl::Status(const Parts& parts)> visit) const;
 
+  /// Adds row i of a member's parts, as shares of 1 times `weight`, to row `to` of `out`, whose expected values are means
+  /// by these weights; weights[to] is their sum so far. Nothing where the parts are all 0.
+  static void AddShares(const Attribution& part, int64_t i, double weight, int64_t to, std::span<double> weights,
+                        Attribution* out);
+
   void Save(ByteWriter& out) const;
   void Load(ByteReader& in);
 

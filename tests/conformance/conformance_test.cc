@@ -282,7 +282,10 @@ TEST_CASE("a cancelled or late computation says so") {
     std::vector<double> scores(600);
     CHECK(detector->Score(X, scores, cancelled).code() == absl::StatusCode::kCancelled);
     CHECK(detector->Score(X, scores, late).code() == absl::StatusCode::kDeadlineExceeded);
-    if (d.explains) CHECK(detector->Explain(X, cancelled).status().code() == absl::StatusCode::kCancelled);
+    if (d.explains) {
+      CHECK(detector->Explain(X, cancelled).status().code() == absl::StatusCode::kCancelled);
+      CHECK(detector->Explain(X.view().Rows(0, 1), cancelled).status().code() == absl::StatusCode::kCancelled);
+    }
     if (d.incremental) CHECK(detector->Update(X, cancelled).code() == absl::StatusCode::kCancelled);
   }
 }

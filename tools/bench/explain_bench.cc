@@ -54,9 +54,9 @@ absl::Status Natives(const Matrix& train, const std::string& algorithms) {
     if (!descriptor->explains || descriptor->needs_labels) continue;
     ASSIGN_OR_RETURN(const auto detector, outlier::MakeMember(descriptor->name));
     RETURN_IF_ERROR(detector->Fit(train, Context{}));
-    absl::Status status = detector->Explain(rows, Context{}).status();
-    RETURN_IF_ERROR(status);
-    const bool brings_scores = !detector->Explain(rows, Context{})->scores.empty();
+    ASSIGN_OR_RETURN(const outlier::Attribution warm, detector->Explain(rows, Context{}));
+    const bool brings_scores = !warm.scores.empty();
+    absl::Status status;
     for (const int64_t at_once : {int64_t{1}, kBatch}) {
       const int64_t count = std::min(kBatch, 100 * at_once);
       const auto each = [&](const auto& work) {

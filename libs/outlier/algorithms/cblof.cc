@@ -78,7 +78,8 @@ class Cblof final : public TileDetector {
       scores[r] = unit().Unscaled(std::sqrt(scores[r]) * weight);
     }
   }
-  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected, double*) const override {
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected,
+                  double*) const override {
     double squared = 0, weight = 1;
     const double* const center = CenterOf(x, &squared, &weight);
     for (size_t j = 0; j < d(); ++j) {

@@ -88,7 +88,7 @@ class Ensemble final : public Detector {
       for (size_t m = 0; m < committee_.size(); ++m) {
         for (int64_t i = 0; i < raw.rows() && parts.members[m] != nullptr; ++i) {
           const double rank = std::max(1e-6, RankAmong(raw(i, static_cast<int64_t>(m)), sorted_[m]));
-          Add(*parts.members[m], i, rank, parts.first + i, weight, &out);
+          Committee::AddShares(*parts.members[m], i, rank, parts.first + i, weight, &out);
         }
       }
       const auto scores = std::span(out.scores).subspan(static_cast<size_t>(parts.first), static_cast<size_t>(raw.rows()));
@@ -204,21 +204,6 @@ class Ensemble final : public Detector {
     if (combine_ == "aom") return AverageOfMaximum(v, bucket_, used_buckets_);
     if (combine_ == "moa") return MaximumOfAverage(v, bucket_, used_buckets_);
     return Average(v);
-  }
-
-  /// Row i of a member's parts to row `to` of all.
-  static void Add(const Attribution& part, int64_t i, double rank, int64_t to, std::span<double> weights,
-                  Attribution* out) {
-    double most = 0, sum = 0;
-    for (int64_t j = 0; j < part.contributions.cols(); ++j) most = std::max(most, std::fabs(part.contributions(i, j)));
-    if (!(most > 0)) return;
-    for (int64_t j = 0; j < part.contributions.cols(); ++j) sum += std::fabs(part.contributions(i, j)) / most;
-    const double share = rank / (weights[static_cast<size_t>(to)] += rank);
-    for (int64_t j = 0; j < part.contributions.cols(); ++j) {
-      out->contributions(to, j) += rank * (part.contributions(i, j) / most / sum);
-      // A running mean: halves first, so that the largest doubles do not overflow.
-      out->expected(to, j) += share * part.Expected(i, j) - share * out->expected(to, j);
-    }
   }
 
   std::string members_, combine_, weights_text_;

@@ -302,6 +302,7 @@ Attribution IsolationForest::ExplainFew(MatrixView X, Attribution out) const {
 // below the node, less that below the child which the row falls into (Saabas 2014, for path lengths). Summed over a
 // path the parts telescope, so a row's contributions add up to the forest's mean path length less the row's own.
 absl::StatusOr<Attribution> IsolationForest::Explain(MatrixView X, const Context& ctx) const {
+  RETURN_IF_ERROR(ctx.Check());
   Attribution out{.contributions = Matrix::ForOverwrite(X.rows, X.cols),
                   .expected = Matrix::ForOverwrite(1, X.cols),
                   .space = "path length"};

@@ -183,12 +183,9 @@ const Descriptor k_inne = {
     .fit_cost = "O(t psi^2 d + n t psi d)",
     .score_cost = "O(t psi d)",
     .cost = [](const ParamSet& p, int64_t n, int64_t d) -> Cost {
-      const int64_t size = std::min(n, p.Int("max_samples")), together = BallSets::kTogether;
-      const auto trees = static_cast<double>(p.Int("n_estimators")), balls = trees * static_cast<double>(size);
-      const auto lanes = static_cast<double>((size + together - 1) / together * together),
-                 stride = static_cast<double>((d + together - 1) / together * together);
-      const double bytes = 8 * trees * (lanes * static_cast<double>(d + 3) + static_cast<double>(size) * stride);
-      return PassCost(n, d, 4 + 0.12 * balls, 1 + 0.12 * balls, bytes)
+      const int64_t size = std::min(n, p.Int("max_samples")), sets = p.Int("n_estimators");
+      const auto balls = static_cast<double>(sets * size);
+      return PassCost(n, d, 4 + 0.12 * balls, 1 + 0.12 * balls, BallSets::Bytes(sets, size, d))
           .PlusFit(1e-9 * balls * static_cast<double>(p.Int("max_samples") * d));
     },
     .make = [](const ParamSet& params) -> std::unique_ptr<Detector> { return std::make_unique<Inne>(params); },

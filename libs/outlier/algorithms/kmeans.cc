@@ -35,7 +35,8 @@ class KMeansDistance final : public TileDetector {
     search_.FindTile(tile.values, tile.lanes, search_.clusters(), scores, nullptr);
     for (int r = 0; r < tile.lanes; ++r) scores[r] = unit().Unscaled(std::sqrt(scores[r]));
   }
-  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected, double*) const override {
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected,
+                  double*) const override {
     double squared = 0;
     const double* const center = centers_.data() + search_.Find(x.data(), &squared) * d();
     for (size_t j = 0; j < d(); ++j) {

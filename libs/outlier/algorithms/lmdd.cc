@@ -179,7 +179,8 @@ class Lmdd final : public RowDetector {
   }
 
   /// Distances of the row's values from the columns' means: all values count alike, whatever their column.
-  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected, double*) const override {
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected,
+                  double*) const override {
     for (size_t j = 0; j < d(); ++j) {
       expected[j] = expected_[j];
       parts[j] = unit().Unscaled(std::fabs(x[j] - expected_[j]));

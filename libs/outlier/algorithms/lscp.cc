@@ -91,11 +91,12 @@ class Lscp final : public Detector {
     RETURN_IF_ERROR(committee_.ExplainAll(X, ctx, [&](const Committee::Parts& parts) {
       const MatrixView some = X.Rows(parts.first, parts.raw.rows());
       return Select(some, parts.raw, ctx, [&](int64_t i, std::span<const double> z, std::span<const double> chosen) {
-        const auto to = static_cast<size_t>(parts.first + i);
-        out.scores[to] = MeanOf(z, chosen);
+        const int64_t to = parts.first + i;
+        out.scores[static_cast<size_t>(to)] = MeanOf(z, chosen);
         const double all = std::accumulate(chosen.begin(), chosen.end(), 0.0);
         for (size_t m = 0; m < chosen.size(); ++m) {
-          if (parts.members[m] != nullptr) Add(*parts.members[m], i, chosen[m] / all, to, &weight[to], &out);
+          if (parts.members[m] == nullptr) continue;
+          Committee::AddShares(*parts.members[m], i, chosen[m] / all, to, weight, &out);
         }
       });
     }));
@@ -270,21 +271,6 @@ class Lscp final : public Detector {
     for (size_t i = 0; i < a.size(); ++i) sum += (a[i] * ua - ma.mean) * (b[i] * ub - mb.mean) / static_cast<double>(a.size());
     const double scale = std::sqrt(ma.variance) * std::sqrt(mb.variance);
     return scale > 1e-12 * std::fabs(ma.mean * mb.mean) && scale > 1e-300 ? std::clamp(sum / scale, -1.0, 1.0) : 0;
-  }
-
-  /// Row i of a member's parts to row `to` of all.
-  static void Add(const Attribution& part, int64_t i, double chosen, size_t to, double* weight, Attribution* out) {
-    const auto at = static_cast<int64_t>(to);
-    double most = 0, sum = 0;
-    const int64_t d = part.contributions.cols();
-    for (int64_t j = 0; j < d; ++j) most = std::max(most, std::fabs(part.contributions(i, j)));
-    if (!(most > 0) || !(chosen > 0)) return;
-    for (int64_t j = 0; j < d; ++j) sum += std::fabs(part.contributions(i, j)) / most;
-    *weight += chosen;
-    for (int64_t j = 0; j < d; ++j) {
-      out->contributions(at, j) += chosen * (part.contributions(i, j) / most / sum);
-      out->expected(at, j) += chosen / *weight * part.Expected(i, j) - chosen / *weight * out->expected(at, j);
-    }
   }
 
   std::string members_;

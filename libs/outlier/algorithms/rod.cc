@@ -214,7 +214,8 @@ class Rod final : public RowDetector {
   }
 
   /// Each space's score above that of the median row, shared out by the squared gaps to the geometric median.
-  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected, double* score) const override {
+  bool ExplainRow(std::span<const double> x, std::span<double> parts, std::span<double> expected,
+                  double* score) const override {
     std::vector<double> z(d()), sum(d(), 0), count(d(), 0);
     for (size_t j = 0; j < d(); ++j) z[j] = Scaled(j, x[j]);
     std::fill(parts.begin(), parts.end(), 0.0);

@@ -35,6 +35,11 @@ BallSets::BallSets(const Balls& balls, double outside)
   });
 }
 
+double BallSets::Bytes(int64_t sets, int64_t size, int64_t features) {
+  const auto lanes = static_cast<double>(Groups(size) * kTogether), stride = static_cast<double>(Groups(features) * kTogether);
+  return 8 * static_cast<double>(sets) * (lanes * static_cast<double>(features + 3) + static_cast<double>(size) * stride);
+}
+
 Balls BallSets::Plain() const {
   const auto balls = static_cast<size_t>(sets_ * size_);
   Balls out{sets_, size_, features_, std::vector<double>(balls * static_cast<size_t>(features_)),

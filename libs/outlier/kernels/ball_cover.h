@@ -26,11 +26,14 @@ class BallSets {
   BallSets(const Balls& balls, double outside);
   Balls Plain() const;
 
+  /// What sets of balls take.
+  static double Bytes(int64_t sets, int64_t size, int64_t features);
+
   int64_t sets() const { return sets_; }
   int64_t size() const { return size_; }
   int64_t features() const { return features_; }
-  int64_t groups() const { return (size_ + kTogether - 1) / kTogether; }  ///< of a set
-  int64_t stride() const { return (features_ + kTogether - 1) / kTogether * kTogether; }
+  int64_t groups() const { return Groups(size_); }  ///< of a set
+  int64_t stride() const { return Groups(features_) * kTogether; }
   /// [set][group][feature][ball of the group]; infinite beyond the last ball.
   const double* lanes() const { return lanes_.data(); }
   /// [set][ball][stride()], zeros beyond the features.
@@ -41,6 +44,7 @@ class BallSets {
   const double* worth() const { return worth_.data(); }
 
  private:
+  static int64_t Groups(int64_t count) { return (count + kTogether - 1) / kTogether; }
   /// f(ball of all, its group of all, its place there) for each ball.
   template <typename F>
   void ForEach(const F& f) const;

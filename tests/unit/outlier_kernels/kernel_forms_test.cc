@@ -11,17 +11,10 @@
 #include "outlier/kernels/gaussian_sums.h"
 #include "outlier/kernels/histogram_cuts.h"
 #include "outlier/kernels/kmeans_kernels.h"
+#include "outlier/kernels/processor.h"
 
 namespace vedette::outlier {
 namespace {
-
-bool HasAvx512() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512f");
-#else
-  return false;
-#endif
-}
 
 template <typename T>
 std::vector<T> Normal(size_t count, uint64_t seed) {
